@@ -1,0 +1,56 @@
+/**
+ * The only source of time in the engine.
+ *
+ * Durations are milliseconds everywhere and carry no suffix; an instant is a number on the scale of {@link Clock.now}
+ * and means nothing outside this process.
+ */
+export interface Clock {
+    /** The present instant. Never goes back; runs on while the machine sleeps. */
+    now(): number;
+    /** Runs `action` once, `delay` from now. */
+    timer(delay: number, action: () => void): Timer;
+}
+
+export interface Timer {
+    cancel(): void;
+}
+
+/** A larger delay makes Node.js fire at once. */
+const LONGEST_DELAY = 2 ** 31 - 1;
+
+/** How far the wall clock must run ahead of the monotonic one before we take it that the machine was asleep. */
+const ASLEEP = 50;
+
+/**
+ * The monotonic clock of the process, plus the time the machine was suspended, which that clock does not count on Linux
+ * and which a server elsewhere does count. A wall clock that is set forward looks the same and is treated the same: leases
+ * end early, never late. One that is set back changes nothing.
+ */
+export class SystemClock implements Clock {
+    private _slept = 0;
+    private _ahead: number;
+
+    constructor(
+        private readonly _monotonic: () => number = () => performance.now(),
+        private readonly _wall: () => number = Date.now,
+    ) {
+        this._ahead = this._wall() - this._monotonic();
+    }
+
+    now(): number {
+        const monotonic = this._monotonic();
+        const ahead = this._wall() - monotonic;
+        if (ahead - this._ahead > ASLEEP) {
+            this._slept += ahead - this._ahead;
+            this._ahead = ahead;
+        } else if (ahead < this._ahead) {
+            this._ahead = ahead;
+        }
+        return monotonic + this._slept;
+    }
+
+    timer(delay: number, action: () => void): Timer {
+        const handle = setTimeout(action, Math.min(Math.max(delay, 0), LONGEST_DELAY));
+        return { cancel: () => clearTimeout(handle) };
+    }
+}

@@ -1,0 +1,159 @@
+import type { Cleanup } from './Cleanup';
+import type { Clock } from './Clock';
+import { DueQueue } from './DueQueue';
+import { asLockError } from './errors';
+import type { LockError } from './errors';
+import type { HeldLease, LeasedKey, LeaseKeeper } from './Lease';
+import type { LockEvent } from './LockObserver';
+import type { LockStore } from './LockStore';
+
+/** Renewals that are due within so many ms of each other go out together. */
+const TOGETHER = 10;
+
+/** How soon a lease that was begun on the word of a message is confirmed, ms. A shorter critical section saves the command. */
+const CONFIRM_AFTER = 20;
+
+/**
+ * Looks after every held lease: renews those that are to be kept alive at a third of their ttl, and ends each at its deadline
+ * whether or not the store answers. One timer for all of them.
+ */
+export class KeepAlive implements LeaseKeeper {
+    private readonly _leases = new Set<HeldLease>();
+    private readonly _queue: DueQueue<HeldLease>;
+
+    constructor(
+        private readonly _store: LockStore,
+        private readonly _clock: Clock,
+        private readonly _cleanup: Cleanup,
+        private readonly _tell: (event: LockEvent) => void,
+    ) {
+        this._queue = new DueQueue(_clock, (lease) => this._due(lease));
+    }
+
+    get size(): number {
+        return this._leases.size;
+    }
+
+    /**
+     * Looks after a lease from now on.
+     *
+     * @param confirm the store has granted less than the ttl so far: ask for the rest soon.
+     */
+    add(lease: HeldLease, keepAlive: boolean, confirm: boolean): void {
+        this._leases.add(lease);
+        lease.upkeep = keepAlive ? 'keep' : confirm ? 'confirm' : 'none';
+        this._plan(lease, confirm ? CONFIRM_AFTER : this._rhythm(lease));
+    }
+
+    async renew(lease: HeldLease, ttl: number): Promise<void> {
+        while (lease.renewing !== undefined) await lease.renewing;
+        lease.assertHeld();
+        lease.ttl = ttl;
+        const failure = await this._renew(lease);
+        if (failure !== undefined) throw failure;
+        lease.assertHeld();
+    }
+
+    async release(lease: HeldLease): Promise<boolean> {
+        this._drop(lease);
+        // Never two steps of one lease at a time. Where the store did not answer the first, it is not asked again.
+        const failure = await lease.renewing;
+        if (failure !== undefined) {
+            for (const { key } of lease.leased) this._cleanup.release(key, lease.holder, this._over(lease));
+            throw failure;
+        }
+        const released = await Promise.all(lease.leased.map((one) => this._release(lease, one)));
+        return released.every(Boolean);
+    }
+
+    lost(lease: HeldLease, error: LockError): void {
+        this._drop(lease);
+        const { key, holder } = lease;
+        // It may still be ours on the server's clock, and others wait for it.
+        for (const one of lease.leased) this._cleanup.release(one.key, holder, this._over(lease));
+        this._tell({ kind: 'lost', key, holder, held: this._clock.now() - lease.since, error });
+    }
+
+    /** Releases every lease; settles when all of them have been answered. */
+    async close(): Promise<void> {
+        await Promise.allSettled([...this._leases].map((lease) => lease.release()));
+        this._queue.clear();
+    }
+
+    private _due(lease: HeldLease): void {
+        // Asking ends it at its deadline.
+        if (!lease.isHeld()) return;
+        if (this._clock.now() >= lease.renewAt && lease.renewing === undefined) void this._renew(lease);
+        else this._queue.set(lease, Math.min(lease.renewAt, lease.deadline));
+    }
+
+    /** Settles with what failed, if anything; never rejects. */
+    private _renew(lease: HeldLease): Promise<LockError | undefined> {
+        lease.renewAt = Infinity;
+        this._queue.set(lease, lease.deadline);
+        const renewing = this._renewKeys(lease).finally(() => {
+            lease.renewing = undefined;
+        });
+        lease.renewing = renewing;
+        return renewing;
+    }
+
+    private async _renewKeys(lease: HeldLease): Promise<LockError | undefined> {
+        const { key, holder, ttl } = lease;
+        const answers = await Promise.allSettled(lease.leased.map((one) => this._store.renew(one.key, holder, ttl)));
+        let error: LockError | undefined;
+        for (const [at, one] of lease.leased.entries()) {
+            const answer = answers[at];
+            if (answer?.status === 'rejected') error = asLockError(answer.reason, one.key, holder);
+            else if (answer?.value.kind === 'gone') lease.lose(`was taken or deleted (${one.key})`);
+            else if (answer !== undefined) one.deadline = Math.max(one.deadline, answer.value.deadline);
+        }
+        if (!this._leases.has(lease) || !lease.isHeld()) return error;
+        if (error === undefined) {
+            if (lease.upkeep === 'confirm') lease.upkeep = 'none';
+            this._tell({ kind: 'renewed', key, holder });
+            this._plan(lease, this._rhythm(lease));
+        } else {
+            this._tell({ kind: 'failed', key, holder, error });
+            this._plan(lease, lease.upkeep === 'none' ? Infinity : Math.min(ttl / 10, 1000));
+        }
+        return error;
+    }
+
+    private async _release(lease: HeldLease, one: LeasedKey): Promise<boolean> {
+        const { holder } = lease;
+        try {
+            const answer = await this._store.release(one.key, holder);
+            const held = this._clock.now() - lease.since;
+            if (answer !== 'gone') this._tell({ kind: 'released', key: one.key, holder, held });
+            return answer !== 'gone';
+        } catch (error) {
+            this._cleanup.release(one.key, holder, this._over(lease));
+            const told = asLockError(error, one.key, holder);
+            this._tell({ kind: 'failed', key: one.key, holder, error: told });
+            throw told;
+        }
+    }
+
+    /** When to renew next, from now. */
+    private _rhythm(lease: HeldLease): number {
+        return lease.upkeep === 'keep' ? lease.ttl / 3 : Infinity;
+    }
+
+    private _plan(lease: HeldLease, delay: number): void {
+        const now = this._clock.now();
+        const together = Math.floor((now + delay) / TOGETHER) * TOGETHER;
+        lease.renewAt = together > now ? together : now + delay;
+        this._queue.set(lease, Math.min(lease.renewAt, lease.deadline));
+    }
+
+    private _drop(lease: HeldLease): void {
+        this._leases.delete(lease);
+        this._queue.delete(lease);
+    }
+
+    /** From then on the server has let go of it by itself. */
+    private _over(lease: HeldLease): number {
+        return this._clock.now() + lease.ttl;
+    }
+}

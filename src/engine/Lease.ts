@@ -1,0 +1,170 @@
+import type { Clock } from './Clock';
+import type { Due } from './DueQueue';
+import { LockError } from './errors';
+
+/** The right to a key, or to several, until a deadline. */
+export interface Lease extends AsyncDisposable {
+    /** The key; of several, the first in sorted order. */
+    readonly key: string;
+    /** Every key, in sorted order. */
+    readonly keys: readonly string[];
+    /** Who has it: the value that each key holds in Redis. Give it to another process to hand the lease over. */
+    readonly holder: string;
+    /**
+     * The fencing token of `key`: it grows with every grant of that key. Send it with each guarded write, and let the
+     * resource refuse a smaller one than it has seen (Kleppmann, "How to do distributed locking").
+     */
+    readonly fence: number;
+    /** The fencing token of one of several keys; undefined when the lease does not have that key. */
+    fenceOf(key: string): number | undefined;
+    /** Aborts when the lease is lost, at its deadline at the latest, with a LOCK_LOST error as the reason. */
+    readonly signal: AbortSignal;
+    /** ms of validity left on our clock; 0 when the lease was lost or released. */
+    remaining(): number;
+    /** Whether the lease is still ours. Synchronous, for use right before a guarded write. */
+    isHeld(): boolean;
+    /** @throws LOCK_LOST when the lease is not ours any more, also because it was released. */
+    assertHeld(): void;
+    /**
+     * Lengthens the lease to `ttl` from now (ms; default: as acquired). Never shortens it.
+     *
+     * @throws LOCK_LOST when it is not ours any more; CONNECTION_FAILED when that is unknown: the lease stays ours until its
+     * deadline then.
+     */
+    renew(ttl?: number): Promise<void>;
+    /**
+     * Gives the lease back; the first waiter gets it. A second call gives the answer of the first.
+     *
+     * @returns whether it was still ours.
+     * @throws CONNECTION_FAILED when that is unknown; the release is tried on in the background until the ttl has passed.
+     */
+    release(): Promise<boolean>;
+}
+
+/** What is done for a lease by somebody who can speak to the store. */
+export interface LeaseKeeper {
+    renew(lease: HeldLease, ttl: number): Promise<void>;
+    release(lease: HeldLease): Promise<boolean>;
+    /** The lease has just ended without our wish. */
+    lost(lease: HeldLease, error: LockError): void;
+}
+
+/** One key of a lease. */
+export interface LeasedKey {
+    readonly key: string;
+    readonly fence: number;
+    deadline: number;
+}
+
+type State =
+    | { readonly kind: 'held' }
+    | { readonly kind: 'released'; readonly answer: Promise<boolean> }
+    | { readonly kind: 'lost'; readonly error: LockError };
+
+/**
+ * held → released, by `release`; held → lost, when the deadline passes or the store says that a key is not ours any more. A
+ * lease that is not held never becomes held again.
+ */
+export class HeldLease implements Lease, Due {
+    // Both belong to the queue of the keep-alive; the next three belong to the keep-alive itself.
+    due = 0;
+    place = -1;
+    renewAt = Infinity;
+    renewing: Promise<LockError | undefined> | undefined;
+    /** `confirm`: renew once; `keep`: renew until it ends. */
+    upkeep: 'none' | 'confirm' | 'keep' = 'none';
+    /** In sorted order of the keys. */
+    readonly leased: [LeasedKey, ...LeasedKey[]];
+    private _state: State = { kind: 'held' };
+    private _controller: AbortController | undefined;
+
+    constructor(
+        private readonly _keeper: LeaseKeeper,
+        private readonly _clock: Clock,
+        readonly holder: string,
+        /** As requested, by the last renewal if any. */
+        public ttl: number,
+        first: LeasedKey,
+        /** When it was granted. */
+        readonly since: number,
+    ) {
+        this.leased = [first];
+    }
+
+    get key(): string {
+        return this.leased[0].key;
+    }
+
+    get keys(): readonly string[] {
+        return this.leased.map(({ key }) => key);
+    }
+
+    get fence(): number {
+        return this.leased[0].fence;
+    }
+
+    fenceOf(key: string): number | undefined {
+        return this.leased.find((one) => one.key === key)?.fence;
+    }
+
+    /** The first instant at which one of the keys is not ours. */
+    get deadline(): number {
+        let deadline = Infinity;
+        for (const one of this.leased) deadline = Math.min(deadline, one.deadline);
+        return deadline;
+    }
+
+    get signal(): AbortSignal {
+        // Made on demand: a controller takes more memory than all the rest.
+        const controller = (this._controller ??= new AbortController());
+        if (!this.isHeld() && this._state.kind === 'lost') controller.abort(this._state.error);
+        return controller.signal;
+    }
+
+    remaining(): number {
+        return this.isHeld() ? this.deadline - this._clock.now() : 0;
+    }
+
+    isHeld(): boolean {
+        if (this._state.kind !== 'held') return false;
+        if (this._clock.now() < this.deadline) return true;
+        this.lose('ran out');
+        return false;
+    }
+
+    assertHeld(): void {
+        if (this.isHeld()) return;
+        throw this._state.kind === 'lost' ? this._state.error : this._ended('was released');
+    }
+
+    async renew(ttl: number = this.ttl): Promise<void> {
+        this.assertHeld();
+        await this._keeper.renew(this, ttl);
+    }
+
+    release(): Promise<boolean> {
+        if (this._state.kind === 'released') return this._state.answer;
+        if (!this.isHeld()) return Promise.resolve(false);
+        const answer = this._keeper.release(this);
+        this._state = { kind: 'released', answer };
+        return answer;
+    }
+
+    async [Symbol.asyncDispose](): Promise<void> {
+        await this.release();
+    }
+
+    /** Ends the lease without our wish. */
+    lose(how: string): void {
+        if (this._state.kind !== 'held') return;
+        const error = this._ended(how);
+        this._state = { kind: 'lost', error };
+        this._keeper.lost(this, error);
+        this._controller?.abort(error);
+    }
+
+    private _ended(how: string): LockError {
+        const { key, holder } = this;
+        return new LockError('LOCK_LOST', `The lease ${how}: ${this.keys.join(', ')}.`, { key, holder });
+    }
+}

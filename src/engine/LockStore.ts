@@ -1,0 +1,94 @@
+/** Asks for a key, once. Everything here is one atomic step on the store. */
+export interface AcquireRequest {
+    readonly key: string;
+    /** The id to be stored as the holder. */
+    readonly holder: string;
+    /** Of this acquisition; the holder itself unless the caller chose that. */
+    readonly id: string;
+    readonly ttl: number;
+    /** Wait in line, with the ticket that the last attempt gave (0: none yet); undefined: a plain try. */
+    readonly ticket: number | undefined;
+}
+
+/** Somebody else has the key. */
+export interface Busy {
+    readonly kind: 'busy';
+    readonly sentAt: number;
+    /** Remaining ttl of the holder, Infinity when its key never expires. */
+    readonly remaining: number;
+    /** Of the last grant; a later grant has a greater one. */
+    readonly fence: number;
+    readonly ticket: number;
+    /** How many live waiters are before this one. */
+    readonly rank: number;
+    /** The holder is no user of this library, so nobody will pass the key on. */
+    readonly foreign: boolean;
+    readonly holder: string;
+}
+
+export interface Granted {
+    readonly kind: 'granted';
+    readonly fence: number;
+    /** Until then the key is ours, on our own clock. */
+    readonly deadline: number;
+}
+
+export type AcquireAnswer = Granted | Busy;
+
+/** `already`: this holder released it before (the answer to a resend). `gone`: it did not hold the key. */
+export type ReleaseAnswer = 'released' | 'already' | 'gone';
+
+export type RenewAnswer = { readonly kind: 'renewed'; readonly deadline: number } | { readonly kind: 'gone' };
+
+/** Who holds a key and who waits for it. */
+export interface LockInfo {
+    readonly key: string;
+    /** Undefined when the key is free. */
+    readonly holder: string | undefined;
+    /** Remaining ttl of the holder, ms: 0 when free, Infinity when its key never expires. */
+    readonly remaining: number;
+    /** Fencing token of the holder; undefined when free, or when the holder is no user of this library. */
+    readonly fence: number | undefined;
+    /** In the order in which they will be served. */
+    readonly waiters: readonly { readonly holder: string; /** ms */ readonly waited: number }[];
+}
+
+/** What the store tells of its own accord. A wake-up is a hint: only its fence makes it more. */
+export interface StoreListener {
+    /** The acquisition `id`, which waits, was granted the key for `ttl`. */
+    granted(key: string, id: string, fence: number, ttl: number): void;
+    /** The acquisition `id` is first in line now; the key is taken for `remaining`, as far as known. */
+    first(key: string, id: string, remaining: number): void;
+    /** A foreign holder's key changed. */
+    changed(key: string): void;
+    /** Messages may have been lost: every waiter should look again. */
+    reconnected(): void;
+    /** The server cannot be reached; the store tries on. */
+    disconnected(error: Error): void;
+    /** Something about the server that the people who run it should know. */
+    warned(message: string): void;
+}
+
+/**
+ * Performs atomic steps on keys. Every method rejects with a LockError whose `unknown` says whether the step may still take
+ * effect, and settles within the store's command timeout.
+ */
+export interface LockStore {
+    /** Whether waiters are woken; else they have to poll. Known after `open`. */
+    readonly wakes: boolean;
+    open(listener: StoreListener): Promise<void>;
+    close(): Promise<void>;
+    acquire(request: AcquireRequest): Promise<AcquireAnswer>;
+    renew(key: string, holder: string, ttl: number): Promise<RenewAnswer>;
+    /** Gives the key back, if this holder has it. */
+    release(key: string, holder: string): Promise<ReleaseAnswer>;
+    /**
+     * Gives up an acquisition: its place in the queue, or the key when it was granted.
+     *
+     * @param underWay an attempt of it may still be under way: whatever arrives of it later is refused.
+     */
+    giveUp(key: string, holder: string, id: string, underWay: boolean): Promise<ReleaseAnswer>;
+    inspect(key: string): Promise<LockInfo>;
+    /** Looks out for a change of a key that a foreign holder has; `changed` is told. False: it cannot. */
+    watch(key: string): Promise<boolean>;
+}

@@ -1,0 +1,335 @@
+import { Cleanup } from './Cleanup';
+import { SystemClock } from './Clock';
+import type { Clock } from './Clock';
+import { LockError, asLockError } from './errors';
+import { newHolder } from './holder';
+import { KeepAlive } from './KeepAlive';
+import { HeldLease } from './Lease';
+import type { Lease, LeasedKey } from './Lease';
+import type { LockEvent, LockObserver } from './LockObserver';
+import type { Busy, LockInfo, LockStore } from './LockStore';
+import { Waiters } from './Waiters';
+import type { Acquired } from './Waiters';
+
+/** How a lease is wanted. */
+export interface LeaseOptions {
+    /** Length of the lease, ms. Default: that of the locker. */
+    readonly ttl?: number | undefined;
+    /** How long to wait, ms; 0: one attempt; Infinity is allowed. Default: that of the locker. Ignored by tryAcquire. */
+    readonly timeout?: number | undefined;
+    /** Renew the lease until it is released or lost. Default: true. */
+    readonly keepAlive?: boolean | undefined;
+    /** Stops waiting. */
+    readonly signal?: AbortSignal | undefined;
+    /** The id to hold the key under; one that holds the key already gets it again. Default: a new one. */
+    readonly holder?: string | undefined;
+}
+
+export interface LockerOptions {
+    /** Default length of a lease, ms. */
+    readonly ttl: number;
+    /** Default of how long to wait, ms. */
+    readonly timeout: number;
+    /** Pause between attempts where the store does not wake waiters, ms. */
+    readonly retryTimeout: number;
+    /** How many leases may be held, and how many callers may wait, at a time. */
+    readonly maxHeld: number;
+    readonly maxWaiting: number;
+}
+
+const DEFAULTS: LockerOptions = { ttl: 30_000, timeout: 300, retryTimeout: 100, maxHeld: 100_000, maxWaiting: 10_000 };
+
+/** The longest ttl and the longest finite timeout, ms. */
+const LONGEST = 2 ** 31 - 1;
+
+interface Wanted {
+    readonly keys: readonly [string, ...string[]];
+    readonly holder: string;
+    /** The caller chose the holder, so it does not tell acquisitions apart. */
+    readonly chosen: boolean;
+    readonly ttl: number;
+    readonly timeout: number;
+    readonly keepAlive: boolean;
+    readonly signal: AbortSignal | undefined;
+}
+
+/**
+ * Gives leases of keys, out of a store.
+ *
+ * new → open → closed; it is not opened again.
+ */
+export class Locker {
+    private readonly _options: LockerOptions;
+    private readonly _cleanup: Cleanup;
+    private readonly _keepAlive: KeepAlive;
+    private readonly _waiters: Waiters;
+    private _state: 'new' | 'open' | 'closed' = 'new';
+
+    constructor(
+        private readonly _store: LockStore,
+        options: Partial<LockerOptions> = {},
+        private readonly _observer: LockObserver = { observe: () => undefined },
+        private readonly _clock: Clock = new SystemClock(),
+    ) {
+        this._options = { ...DEFAULTS, ...options };
+        const tell = (event: LockEvent): void => this._tell(event);
+        this._cleanup = new Cleanup(_store, _clock);
+        this._keepAlive = new KeepAlive(_store, _clock, this._cleanup, tell);
+        this._waiters = new Waiters(_store, _clock, this._cleanup, this._options, tell);
+    }
+
+    /** How many leases are held and how many callers wait. */
+    get load(): { readonly held: number; readonly waiting: number } {
+        return { held: this._keepAlive.size, waiting: this._waiters.size };
+    }
+
+    /** @throws LockError CONNECTION_FAILED, WRONG_PASSWORD, NO_PERMISSION; ALREADY_OPENED, CLOSED. */
+    async open(): Promise<void> {
+        if (this._state === 'closed') throw new LockError('CLOSED', 'The lock was closed.');
+        if (this._state === 'open') throw new LockError('ALREADY_OPENED', 'The lock is open already.');
+        this._state = 'open';
+        try {
+            await this._store.open({
+                granted: (key, id, fence, ttl) => this._waiters.granted(key, id, fence, ttl),
+                first: (key, id, remaining) => this._waiters.first(key, id, remaining),
+                changed: (key) => this._waiters.changed(key),
+                reconnected: () => {
+                    this._tell({ kind: 'reachable' });
+                    this._waiters.recheck();
+                },
+                disconnected: (error) => this._tell({ kind: 'unreachable', error }),
+                warned: (message) => this._tell({ kind: 'warning', message }),
+            });
+        } catch (error) {
+            this._state = 'closed';
+            throw error;
+        }
+    }
+
+    /** Sends waiters away (CLOSED), releases every lease, closes the store. Bounded by the store's command timeout. */
+    async close(): Promise<void> {
+        if (this._state !== 'open') return;
+        this._state = 'closed';
+        this._waiters.close();
+        await this._keepAlive.close();
+        await this._cleanup.close();
+        await this._store.close();
+    }
+
+    /**
+     * Takes a key, or several (all or nothing), if that is possible now.
+     *
+     * @returns null when somebody else holds a key or waits for it.
+     * @throws LockError BAD_KEY, BAD_TTL, BAD_HOLDER, NOT_OPENED, CLOSED, LOCK_ABORTED, TOO_MANY, WRONG_TYPE, NO_PERMISSION,
+     * CONNECTION_FAILED.
+     */
+    async tryAcquire(key: string | readonly string[], options: LeaseOptions = {}): Promise<Lease | null> {
+        const outcome = await this._acquire(this._wanted(key, { ...options, timeout: 0 }));
+        return outcome.kind === 'busy' ? null : outcome.lease;
+    }
+
+    /**
+     * Waits for a key, or for several (all or nothing, in sorted order so that two callers cannot block each other). Whoever
+     * came first is served first.
+     *
+     * @throws LockError LOCK_TIMEOUT when it was busy to the end, BAD_TIMEOUT, and all that tryAcquire throws.
+     */
+    async acquire(key: string | readonly string[], options: LeaseOptions = {}): Promise<Lease> {
+        const wanted = this._wanted(key, options);
+        const outcome = await this._acquire(wanted);
+        if (outcome.kind === 'lease') return outcome.lease;
+        const { busy } = outcome;
+        const text = `${outcome.key} was busy for all of the timeout of ${wanted.timeout} ms; ${busy.holder} holds it.`;
+        const { holder, remaining } = busy;
+        throw new LockError('LOCK_TIMEOUT', text, { key: outcome.key, holder, remaining });
+    }
+
+    /**
+     * Runs `work` while holding a key. The lease is released on every path.
+     *
+     * @throws what `work` throws, first of all; LOCK_LOST when the lease was lost and `work` did not notice; what acquire
+     * throws. A release that fails is told to the observer only.
+     */
+    async withLock<T>(
+        key: string | readonly string[],
+        options: LeaseOptions,
+        work: (lease: Lease) => Promise<T>,
+    ): Promise<T> {
+        const lease = await this.acquire(key, options);
+        let result: T;
+        try {
+            result = await work(lease);
+        } catch (error) {
+            await lease.release().catch(() => false);
+            throw error;
+        }
+        const ours = await lease.release().catch(() => true);
+        if (!ours) throw lostIn(lease);
+        return result;
+    }
+
+    /** Lengthens a lease by its holder, also one of another process. @returns whether it was still that holder's. */
+    async renew(key: string, holder: string, ttl: number = this._options.ttl): Promise<boolean> {
+        this._checkOpen();
+        checkKey(key);
+        checkHolder(holder);
+        checkTtl(ttl, key);
+        return (await this._store.renew(key, holder, ttl)).kind === 'renewed';
+    }
+
+    /** Gives back a lease by its holder, also one of another process. @returns whether it was still that holder's. */
+    async release(key: string, holder: string): Promise<boolean> {
+        this._checkOpen();
+        checkKey(key);
+        checkHolder(holder);
+        return (await this._store.release(key, holder)) !== 'gone';
+    }
+
+    /** Who holds a key and who waits for it. */
+    inspect(key: string): Promise<LockInfo> {
+        this._checkOpen();
+        checkKey(key);
+        return this._store.inspect(key);
+    }
+
+    private _wanted(key: string | readonly string[], options: LeaseOptions): Wanted {
+        this._checkOpen();
+        const [first, ...rest] = typeof key === 'string' ? [key] : [...new Set(key)].sort();
+        if (first === undefined) throw new LockError('BAD_KEY', 'The list of keys is empty.');
+        const { ttl = this._options.ttl, timeout = this._options.timeout, holder } = options;
+        for (const one of [first, ...rest]) checkKey(one);
+        checkTtl(ttl, first);
+        checkTimeout(timeout, first);
+        if (holder !== undefined) checkHolder(holder);
+        return {
+            keys: [first, ...rest],
+            holder: holder ?? newHolder(),
+            chosen: holder !== undefined,
+            ttl,
+            timeout,
+            keepAlive: options.keepAlive ?? true,
+            signal: options.signal,
+        };
+    }
+
+    private async _acquire(wanted: Wanted): Promise<Outcome> {
+        const { keys, holder, ttl } = wanted;
+        const [key, ...rest] = keys;
+        if (this._keepAlive.size >= this._options.maxHeld) {
+            const text = `${this._keepAlive.size} leases are held already, as many as options.max_held allows.`;
+            throw new LockError('TOO_MANY', text, { key, holder });
+        }
+        const started = this._clock.now();
+        const first = await this._acquireOne(key, wanted, started);
+        if (first.kind === 'busy') return { kind: 'busy', key, busy: first };
+        const lease = new HeldLease(this._keepAlive, this._clock, holder, ttl, leased(key, first), this._clock.now());
+        // While other keys are waited for, those we have must not run out.
+        this._keepAlive.add(lease, wanted.keepAlive || rest.length > 0, !first.confirmed);
+        return rest.length === 0 ? { kind: 'lease', lease } : this._acquireRest(rest, wanted, lease, started);
+    }
+
+    /** All or nothing: what was acquired is given back when one of the others cannot be had. */
+    private async _acquireRest(
+        rest: readonly string[],
+        wanted: Wanted,
+        lease: HeldLease,
+        started: number,
+    ): Promise<Outcome> {
+        try {
+            for (const key of rest) {
+                const next = await this._acquireOne(key, wanted, started);
+                if (next.kind === 'busy') {
+                    await lease.release().catch(() => false);
+                    return { kind: 'busy', key, busy: next };
+                }
+                lease.leased.push(leased(key, next));
+                if (!next.confirmed) await lease.renew();
+            }
+            lease.assertHeld();
+            if (!wanted.keepAlive) {
+                await lease.renew();
+                lease.upkeep = 'none';
+                lease.renewAt = Infinity;
+            }
+            return { kind: 'lease', lease };
+        } catch (error) {
+            await lease.release().catch(() => false);
+            throw error;
+        }
+    }
+
+    private async _acquireOne(key: string, wanted: Wanted, started: number): Promise<Acquired | Busy> {
+        const { holder, ttl, timeout, signal } = wanted;
+        const id = wanted.chosen ? newHolder() : holder;
+        const left = timeout === 0 ? 0 : Math.max(started + timeout - this._clock.now(), 0);
+        try {
+            const outcome = await this._waiters.acquire({ key, holder, id, ttl, timeout: left, signal });
+            const waited = this._clock.now() - started;
+            if (outcome.kind === 'granted') this._tell({ kind: 'acquired', key, holder, fence: outcome.fence, waited });
+            else if (timeout === 0) this._tell({ kind: 'busy', key, holder });
+            else this._tell({ kind: 'timeout', key, holder, waited });
+            return outcome;
+        } catch (thrown) {
+            const error = asLockError(thrown, key, holder);
+            this._tell({ kind: 'failed', key, holder, error });
+            throw error;
+        }
+    }
+
+    private _checkOpen(): void {
+        if (this._state === 'new') throw new LockError('NOT_OPENED', 'The lock has not been opened.');
+        if (this._state === 'closed') throw new LockError('CLOSED', 'The lock was closed.');
+    }
+
+    private _tell(event: LockEvent): void {
+        try {
+            this._observer.observe(event);
+        } catch {
+            // An observer cannot change what it observes.
+        }
+    }
+}
+
+type Outcome =
+    | { readonly kind: 'lease'; readonly lease: HeldLease }
+    | { readonly kind: 'busy'; readonly key: string; readonly busy: Busy };
+
+function lostIn({ key, holder, signal }: Lease): LockError {
+    if (signal.reason instanceof LockError) return signal.reason;
+    return new LockError('LOCK_LOST', `The lease of ${key} was taken or deleted before it was released.`, {
+        key,
+        holder,
+    });
+}
+
+function leased(key: string, { fence, deadline }: Acquired): LeasedKey {
+    return { key, fence, deadline };
+}
+
+function checkKey(key: string): void {
+    if (typeof key !== 'string' || key === '')
+        throw new LockError('BAD_KEY', 'A key must be a string that is not empty.');
+    // Half a surrogate pair becomes U+FFFD on the wire: different keys would be one.
+    if (!isWellFormed(key)) throw new LockError('BAD_KEY', 'The key is not well-formed Unicode.', { key });
+}
+
+function checkHolder(holder: string): void {
+    if (typeof holder === 'string' && holder !== '' && !/[\n\r]/.test(holder) && isWellFormed(holder)) return;
+    throw new LockError('BAD_HOLDER', 'A holder must be one line of well-formed text that is not empty.', { holder });
+}
+
+function checkTtl(ttl: number, key: string): void {
+    if (Number.isInteger(ttl) && ttl >= 1 && ttl <= LONGEST) return;
+    throw new LockError('BAD_TTL', `The ttl must be a whole number of ms from 1 to ${LONGEST}, not ${ttl}.`, { key });
+}
+
+function checkTimeout(timeout: number, key: string): void {
+    if (timeout === Infinity || (timeout >= 0 && timeout <= LONGEST)) return;
+    throw new LockError('BAD_TIMEOUT', `The timeout must be from 0 to ${LONGEST} ms or Infinity, not ${timeout}.`, {
+        key,
+    });
+}
+
+function isWellFormed(text: string): boolean {
+    return !/\p{Surrogate}/u.test(text);
+}

@@ -1,0 +1,343 @@
+import type { Cleanup } from './Cleanup';
+import type { Clock } from './Clock';
+import { DueQueue } from './DueQueue';
+import type { Due } from './DueQueue';
+import { LockError, asLockError } from './errors';
+import type { LockEvent } from './LockObserver';
+import type { AcquireAnswer, Busy, LockStore } from './LockStore';
+import { deadlineOf } from './validity';
+
+export interface WaitRequest {
+    readonly key: string;
+    readonly holder: string;
+    readonly id: string;
+    readonly ttl: number;
+    /** How long to wait; 0: one attempt. */
+    readonly timeout: number;
+    readonly signal: AbortSignal | undefined;
+}
+
+export interface WaitersOptions {
+    /** Pause between attempts where the store does not wake us, ms. */
+    readonly retryTimeout: number;
+    readonly maxWaiting: number;
+}
+
+/** A key that became ours. */
+export interface Acquired {
+    readonly kind: 'granted';
+    readonly fence: number;
+    readonly deadline: number;
+    /** False: on the word of a message, for a claim window at most; the store has to be asked for the rest. */
+    readonly confirmed: boolean;
+}
+
+/** A waiter is heard of at least so often, ms; its lease in the queue is three times as long. */
+const HEARTBEAT = 10_000;
+
+/** After the key must have expired: the first in line claims it, the others stand in for those before them. */
+const AFTER_EXPIRY = 2;
+const STAND_IN = 50;
+
+/** The last attempt is sent so long before the time is over, ms. */
+const LAST_TRY = 5;
+
+/** One that polls must look so often, ms, or it may miss the time that the store gives it to claim its turn. */
+const CLAIM_TIME = 1000;
+
+/** After a failed attempt. */
+const PAUSE = 100;
+
+/** A caller that wants a key. */
+class Waiter implements Due {
+    due = 0;
+    place = -1;
+    settled = false;
+    /** The last answer. */
+    busy: Busy | undefined;
+    /** Why the last attempt has no answer. */
+    failure: LockError | undefined;
+    attempting = false;
+    /** What came while an attempt was under way, to be looked at after it. */
+    again = false;
+    message: { readonly fence: number; readonly ttl: number } | undefined;
+    wakeAt = Infinity;
+    stoodInAt = -Infinity;
+    readonly giveUpAt: number;
+    lastTryAt: number;
+
+    constructor(
+        readonly request: WaitRequest,
+        readonly since: number,
+        readonly settle: (outcome: Acquired | Busy) => void,
+        readonly fail: (error: Error) => void,
+    ) {
+        this.giveUpAt = since + request.timeout;
+        this.lastTryAt = since + Math.max(request.timeout - LAST_TRY, request.timeout / 2);
+    }
+}
+
+/**
+ * Those who want a key, from their first attempt to their grant. They stand in line in the store and sleep until they are
+ * woken; every timer here is there for the case that a wake-up was lost or somebody died.
+ */
+export class Waiters {
+    private readonly _byId = new Map<string, Waiter>();
+    private readonly _queue: DueQueue<Waiter>;
+
+    constructor(
+        private readonly _store: LockStore,
+        private readonly _clock: Clock,
+        private readonly _cleanup: Cleanup,
+        private readonly _options: WaitersOptions,
+        private readonly _tell: (event: LockEvent) => void,
+    ) {
+        this._queue = new DueQueue(_clock, (waiter) => this._due(waiter));
+    }
+
+    get size(): number {
+        return this._byId.size;
+    }
+
+    /**
+     * Waits for a key. Busy to the end is an answer; so that nobody overtakes, every attempt but that of timeout 0 takes a
+     * place in line.
+     *
+     * @throws LockError LOCK_ABORTED, CLOSED, TOO_MANY, or what the first attempt failed with.
+     */
+    acquire(request: WaitRequest): Promise<Acquired | Busy> {
+        const { key, holder, id, signal } = request;
+        if (signal?.aborted === true) return Promise.reject(aborted(request, signal));
+        if (this._byId.size >= this._options.maxWaiting) {
+            const text = `${this._byId.size} callers wait already, as many as options.max_waiting allows.`;
+            return Promise.reject(new LockError('TOO_MANY', text, { key, holder }));
+        }
+        return new Promise((resolve, reject) => {
+            const onAbort = (): void => {
+                if (signal !== undefined) this._leave(waiter, aborted(request, signal));
+            };
+            const done = (): void => {
+                waiter.settled = true;
+                signal?.removeEventListener('abort', onAbort);
+                this._byId.delete(id);
+                this._queue.delete(waiter);
+            };
+            const waiter = new Waiter(
+                request,
+                this._clock.now(),
+                (outcome) => {
+                    done();
+                    resolve(outcome);
+                },
+                (error) => {
+                    done();
+                    reject(error);
+                },
+            );
+            this._byId.set(id, waiter);
+            signal?.addEventListener('abort', onAbort);
+            if (request.timeout > 0) this._queue.set(waiter, waiter.giveUpAt);
+            this._attempt(waiter);
+        });
+    }
+
+    /** The store says that a waiter was granted its key. */
+    granted(key: string, id: string, fence: number, ttl: number): void {
+        const waiter = this._byId.get(id);
+        if (waiter === undefined || waiter.request.key !== key) return;
+        waiter.message = { fence, ttl };
+        if (!waiter.attempting) this._heed(waiter);
+    }
+
+    /** The store says that a waiter is the first in line. */
+    first(key: string, id: string, remaining: number): void {
+        const waiter = this._byId.get(id);
+        if (waiter === undefined || waiter.request.key !== key) return;
+        if (waiter.attempting || waiter.busy === undefined) {
+            waiter.again = true;
+            return;
+        }
+        waiter.busy = { ...waiter.busy, rank: 0 };
+        this._wake(waiter, Math.min(remaining + AFTER_EXPIRY, HEARTBEAT));
+    }
+
+    /** A foreign holder's key changed: the first in line looks. */
+    changed(key: string): void {
+        for (const waiter of this._byId.values()) {
+            if (waiter.request.key === key && waiter.busy?.rank === 0) this._attempt(waiter);
+        }
+    }
+
+    /** Messages may have been lost: everybody looks. */
+    recheck(): void {
+        for (const waiter of this._byId.values()) {
+            if (waiter.busy !== undefined) this._attempt(waiter);
+        }
+    }
+
+    /** Sends every waiter away. */
+    close(): void {
+        for (const waiter of [...this._byId.values()]) {
+            const { key, holder } = waiter.request;
+            this._leave(
+                waiter,
+                new LockError('CLOSED', `The lock was closed while ${key} was waited for.`, { key, holder }),
+            );
+        }
+        this._queue.clear();
+    }
+
+    private _due(waiter: Waiter): void {
+        const now = this._clock.now();
+        if (now >= waiter.giveUpAt) {
+            this._giveUp(waiter);
+            return;
+        }
+        if (now >= waiter.lastTryAt) waiter.lastTryAt = Infinity;
+        if (now >= waiter.wakeAt) waiter.wakeAt = Infinity;
+        this._attempt(waiter);
+    }
+
+    private _wake(waiter: Waiter, delay: number): void {
+        waiter.wakeAt = this._clock.now() + delay;
+        this._queue.set(waiter, Math.min(waiter.wakeAt, waiter.lastTryAt, waiter.giveUpAt));
+    }
+
+    private _attempt(waiter: Waiter): void {
+        if (waiter.attempting) {
+            waiter.again = true;
+            return;
+        }
+        waiter.attempting = true;
+        const { key, holder, id, ttl, timeout } = waiter.request;
+        const ticket = timeout > 0 ? (waiter.busy?.ticket ?? 0) : undefined;
+        this._store.acquire({ key, holder, id, ttl, ticket }).then(
+            (answer) => this._answered(waiter, answer),
+            (thrown: unknown) => this._failed(waiter, asLockError(thrown, key, holder)),
+        );
+    }
+
+    private _answered(waiter: Waiter, answer: AcquireAnswer): void {
+        waiter.attempting = false;
+        waiter.failure = undefined;
+        // Whoever left has given the acquisition up already.
+        if (waiter.settled) return;
+        switch (answer.kind) {
+            case 'granted':
+                if (answer.deadline > this._clock.now()) waiter.settle({ ...answer, confirmed: true });
+                else this._tooLate(waiter);
+                return;
+            case 'busy':
+                this._stillBusy(waiter, answer);
+        }
+    }
+
+    private _stillBusy(waiter: Waiter, busy: Busy): void {
+        const { key, holder, timeout } = waiter.request;
+        const first = waiter.busy === undefined;
+        waiter.busy = busy;
+        if (timeout === 0) {
+            waiter.settle(busy);
+            return;
+        }
+        if (first) this._tell({ kind: 'waiting', key, holder, rank: busy.rank });
+        if (waiter.message !== undefined) this._heed(waiter);
+        else if (waiter.again) {
+            waiter.again = false;
+            this._attempt(waiter);
+        } else this._sleep(waiter, busy);
+    }
+
+    /** Until when nothing needs to be done, if nobody wakes us before. */
+    private _sleep(waiter: Waiter, busy: Busy): void {
+        const now = this._clock.now();
+        let delay = HEARTBEAT * (0.9 + 0.1 * Math.random());
+        if (!this._store.wakes) {
+            delay = Math.min(this._poll(), CLAIM_TIME);
+        } else if (busy.rank === 0) {
+            delay = Math.min(delay, busy.remaining + AFTER_EXPIRY);
+            if (busy.foreign) delay = Math.min(delay, this._poll());
+        } else if (now - waiter.stoodInAt >= HEARTBEAT) {
+            const standIn = busy.remaining + AFTER_EXPIRY + busy.rank * STAND_IN;
+            if (standIn < delay) {
+                delay = standIn;
+                waiter.stoodInAt = now + delay;
+            }
+        }
+        this._wake(waiter, delay);
+    }
+
+    private _poll(): number {
+        // So that waiters of several processes do not fall into step.
+        return this._options.retryTimeout * (0.75 + 0.5 * Math.random());
+    }
+
+    /**
+     * Believes a grant without asking when it is newer than what we last saw, and if enough of it is left. At the *send* of
+     * the attempt that was answered busy the key was not ours, so the grant holds at least until that moment + its ttl.
+     */
+    private _heed(waiter: Waiter): void {
+        const { message, busy } = waiter;
+        waiter.message = undefined;
+        if (message === undefined) return;
+        if (busy !== undefined && waiter.failure === undefined && message.fence > busy.fence) {
+            const deadline = deadlineOf(busy.sentAt, message.ttl);
+            if (deadline - this._clock.now() >= message.ttl / 2) {
+                waiter.settle({ kind: 'granted', fence: message.fence, deadline, confirmed: false });
+                return;
+            }
+        }
+        this._attempt(waiter);
+    }
+
+    private _failed(waiter: Waiter, error: LockError): void {
+        const { key, holder } = waiter.request;
+        waiter.attempting = false;
+        if (waiter.settled) return;
+        waiter.failure = error;
+        const hopeless = error.code !== 'CONNECTION_FAILED';
+        if (waiter.busy === undefined || hopeless) {
+            this._leave(waiter, error, error.unknown);
+            return;
+        }
+        this._tell({ kind: 'failed', key, holder, error });
+        waiter.again = false;
+        waiter.message = undefined;
+        this._wake(waiter, PAUSE * (0.5 + Math.random()));
+    }
+
+    /** The grant took longer to arrive than it lasts. */
+    private _tooLate(waiter: Waiter): void {
+        const { key, holder, ttl } = waiter.request;
+        const text = `Redis took longer to answer than the lease of ${key} would have lasted (ttl ${ttl}).`;
+        this._failed(waiter, new LockError('CONNECTION_FAILED', text, { key, holder, unknown: true }));
+    }
+
+    private _giveUp(waiter: Waiter): void {
+        const { key, holder, timeout } = waiter.request;
+        const { busy, failure } = waiter;
+        if (failure !== undefined) this._leave(waiter, failure, true);
+        else if (busy === undefined) {
+            const text = `Redis did not answer within the timeout of ${timeout} ms.`;
+            this._leave(waiter, new LockError('CONNECTION_FAILED', text, { key, holder, unknown: true }));
+        } else this._leave(waiter, busy);
+    }
+
+    /**
+     * Ends a wait before its grant: at once for the caller, and in the background for the store.
+     *
+     * @param underWay an attempt may still reach the store.
+     */
+    private _leave(waiter: Waiter, outcome: Error | Busy, underWay = waiter.attempting): void {
+        if (waiter.settled) return;
+        const { key, holder, id, ttl } = waiter.request;
+        if (outcome instanceof Error) waiter.fail(outcome);
+        else waiter.settle(outcome);
+        if (waiter.busy === undefined && !underWay) return;
+        this._cleanup.giveUp(key, holder, id, underWay, this._clock.now() + Math.max(ttl, 3 * HEARTBEAT));
+    }
+}
+
+function aborted({ key, holder }: WaitRequest, signal: AbortSignal): LockError {
+    return new LockError('LOCK_ABORTED', `Waiting for ${key} was aborted.`, { key, holder, cause: signal.reason });
+}

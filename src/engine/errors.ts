@@ -1,0 +1,61 @@
+/** What can go wrong, by a code that never changes its meaning. */
+export type LockErrorCode =
+    | 'LOCK_TIMEOUT'
+    | 'LOCK_ABORTED'
+    | 'LOCK_LOST'
+    | 'NOT_OPENED'
+    | 'ALREADY_OPENED'
+    | 'CLOSED'
+    | 'CONNECTION_FAILED'
+    | 'WRONG_PASSWORD'
+    | 'NO_PERMISSION'
+    | 'WRONG_TYPE'
+    | 'BAD_KEY'
+    | 'BAD_HOLDER'
+    | 'BAD_TTL'
+    | 'BAD_TIMEOUT'
+    | 'TOO_MANY';
+
+export interface LockErrorDetails {
+    key?: string | undefined;
+    holder?: string | undefined;
+    /** How long the present holder's lease still runs, ms. */
+    remaining?: number | undefined;
+    cause?: unknown;
+    /** The request may have reached the server, so it may still take effect. */
+    unknown?: boolean | undefined;
+}
+
+/** The one error of the engine. Tell them apart by `code`. */
+export class LockError extends Error {
+    override readonly name = 'LockError';
+    readonly key: string | undefined;
+    readonly holder: string | undefined;
+    readonly remaining: number | undefined;
+    /** True when the request may have reached the server, so that it may still take effect there. */
+    readonly unknown: boolean;
+
+    constructor(
+        readonly code: LockErrorCode,
+        message: string,
+        details: LockErrorDetails = {},
+    ) {
+        super(message, details.cause === undefined ? undefined : { cause: details.cause });
+        this.key = details.key;
+        this.holder = details.holder;
+        this.remaining = details.remaining;
+        this.unknown = details.unknown ?? false;
+    }
+}
+
+/** Whatever was thrown, as an Error. */
+export function asError(thrown: unknown): Error {
+    return thrown instanceof Error ? thrown : new Error(String(thrown));
+}
+
+/** Whatever a store threw, as an error of ours. */
+export function asLockError(thrown: unknown, key: string, holder: string): LockError {
+    if (thrown instanceof LockError) return thrown;
+    const cause = asError(thrown);
+    return new LockError('CONNECTION_FAILED', cause.message, { key, holder, cause, unknown: true });
+}

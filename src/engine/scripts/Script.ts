@@ -1,0 +1,86 @@
+import { createHash } from 'node:crypto';
+
+/** The one command of an ioredis client that running a script takes. */
+export interface ScriptClient {
+    evalsha(sha: string, keys: number, ...args: string[]): Promise<unknown>;
+    eval(lua: string, keys: number, ...args: string[]): Promise<unknown>;
+}
+
+/** What one step is asked to do: as many keys and arguments as its script declares. */
+export interface ScriptItem {
+    readonly keys: readonly string[];
+    readonly args: readonly string[];
+}
+
+/** An item's own failure: the server's text, e.g. `WRONGTYPE Operation against …`. */
+export class ScriptError extends Error {
+    override readonly name = 'ScriptError';
+}
+
+/**
+ * A script that performs one atomic step for each item of a list. Every item is answered by itself: an error in one (a key
+ * that holds no string) does not touch the others. A list of one is how a single step is sent.
+ */
+export class Script<Answer> {
+    readonly lua: string;
+    readonly sha: string;
+
+    /**
+     * @param body  Lua text that defines `local function step(keys…, args…)`, which returns the answer of one item.
+     * @param parse checks and types one answer.
+     */
+    constructor(
+        readonly name: string,
+        keys: number,
+        args: number,
+        body: string,
+        private readonly _parse: (answer: unknown) => Answer,
+    ) {
+        this.lua = body + loop(keys, args);
+        this.sha = createHash('sha1').update(this.lua).digest('hex');
+    }
+
+    /** Runs the script by its hash, and by its text when the server does not have it (yet, or after SCRIPT FLUSH). */
+    async run(client: ScriptClient, items: readonly ScriptItem[]): Promise<(Answer | ScriptError)[]> {
+        const keys = items.flatMap((item) => item.keys);
+        const args = items.flatMap((item) => item.args);
+        const reply = await client.evalsha(this.sha, keys.length, ...keys, ...args).catch((error: unknown) => {
+            if (error instanceof Error && error.message.startsWith('NOSCRIPT')) {
+                return client.eval(this.lua, keys.length, ...keys, ...args);
+            }
+            throw error;
+        });
+        if (!Array.isArray(reply) || reply.length !== items.length) throw this.unexpected(reply);
+        return reply.map((answer: unknown) =>
+            typeof answer === 'string' ? new ScriptError(answer) : this._parse(answer),
+        );
+    }
+
+    unexpected(answer: unknown): Error {
+        return new Error(`The ${this.name} script gave an answer that it does not have: ${JSON.stringify(answer)}`);
+    }
+}
+
+/** The argument list is spelled out, because `unpack` of slices would cost more than the step itself. */
+function loop(keys: number, args: number): string {
+    const list = [
+        ...Array.from({ length: keys }, (_, at) => `KEYS[i * ${keys} + ${at + 1}]`),
+        ...Array.from({ length: args }, (_, at) => `ARGV[i * ${args} + ${at + 1}]`),
+    ].join(', ');
+    return `
+local answers = {}
+for i = 0, #KEYS / ${keys} - 1 do
+    local done, answer = pcall(step, ${list})
+    if not done then
+        answer = type(answer) == 'table' and answer.err or tostring(answer)
+    end
+    answers[i + 1] = answer
+end
+return answers
+`;
+}
+
+/** A whole number of a reply. */
+export function isNumber(value: unknown): value is number {
+    return typeof value === 'number' && Number.isSafeInteger(value);
+}

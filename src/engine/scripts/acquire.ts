@@ -1,0 +1,120 @@
+import { GRANT } from './grant';
+import { Script, isNumber } from './Script';
+
+export type AcquireReply =
+    | { readonly kind: 'granted'; readonly fence: number }
+    | {
+          readonly kind: 'busy';
+          /** Remaining ttl of the present holder; -1: its key never expires. */
+          readonly remaining: number;
+          /** Of the last grant that we made; a grant told of later has a greater one. */
+          readonly fence: number;
+          /** Place in time; hand it in again with the next attempt. 0 when not waiting. */
+          readonly ticket: number;
+          /** Live waiters before this one. */
+          readonly rank: number;
+          /** The holder came without us: by another edition's SET. */
+          readonly foreign: boolean;
+          readonly holder: string;
+      }
+    /** A tombstone lies on this acquisition: it was given up before this attempt arrived. */
+    | { readonly kind: 'refused' };
+
+/**
+ * One step is try, enqueue, heartbeat, claim and resend in one.
+ *
+ * KEYS key, queue, waiters, memory.
+ * ARGV holder; id of this acquisition (the holder, unless the caller chose that); ttl, ms; wait: `<ticket> <channel>` to wait
+ * in line (ticket 0: a new one; no channel: it polls), empty for a plain try.
+ *
+ * Answers, per item:
+ *   {1, fence}: granted. Absent key: to the first live waiter, so only if that is us or if there is none. Held by us: ttl is
+ *     lengthened, never shortened, and the fence is the same as before.
+ *   {0, remaining, fence, ticket, rank, foreign, holder}: busy, see AcquireReply.
+ *   {-1}: refused by a tombstone.
+ */
+const BODY = `${GRANT}
+-- Takes or keeps the place in the queue and lengthens the waiter's lease.
+local function enqueue(queue, waiters, memory, holder, id, ttl, wait, last, clock, now)
+    local asked, channel = string.match(wait, '^(%d+) (.*)$')
+    local ticket = tonumber(asked)
+    if ticket == 0 then
+        ticket = tonumber(redis.call('ZSCORE', queue, id) or after(last, clock))
+    end
+    if ticket > (tonumber(last) or 0) then
+        redis.call('HSET', memory, 't', whole(ticket))
+    end
+    redis.call('ZADD', queue, whole(ticket), id)
+    local record = { whole(now + LEASE), ttl, channel, holder == id and '' or holder }
+    redis.call('HSET', waiters, id, table.concat(record, ' '))
+    redis.call('PEXPIRE', queue, SIDE)
+    redis.call('PEXPIRE', waiters, SIDE)
+    return ticket
+end
+
+local function step(key, queue, waiters, memory, holder, id, ttl, wait)
+    local clock = micros()
+    local now = math.floor(clock / 1000)
+    local current = redis.call('GET', key)
+    local known = redis.call('HMGET', memory, 'f', 'h', 't')
+    -- Without a memory the clock stands in: every grant so far has a smaller fence, every later one a greater.
+    local fence, granted = tonumber(known[1]) or clock, known[2]
+    local record = redis.call('HGET', waiters, id)
+    if record and tonumber(string.match(record, '^x(%d+)$') or 0) > now then
+        return { -1 }
+    end
+    ttl = tonumber(ttl)
+    if current == holder then
+        leave(queue, waiters, id)
+        local left = redis.call('PTTL', key)
+        if granted ~= holder then
+            fence = after(known[1], clock)
+            hold(key, memory, holder, id, math.max(ttl, left), fence)
+        elseif left < ttl then
+            redis.call('PEXPIRE', key, ttl)
+            redis.call('PEXPIRE', memory, ttl + MEMORY)
+        end
+        return { 1, fence }
+    end
+    local lined = redis.call('EXISTS', queue) == 1
+    local ticket = 0
+    if wait ~= '' and (current or lined) then
+        ticket = enqueue(queue, waiters, memory, holder, id, ttl, wait, known[3], clock, now)
+    end
+    if not current then
+        fence = after(known[1], clock)
+        local first, its_holder
+        if lined then
+            first, its_holder = grant(key, queue, waiters, memory, fence, now, id)
+        end
+        if not first or first == id then
+            hold(key, memory, holder, id, ttl, fence)
+            if lined then
+                tell_head(key, queue, waiters, now, ttl)
+            end
+            return { 1, fence }
+        end
+        current, granted = its_holder, its_holder
+    end
+    local remaining = redis.call('PTTL', key)
+    local rank = 0
+    if wait ~= '' then
+        first_waiter(queue, waiters, now)
+        rank = redis.call('ZRANK', queue, id) or 0
+        redis.call('PEXPIRE', memory, math.max(remaining, 0) + MEMORY)
+    end
+    return { 0, remaining, fence, ticket, rank, granted == current and 0 or 1, current }
+end
+`;
+
+export const acquireScript: Script<AcquireReply> = new Script('acquire', 4, 4, BODY, (answer) => {
+    if (Array.isArray(answer)) {
+        const [kind, first, fence, ticket, rank, foreign, holder]: unknown[] = answer;
+        if (kind === 1 && isNumber(first)) return { kind: 'granted', fence: first };
+        if (kind === -1) return { kind: 'refused' };
+        if (isNumber(first) && isNumber(fence) && isNumber(ticket) && isNumber(rank) && typeof holder === 'string') {
+            return { kind: 'busy', remaining: first, fence, ticket, rank, foreign: foreign === 1, holder };
+        }
+    }
+    throw acquireScript.unexpected(answer);
+});

@@ -1,0 +1,132 @@
+/**
+ * How long a waiter that was made the holder has to show that it is there, ms. It is what a frozen waiter can cost those
+ * behind it.
+ */
+export const CLAIM_WINDOW = 2000;
+
+/** How long a waiter is taken to be alive after it was last heard of, ms. */
+export const WAITER_LEASE = 30_000;
+
+/**
+ * Lua functions that the scripts of a lock share.
+ *
+ * The keys of one lock: `key` holds the id of its holder, a plain string with an expiry. `queue` is a sorted set of waiting
+ * acquisitions by ticket. `waiters` is a hash of acquisition to `<lease> <ttl> <channel> <holder>`, where lease is the
+ * instant (server ms) from which its waiter is taken to be dead, and the holder is left out when it is the acquisition's id;
+ * or to `x<instant>`, a tombstone: whatever arrives of that acquisition before that instant is refused. `memory` is a hash:
+ * f last fence, h the holder it was given to, a the acquisition it was given to (where that is not the holder), t last
+ * ticket, r last holder that released.
+ *
+ * Times are the server's, tickets and fences are at least its clock in µs, so that they rise even when the memory is lost.
+ */
+export const GRANT = `
+local WINDOW, LEASE, SIDE, MEMORY = ${CLAIM_WINDOW}, ${WAITER_LEASE}, ${2 * WAITER_LEASE}, 600000
+
+local function micros()
+    local time = redis.call('TIME')
+    return time[1] * 1000000 + time[2]
+end
+
+local function whole(number)
+    return string.format('%.0f', number)
+end
+
+local function after(last, clock)
+    return math.max((tonumber(last) or 0) + 1, clock)
+end
+
+local function leave(queue, waiters, id)
+    redis.call('ZREM', queue, id)
+    redis.call('HDEL', waiters, id)
+end
+
+-- The first waiter whose lease runs: its acquisition, ttl, channel, holder. Dead ones before it are dropped.
+local function first_waiter(queue, waiters, now)
+    while true do
+        local id = redis.call('ZRANGE', queue, 0, 0)[1]
+        if not id then
+            return nil
+        end
+        local record = redis.call('HGET', waiters, id) or ''
+        local lease, ttl, channel, holder = string.match(record, '^(%d+) (%d+) (%S*) (.*)$')
+        if lease and tonumber(lease) > now then
+            return id, tonumber(ttl), channel, holder == '' and id or holder
+        end
+        redis.call('ZREM', queue, id)
+        if lease then
+            redis.call('HDEL', waiters, id)
+        end
+    end
+end
+
+-- Whether somebody may have heard. A waiter without a channel polls; where PUBLISH is refused nobody can tell.
+local function reaches(channel, message)
+    if channel == '' then
+        return true
+    end
+    local listeners = redis.pcall('PUBLISH', channel, message)
+    return type(listeners) ~= 'number' or listeners > 0
+end
+
+-- Tells the first waiter that it is the first, and that the key is taken for so long.
+local function tell_head(key, queue, waiters, now, taken)
+    while true do
+        local id, _, channel = first_waiter(queue, waiters, now)
+        if not id or reaches(channel, table.concat({ 'head', whole(taken), '0', id, key }, '\\n')) then
+            return
+        end
+        leave(queue, waiters, id)
+    end
+end
+
+local function hold(key, memory, holder, id, ttl, fence)
+    redis.call('SET', key, holder, 'PX', ttl)
+    redis.call('HSET', memory, 'f', whole(fence), 'h', holder)
+    if id ~= holder then
+        redis.call('HSET', memory, 'a', id)
+    end
+    redis.call('PEXPIRE', memory, ttl + MEMORY)
+end
+
+-- The key is absent: makes the first waiter that can be reached the holder. Returns its acquisition and holder. When that
+-- is \`me\` it only leaves the queue: the caller goes on.
+local function grant(key, queue, waiters, memory, fence, now, me)
+    while true do
+        local id, ttl, channel, holder = first_waiter(queue, waiters, now)
+        if not id then
+            return nil
+        end
+        leave(queue, waiters, id)
+        if id == me then
+            return id, holder
+        end
+        local window = math.min(ttl, WINDOW)
+        if reaches(channel, table.concat({ 'grant', whole(window), whole(fence), id, key }, '\\n')) then
+            hold(key, memory, holder, id, window, fence)
+            tell_head(key, queue, waiters, now, window)
+            return id, holder
+        end
+    end
+end
+`;
+
+/** What a message on a waiter's channel says. A grant is a fact about the past, not a proof that it still holds. */
+export type Message =
+    | {
+          readonly kind: 'grant';
+          readonly key: string;
+          readonly id: string;
+          readonly ttl: number;
+          readonly fence: number;
+      }
+    | { readonly kind: 'head'; readonly key: string; readonly id: string; readonly taken: number };
+
+/** Reads a message that the functions above wrote; anything else is undefined. */
+export function parseMessage(text: string): Message | undefined {
+    const match = /^(grant|head)\n(-?\d+)\n(\d+)\n([^\n]*)\n([^]*)$/.exec(text);
+    const [, kind, time, fence, id, key] = match ?? [];
+    if (id === undefined || key === undefined) return undefined;
+    return kind === 'grant'
+        ? { kind, key, id, ttl: Number(time), fence: Number(fence) }
+        : { kind: 'head', key, id, taken: Number(time) };
+}

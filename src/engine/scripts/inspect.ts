@@ -1,0 +1,53 @@
+import { Script, isNumber } from './Script';
+
+export interface InspectReply {
+    /** Undefined: the key is free. */
+    readonly holder: string | undefined;
+    /** ms; -1: the key never expires; -2: it is free. */
+    readonly remaining: number;
+    /** Of the last grant that we made, 0 when it is not remembered. */
+    readonly fence: number;
+    /** The present holder came without us. */
+    readonly foreign: boolean;
+    readonly waiters: readonly { readonly holder: string; /** ms */ readonly waited: number }[];
+}
+
+/**
+ * Tells who holds a key and who waits for it, in order. Changes nothing.
+ *
+ * KEYS key, queue, memory. ARGV none.
+ *
+ * Answers, per item: {holder or '', remaining, fence, foreign, {waiter, waited, waiter, waited, …}}. A ticket is the
+ * server's clock when it was drawn, so the age of a ticket is the time waited.
+ */
+const BODY = `
+local function step(key, queue, memory)
+    local time = redis.call('TIME')
+    local now = time[1] * 1000000 + time[2]
+    local current = redis.call('GET', key)
+    local known = redis.call('HMGET', memory, 'f', 'h')
+    local waiters = redis.call('ZRANGE', queue, 0, -1, 'WITHSCORES')
+    for i = 2, #waiters, 2 do
+        waiters[i] = math.max(0, math.floor((now - tonumber(waiters[i])) / 1000))
+    end
+    local foreign = current and current ~= known[2]
+    return { current or '', redis.call('PTTL', key), tonumber(known[1]) or 0, foreign and 1 or 0, waiters }
+end
+`;
+
+export const inspectScript: Script<InspectReply> = new Script('inspect', 3, 0, BODY, (answer) => {
+    if (Array.isArray(answer)) {
+        const [holder, remaining, fence, foreign, list]: unknown[] = answer;
+        if (typeof holder === 'string' && isNumber(remaining) && isNumber(fence) && Array.isArray(list)) {
+            const held = remaining === -2 ? undefined : holder;
+            return { holder: held, remaining, fence, foreign: foreign === 1, waiters: pairs(list) };
+        }
+    }
+    throw inspectScript.unexpected(answer);
+});
+
+function pairs(list: readonly unknown[]): { holder: string; waited: number }[] {
+    return list.flatMap((holder, at) =>
+        at % 2 === 0 ? [{ holder: String(holder), waited: Number(list[at + 1]) }] : [],
+    );
+}

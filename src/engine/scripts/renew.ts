@@ -1,0 +1,29 @@
+import { Script } from './Script';
+
+export type RenewReply = 'renewed' | 'gone';
+
+/**
+ * Lengthens a lease that is still this holder's. Never shortens it, so that a renewal that arrives late does no harm, and
+ * never re-creates it.
+ *
+ * KEYS key, memory.
+ * ARGV holder; ttl, ms.
+ *
+ * Answers, per item: 1 renewed · 0 the key is absent or somebody else's.
+ */
+const BODY = `
+local function step(key, memory, holder, ttl)
+    if redis.call('GET', key) ~= holder then
+        return 0
+    end
+    local longest = math.max(tonumber(ttl), redis.call('PTTL', key))
+    redis.call('PEXPIRE', key, longest)
+    redis.call('PEXPIRE', memory, longest + 600000)
+    return 1
+end
+`;
+
+export const renewScript: Script<RenewReply> = new Script('renew', 2, 2, BODY, (answer) => {
+    if (answer !== 0 && answer !== 1) throw renewScript.unexpected(answer);
+    return answer === 1 ? 'renewed' : 'gone';
+});

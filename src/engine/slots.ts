@@ -1,0 +1,60 @@
+/**
+ * Hash slots of Redis Cluster (CRC16/XMODEM modulo 16384 of the key, or of its hash tag), and the names of the side keys
+ * that must share the slot of the user's key. See "Redis cluster specification", key distribution model.
+ */
+
+const SLOTS = 16384;
+
+const CRC16 = Uint16Array.from({ length: 256 }, (_, byte) => {
+    let crc = byte << 8;
+    for (let bit = 0; bit < 8; bit++) crc = crc & 0x8000 ? (crc << 1) ^ 0x1021 : crc << 1;
+    return crc & 0xffff;
+});
+
+/** What the cluster hashes of a key: the first `{…}` with something inside, else the whole key. */
+export function hashTag(key: string): string {
+    const open = key.indexOf('{');
+    const close = open < 0 ? -1 : key.indexOf('}', open + 1);
+    return close > open + 1 ? key.slice(open + 1, close) : key;
+}
+
+export function slotOf(key: string): number {
+    let crc = 0;
+    for (const byte of Buffer.from(hashTag(key))) {
+        crc = ((crc << 8) & 0xffff) ^ (CRC16[(crc >> 8) ^ byte] ?? 0);
+    }
+    return crc % SLOTS;
+}
+
+/** The keys of one lock: the user's own, the queue, the waiters and the memory (see the scripts). */
+export type LockKeys = readonly [key: string, queue: string, waiters: string, memory: string];
+
+/**
+ * Names the keys of the lock on `key`. Side keys are `{key}:q`, `{key}:w`, `{key}:m`; a key that has a hash tag keeps it
+ * (`a{b}c` → `{b}:a{b}c:q`). Where the braces of the key would move the slot (`a}b`, `a{}b`), the tag is a short one
+ * found by search.
+ */
+export function keysOf(key: string): LockKeys {
+    const prefix = sidePrefix(key);
+    return [key, `${prefix}:q`, `${prefix}:w`, `${prefix}:m`];
+}
+
+function sidePrefix(key: string): string {
+    const tag = hashTag(key);
+    if (tag !== key) return `{${tag}}:${key}`;
+    if (!key.includes('}')) return `{${key}}`;
+    return `{${tagFor(slotOf(key))}}:${key}`;
+}
+
+const tags = new Map<number, string>();
+let next = 0;
+
+/** The first number that hashes to `slot`. About 180,000 numbers reach every slot; each is hashed once per process. */
+function tagFor(slot: number): string {
+    for (;;) {
+        const tag = tags.get(slot);
+        if (tag !== undefined) return tag;
+        const number = String(next++);
+        if (!tags.has(slotOf(number))) tags.set(slotOf(number), number);
+    }
+}

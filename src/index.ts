@@ -1,0 +1,2 @@
+export { Locker } from './engine/Locker';
+export { RedisStore } from './engine/RedisStore';
