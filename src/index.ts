@@ -1,2 +1,29 @@
-export { Locker } from './engine/Locker';
-export { RedisStore } from './engine/RedisStore';
+export { DefaultRedisLockFactory } from './build';
+export { RedisConnector } from './connect';
+export type { LockContext } from './connect';
+export { LockError, Locker, RedisStore, SystemClock } from './engine';
+export type {
+    AcquireAnswer,
+    AcquireRequest,
+    Busy,
+    Clock,
+    Granted,
+    Lease,
+    LockErrorCode,
+    LockEvent,
+    LockInfo,
+    LockLoad,
+    LockObserver,
+    LockStore,
+    LockSubject,
+    LockerLeaseOptions,
+    LockerOptions,
+    RedisStoreOptions,
+    ReleaseAnswer,
+    RenewAnswer,
+    StoreListener,
+    Timer,
+    WaitMode,
+} from './engine';
+export { DIAGNOSTICS_CHANNEL, RedisLock } from './lock';
+export type { ILock, LeaseOptions } from './lock';

@@ -55,7 +55,7 @@ export class KeepAlive implements LeaseKeeper {
     }
 
     async release(lease: HeldLease): Promise<boolean> {
-        this._drop(lease);
+        this.drop(lease);
         // Never two steps of one lease at a time. Where the store did not answer the first, it is not asked again.
         const failure = await lease.renewing;
         if (failure !== undefined) {
@@ -66,12 +66,17 @@ export class KeepAlive implements LeaseKeeper {
         return released.every(Boolean);
     }
 
+    drop(lease: HeldLease): void {
+        this._leases.delete(lease);
+        this._queue.delete(lease);
+    }
+
     lost(lease: HeldLease, error: LockError): void {
-        this._drop(lease);
-        const { key, holder } = lease;
+        this.drop(lease);
+        const { key, holder, context } = lease;
         // It may still be ours on the server's clock, and others wait for it.
         for (const one of lease.leased) this._cleanup.release(one.key, holder, this._over(lease));
-        this._tell({ kind: 'lost', key, holder, held: this._clock.now() - lease.since, error });
+        this._tell({ kind: 'lost', key, holder, context, held: this._clock.now() - lease.since, error });
     }
 
     /** Releases every lease; settles when all of them have been answered. */
@@ -99,7 +104,7 @@ export class KeepAlive implements LeaseKeeper {
     }
 
     private async _renewKeys(lease: HeldLease): Promise<LockError | undefined> {
-        const { key, holder, ttl } = lease;
+        const { key, holder, ttl, context } = lease;
         const answers = await Promise.allSettled(lease.leased.map((one) => this._store.renew(one.key, holder, ttl)));
         let error: LockError | undefined;
         for (const [at, one] of lease.leased.entries()) {
@@ -111,26 +116,26 @@ export class KeepAlive implements LeaseKeeper {
         if (!this._leases.has(lease) || !lease.isHeld()) return error;
         if (error === undefined) {
             if (lease.upkeep === 'confirm') lease.upkeep = 'none';
-            this._tell({ kind: 'renewed', key, holder });
+            this._tell({ kind: 'renewed', key, holder, context });
             this._plan(lease, this._rhythm(lease));
         } else {
-            this._tell({ kind: 'failed', key, holder, error });
+            this._tell({ kind: 'failed', key, holder, context, error });
             this._plan(lease, lease.upkeep === 'none' ? Infinity : Math.min(ttl / 10, 1000));
         }
         return error;
     }
 
     private async _release(lease: HeldLease, one: LeasedKey): Promise<boolean> {
-        const { holder } = lease;
+        const { holder, context } = lease;
         try {
             const answer = await this._store.release(one.key, holder);
             const held = this._clock.now() - lease.since;
-            if (answer !== 'gone') this._tell({ kind: 'released', key: one.key, holder, held });
+            if (answer !== 'gone') this._tell({ kind: 'released', key: one.key, holder, context, held });
             return answer !== 'gone';
         } catch (error) {
             this._cleanup.release(one.key, holder, this._over(lease));
             const told = asLockError(error, one.key, holder);
-            this._tell({ kind: 'failed', key: one.key, holder, error: told });
+            this._tell({ kind: 'failed', key: one.key, holder, context, error: told });
             throw told;
         }
     }
@@ -145,11 +150,6 @@ export class KeepAlive implements LeaseKeeper {
         const together = Math.floor((now + delay) / TOGETHER) * TOGETHER;
         lease.renewAt = together > now ? together : now + delay;
         this._queue.set(lease, Math.min(lease.renewAt, lease.deadline));
-    }
-
-    private _drop(lease: HeldLease): void {
-        this._leases.delete(lease);
-        this._queue.delete(lease);
     }
 
     /** From then on the server has let go of it by itself. */

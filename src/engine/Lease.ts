@@ -39,12 +39,22 @@ export interface Lease extends AsyncDisposable {
      * @throws CONNECTION_FAILED when that is unknown; the release is tried on in the background until the ttl has passed.
      */
     release(): Promise<boolean>;
+    /**
+     * Stops looking after the lease without releasing it: it is no longer ours, but that of whoever renews and releases it
+     * by its holder, in another process say. It runs out when nobody does.
+     *
+     * @returns the holder.
+     * @throws LOCK_LOST when the lease is not ours any more.
+     */
+    handOver(): string;
 }
 
 /** What is done for a lease by somebody who can speak to the store. */
 export interface LeaseKeeper {
     renew(lease: HeldLease, ttl: number): Promise<void>;
     release(lease: HeldLease): Promise<boolean>;
+    /** Looks after the lease no longer. */
+    drop(lease: HeldLease): void;
     /** The lease has just ended without our wish. */
     lost(lease: HeldLease, error: LockError): void;
 }
@@ -62,7 +72,7 @@ type State =
     | { readonly kind: 'lost'; readonly error: LockError };
 
 /**
- * held → released, by `release`; held → lost, when the deadline passes or the store says that a key is not ours any more. A
+ * held → released, by `release` or `handOver`; held → lost, when the deadline passes or the store says that a key is not ours any more. A
  * lease that is not held never becomes held again.
  */
 export class HeldLease implements Lease, Due {
@@ -87,6 +97,8 @@ export class HeldLease implements Lease, Due {
         first: LeasedKey,
         /** When it was granted. */
         readonly since: number,
+        /** For the observer. */
+        readonly context: unknown,
     ) {
         this.leased = [first];
     }
@@ -148,6 +160,13 @@ export class HeldLease implements Lease, Due {
         const answer = this._keeper.release(this);
         this._state = { kind: 'released', answer };
         return answer;
+    }
+
+    handOver(): string {
+        this.assertHeld();
+        this._keeper.drop(this);
+        this._state = { kind: 'released', answer: Promise.resolve(false) };
+        return this.holder;
     }
 
     async [Symbol.asyncDispose](): Promise<void> {

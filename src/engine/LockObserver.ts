@@ -1,28 +1,24 @@
 import type { LockError } from './errors';
 
-/** Something that happened to a lock. Durations in ms. */
+/** Which acquisition an event is about. */
+export interface LockSubject {
+    readonly key: string;
+    readonly holder: string;
+    /** What the caller gave with its request, untouched. */
+    readonly context: unknown;
+}
+
+/** Something that happened. Durations in ms. */
 export type LockEvent =
-    | { readonly kind: 'waiting'; readonly key: string; readonly holder: string; readonly rank: number }
-    | {
-          readonly kind: 'acquired';
-          readonly key: string;
-          readonly holder: string;
-          readonly fence: number;
-          readonly waited: number;
-      }
-    | { readonly kind: 'busy'; readonly key: string; readonly holder: string }
-    | { readonly kind: 'timeout'; readonly key: string; readonly holder: string; readonly waited: number }
-    | { readonly kind: 'renewed'; readonly key: string; readonly holder: string }
-    | { readonly kind: 'released'; readonly key: string; readonly holder: string; readonly held: number }
-    | {
-          readonly kind: 'lost';
-          readonly key: string;
-          readonly holder: string;
-          readonly held: number;
-          readonly error: LockError;
-      }
+    | (LockSubject & { readonly kind: 'waiting'; /** Live waiters before this one. */ readonly rank: number })
+    | (LockSubject & { readonly kind: 'acquired'; readonly fence: number; readonly waited: number })
+    | (LockSubject & { readonly kind: 'busy' })
+    | (LockSubject & { readonly kind: 'timeout'; readonly waited: number })
+    | (LockSubject & { readonly kind: 'renewed' })
+    | (LockSubject & { readonly kind: 'released'; readonly held: number })
+    | (LockSubject & { readonly kind: 'lost'; readonly held: number; readonly error: LockError })
     /** A step failed or its outcome is unknown; it is tried again where that makes sense. */
-    | { readonly kind: 'failed'; readonly key: string; readonly holder: string; readonly error: LockError }
+    | (LockSubject & { readonly kind: 'failed'; readonly error: LockError })
     | { readonly kind: 'unreachable'; readonly error: Error }
     | { readonly kind: 'reachable' }
     /** Something about the server that the people who run it should know. */

@@ -23,6 +23,8 @@ export interface LeaseOptions {
     readonly signal?: AbortSignal | undefined;
     /** The id to hold the key under; one that holds the key already gets it again. Default: a new one. */
     readonly holder?: string | undefined;
+    /** Handed to the observer with every event of this acquisition. */
+    readonly context?: unknown;
 }
 
 export interface LockerOptions {
@@ -35,6 +37,12 @@ export interface LockerOptions {
     /** How many leases may be held, and how many callers may wait, at a time. */
     readonly maxHeld: number;
     readonly maxWaiting: number;
+}
+
+/** How much a locker has to do. */
+export interface LockLoad {
+    readonly held: number;
+    readonly waiting: number;
 }
 
 const DEFAULTS: LockerOptions = { ttl: 30_000, timeout: 300, retryTimeout: 100, maxHeld: 100_000, maxWaiting: 10_000 };
@@ -51,6 +59,7 @@ interface Wanted {
     readonly timeout: number;
     readonly keepAlive: boolean;
     readonly signal: AbortSignal | undefined;
+    readonly context: unknown;
 }
 
 /**
@@ -63,6 +72,7 @@ export class Locker {
     private readonly _cleanup: Cleanup;
     private readonly _keepAlive: KeepAlive;
     private readonly _waiters: Waiters;
+    private readonly _underWay = new Set<Promise<Outcome>>();
     private _state: 'new' | 'open' | 'closed' = 'new';
 
     constructor(
@@ -79,7 +89,7 @@ export class Locker {
     }
 
     /** How many leases are held and how many callers wait. */
-    get load(): { readonly held: number; readonly waiting: number } {
+    get load(): LockLoad {
         return { held: this._keepAlive.size, waiting: this._waiters.size };
     }
 
@@ -111,8 +121,9 @@ export class Locker {
         if (this._state !== 'open') return;
         this._state = 'closed';
         this._waiters.close();
-        await this._keepAlive.close();
-        await this._cleanup.close();
+        // Some may have been granted in this very turn.
+        await Promise.allSettled(this._underWay);
+        await Promise.all([this._keepAlive.close(), this._cleanup.close()]);
         await this._store.close();
     }
 
@@ -155,17 +166,7 @@ export class Locker {
         options: LeaseOptions,
         work: (lease: Lease) => Promise<T>,
     ): Promise<T> {
-        const lease = await this.acquire(key, options);
-        let result: T;
-        try {
-            result = await work(lease);
-        } catch (error) {
-            await lease.release().catch(() => false);
-            throw error;
-        }
-        const ours = await lease.release().catch(() => true);
-        if (!ours) throw lostIn(lease);
-        return result;
+        return holding(await this.acquire(key, options), work);
     }
 
     /** Lengthens a lease by its holder, also one of another process. @returns whether it was still that holder's. */
@@ -209,22 +210,30 @@ export class Locker {
             timeout,
             keepAlive: options.keepAlive ?? true,
             signal: options.signal,
+            context: options.context,
         };
     }
 
-    private async _acquire(wanted: Wanted): Promise<Outcome> {
-        const { keys, holder, ttl } = wanted;
-        const [key, ...rest] = keys;
+    private _acquire(wanted: Wanted): Promise<Outcome> {
+        const underWay = this._acquireAll(wanted, this._clock.now()).finally(() => this._underWay.delete(underWay));
+        this._underWay.add(underWay);
+        return underWay;
+    }
+
+    private async _acquireAll(wanted: Wanted, started: number): Promise<Outcome> {
+        const { holder, ttl, context, keepAlive } = wanted;
+        const [key, ...rest] = wanted.keys;
         if (this._keepAlive.size >= this._options.maxHeld) {
             const text = `${this._keepAlive.size} leases are held already, as many as options.max_held allows.`;
             throw new LockError('TOO_MANY', text, { key, holder });
         }
-        const started = this._clock.now();
         const first = await this._acquireOne(key, wanted, started);
         if (first.kind === 'busy') return { kind: 'busy', key, busy: first };
-        const lease = new HeldLease(this._keepAlive, this._clock, holder, ttl, leased(key, first), this._clock.now());
+        const since = this._clock.now();
+        const lease = new HeldLease(this._keepAlive, this._clock, holder, ttl, leased(key, first), since, context);
         // While other keys are waited for, those we have must not run out.
-        this._keepAlive.add(lease, wanted.keepAlive || rest.length > 0, !first.confirmed);
+        this._keepAlive.add(lease, keepAlive || rest.length > 0, !first.confirmed);
+        this._tell({ kind: 'acquired', key, holder, context, fence: first.fence, waited: since - started });
         return rest.length === 0 ? { kind: 'lease', lease } : this._acquireRest(rest, wanted, lease, started);
     }
 
@@ -235,6 +244,7 @@ export class Locker {
         lease: HeldLease,
         started: number,
     ): Promise<Outcome> {
+        const { holder, context } = wanted;
         try {
             for (const key of rest) {
                 const next = await this._acquireOne(key, wanted, started);
@@ -243,14 +253,12 @@ export class Locker {
                     return { kind: 'busy', key, busy: next };
                 }
                 lease.leased.push(leased(key, next));
-                if (!next.confirmed) await lease.renew();
+                const waited = this._clock.now() - started;
+                this._tell({ kind: 'acquired', key, holder, context, fence: next.fence, waited });
             }
-            lease.assertHeld();
-            if (!wanted.keepAlive) {
-                await lease.renew();
-                lease.upkeep = 'none';
-                lease.renewAt = Infinity;
-            }
+            // Also the first key is to last for the ttl from now.
+            await lease.renew();
+            if (!wanted.keepAlive) this._keepAlive.add(lease, false, false);
             return { kind: 'lease', lease };
         } catch (error) {
             await lease.release().catch(() => false);
@@ -259,21 +267,22 @@ export class Locker {
     }
 
     private async _acquireOne(key: string, wanted: Wanted, started: number): Promise<Acquired | Busy> {
-        const { holder, ttl, timeout, signal } = wanted;
+        const { holder, ttl, signal, context } = wanted;
         const id = wanted.chosen ? newHolder() : holder;
-        const left = timeout === 0 ? 0 : Math.max(started + timeout - this._clock.now(), 0);
-        try {
-            const outcome = await this._waiters.acquire({ key, holder, id, ttl, timeout: left, signal });
+        const timeout = wanted.timeout === 0 ? 0 : Math.max(started + wanted.timeout - this._clock.now(), 0);
+        const outcome = await this._waiters
+            .acquire({ key, holder, id, ttl, timeout, signal, context })
+            .catch((thrown: unknown) => {
+                const error = asLockError(thrown, key, holder);
+                this._tell({ kind: 'failed', key, holder, context, error });
+                throw error;
+            });
+        if (outcome.kind === 'busy') {
             const waited = this._clock.now() - started;
-            if (outcome.kind === 'granted') this._tell({ kind: 'acquired', key, holder, fence: outcome.fence, waited });
-            else if (timeout === 0) this._tell({ kind: 'busy', key, holder });
-            else this._tell({ kind: 'timeout', key, holder, waited });
-            return outcome;
-        } catch (thrown) {
-            const error = asLockError(thrown, key, holder);
-            this._tell({ kind: 'failed', key, holder, error });
-            throw error;
+            if (wanted.timeout === 0) this._tell({ kind: 'busy', key, holder, context });
+            else this._tell({ kind: 'timeout', key, holder, context, waited });
         }
+        return outcome;
     }
 
     private _checkOpen(): void {
@@ -294,9 +303,20 @@ type Outcome =
     | { readonly kind: 'lease'; readonly lease: HeldLease }
     | { readonly kind: 'busy'; readonly key: string; readonly busy: Busy };
 
-function lostIn({ key, holder, signal }: Lease): LockError {
-    if (signal.reason instanceof LockError) return signal.reason;
-    return new LockError('LOCK_LOST', `The lease of ${key} was taken or deleted before it was released.`, {
+/** Runs `work` while holding `lease`, and releases it on every path. @see Locker.withLock */
+export async function holding<T>(lease: Lease, work: (lease: Lease) => Promise<T>): Promise<T> {
+    let result: T;
+    try {
+        result = await work(lease);
+    } catch (error) {
+        // Cleanup never replaces the first error.
+        await lease.release().catch(() => false);
+        throw error;
+    }
+    if (await lease.release().catch(() => true)) return result;
+    const { key, holder, signal } = lease;
+    if (signal.reason instanceof Error) throw signal.reason;
+    throw new LockError('LOCK_LOST', `The lease of ${key} was taken or deleted before it was released.`, {
         key,
         holder,
     });

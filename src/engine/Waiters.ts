@@ -15,6 +15,8 @@ export interface WaitRequest {
     /** How long to wait; 0: one attempt. */
     readonly timeout: number;
     readonly signal: AbortSignal | undefined;
+    /** For the observer. */
+    readonly context: unknown;
 }
 
 export interface WaitersOptions {
@@ -84,6 +86,7 @@ class Waiter implements Due {
 export class Waiters {
     private readonly _byId = new Map<string, Waiter>();
     private readonly _queue: DueQueue<Waiter>;
+    private _closed = false;
 
     constructor(
         private readonly _store: LockStore,
@@ -107,6 +110,7 @@ export class Waiters {
      */
     acquire(request: WaitRequest): Promise<Acquired | Busy> {
         const { key, holder, id, signal } = request;
+        if (this._closed) return Promise.reject(closed(request));
         if (signal?.aborted === true) return Promise.reject(aborted(request, signal));
         if (this._byId.size >= this._options.maxWaiting) {
             const text = `${this._byId.size} callers wait already, as many as options.max_waiting allows.`;
@@ -177,13 +181,8 @@ export class Waiters {
 
     /** Sends every waiter away. */
     close(): void {
-        for (const waiter of [...this._byId.values()]) {
-            const { key, holder } = waiter.request;
-            this._leave(
-                waiter,
-                new LockError('CLOSED', `The lock was closed while ${key} was waited for.`, { key, holder }),
-            );
-        }
+        this._closed = true;
+        for (const waiter of [...this._byId.values()]) this._leave(waiter, closed(waiter.request));
         this._queue.clear();
     }
 
@@ -233,14 +232,14 @@ export class Waiters {
     }
 
     private _stillBusy(waiter: Waiter, busy: Busy): void {
-        const { key, holder, timeout } = waiter.request;
+        const { key, holder, timeout, context } = waiter.request;
         const first = waiter.busy === undefined;
         waiter.busy = busy;
         if (timeout === 0) {
             waiter.settle(busy);
             return;
         }
-        if (first) this._tell({ kind: 'waiting', key, holder, rank: busy.rank });
+        if (first) this._tell({ kind: 'waiting', key, holder, context, rank: busy.rank });
         if (waiter.message !== undefined) this._heed(waiter);
         else if (waiter.again) {
             waiter.again = false;
@@ -291,7 +290,7 @@ export class Waiters {
     }
 
     private _failed(waiter: Waiter, error: LockError): void {
-        const { key, holder } = waiter.request;
+        const { key, holder, context } = waiter.request;
         waiter.attempting = false;
         if (waiter.settled) return;
         waiter.failure = error;
@@ -300,7 +299,7 @@ export class Waiters {
             this._leave(waiter, error, error.unknown);
             return;
         }
-        this._tell({ kind: 'failed', key, holder, error });
+        this._tell({ kind: 'failed', key, holder, context, error });
         waiter.again = false;
         waiter.message = undefined;
         this._wake(waiter, PAUSE * (0.5 + Math.random()));
@@ -340,4 +339,8 @@ export class Waiters {
 
 function aborted({ key, holder }: WaitRequest, signal: AbortSignal): LockError {
     return new LockError('LOCK_ABORTED', `Waiting for ${key} was aborted.`, { key, holder, cause: signal.reason });
+}
+
+function closed({ key, holder }: WaitRequest): LockError {
+    return new LockError('CLOSED', `The lock was closed while ${key} was waited for.`, { key, holder });
 }

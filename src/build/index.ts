@@ -1,0 +1,1 @@
+export { DefaultRedisLockFactory } from './DefaultRedisLockFactory';

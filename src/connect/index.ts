@@ -1,0 +1,2 @@
+export type { LockContext } from './context';
+export { RedisConnector } from './RedisConnector';

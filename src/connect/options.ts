@@ -1,0 +1,38 @@
+import { ConfigException } from 'pip-services4-commons-node';
+import type { ConfigParams } from 'pip-services4-components-node';
+
+/** A wrong setting: says which, what is wrong, what is right. */
+export function badOption(name: string, what: string): ConfigException {
+    const error = new ConfigException('', 'BAD_OPTION', `Option ${name} ${what}`);
+    error.withDetails('option', name);
+    return error;
+}
+
+/** A whole number. The toolkit's own conversion takes "30s" for 30 and "abc" for the default. */
+export function integer(config: ConfigParams, name: string, least: number, most: number, standard: number): number {
+    return optionalInteger(config, name, least, most) ?? standard;
+}
+
+export function optionalInteger(config: ConfigParams, name: string, least: number, most: number): number | undefined {
+    const text = config.getAsNullableString(name);
+    if (text === null || text === undefined) return undefined;
+    const value = /^\d{1,15}$/.test(text.trim()) ? Number(text) : NaN;
+    if (value >= least && value <= most) return value;
+    throw badOption(name, `must be a whole number from ${least} to ${most}, not "${text}".`);
+}
+
+export function boolean(config: ConfigParams, name: string, standard: boolean): boolean {
+    const text = config.getAsNullableString(name);
+    if (text === null || text === undefined) return standard;
+    if (/^(true|1|yes)$/i.test(text)) return true;
+    if (/^(false|0|no)$/i.test(text)) return false;
+    throw badOption(name, `must be true or false, not "${text}".`);
+}
+
+export function oneOf<T extends string>(config: ConfigParams, name: string, values: readonly T[], standard: T): T {
+    const text = config.getAsNullableString(name);
+    if (text === null || text === undefined) return standard;
+    const value = values.find((one) => one === text);
+    if (value !== undefined) return value;
+    throw badOption(name, `must be one of ${values.join(', ')}, not "${text}".`);
+}

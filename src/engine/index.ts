@@ -1,0 +1,12 @@
+export { SystemClock } from './Clock';
+export type { Clock, Timer } from './Clock';
+export { LockError } from './errors';
+export type { LockErrorCode } from './errors';
+export type { Lease } from './Lease';
+export { Locker } from './Locker';
+export type { LeaseOptions as LockerLeaseOptions, LockLoad, LockerOptions } from './Locker';
+export type { LockEvent, LockObserver, LockSubject } from './LockObserver';
+export type * from './LockStore';
+export type { WaitMode } from './RedisConnection';
+export { RedisStore } from './RedisStore';
+export type { RedisStoreOptions } from './RedisStore';

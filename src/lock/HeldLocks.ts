@@ -1,0 +1,57 @@
+import type { SharedLease } from './SharedLease';
+
+/** From so many on, leases that were lost and never released are forgotten. */
+const MANY = 1000;
+
+interface Held {
+    readonly caller: unknown;
+    readonly lease: SharedLease;
+}
+
+/**
+ * The locks taken through the ILock methods, which name a lock by its key alone. A caller whose lock ran out may release it
+ * when another caller of this component has the key already; so a lost lease is remembered until it is released, and callers
+ * are told apart by trace id, else by the context they hand in.
+ */
+export class HeldLocks {
+    private readonly _byKey = new Map<string, Held[]>();
+    private _size = 0;
+    private _many = MANY;
+
+    add(caller: unknown, lease: SharedLease): void {
+        this._byKey.set(lease.key, [...(this._byKey.get(lease.key) ?? []), { caller, lease }]);
+        this._size += 1;
+        if (this._size > this._many) this._forget();
+    }
+
+    /**
+     * Takes out the lease that `caller` means to release. Among several of its own it is the last if they have a trace id:
+     * one call chain has given up what it lost before. Without one they may be of different callers, and it is the first;
+     * when that was lost already, the others are left to run out, so that neither is somebody else's lock released nor one
+     * kept alive that its caller has released.
+     */
+    take(caller: unknown, key: string): SharedLease | undefined {
+        const held = this._byKey.get(key) ?? [];
+        const own = held.filter((one) => one.caller === caller);
+        const meant = typeof caller === 'string' ? own.at(-1) : own[0];
+        const taken = meant ?? held[0];
+        if (taken === undefined) return undefined;
+        this._keep(key, held, (one) => one !== taken);
+        if (typeof caller !== 'string' && !taken.lease.isHeld()) {
+            for (const { lease } of own) if (lease !== taken.lease && lease.isHeld()) lease.handOver();
+        }
+        return taken.lease;
+    }
+
+    private _forget(): void {
+        for (const [key, held] of this._byKey) this._keep(key, held, (one) => one.lease.isHeld());
+        this._many = Math.max(MANY, 2 * this._size);
+    }
+
+    private _keep(key: string, held: readonly Held[], keep: (one: Held) => boolean): void {
+        const kept = held.filter(keep);
+        this._size -= held.length - kept.length;
+        if (kept.length > 0) this._byKey.set(key, kept);
+        else this._byKey.delete(key);
+    }
+}

@@ -1,0 +1,67 @@
+import type { ConfigParams } from 'pip-services4-components-node';
+import { badOption, boolean, integer, oneOf, optionalInteger } from '../connect/options';
+import type { WaitMode } from '../engine/RedisConnection';
+
+/** The longest time that a timer or an expiry can be set to, ms. */
+const LONGEST = 2 ** 31 - 1;
+
+/** Options that DESIGN knows and this version does not have yet. Taken in silence they would promise what is not done. */
+const NOT_YET = [
+    'acks',
+    'acks_timeout',
+    'drift_factor',
+    'local_grants',
+    'node_timeout',
+    'sentinel_name',
+    'yield_after',
+] as const;
+
+/** Every option of the lock itself, with its default and bounds. Those of connection and TLS are with RedisConnector. */
+export class LockSettings {
+    /** Pause between attempts where we must poll, ms. */
+    readonly retryTimeout: number;
+    /** Bounds the wait of acquireLock to this many pauses; undefined: not configured. */
+    readonly retries: number | undefined;
+    readonly keyPrefix: string;
+    /** Default length of a lease, ms. */
+    readonly ttl: number;
+    /** Renew locks taken through the ILock methods too. */
+    readonly keepAlive: boolean;
+    /** The same call chain may acquire again. */
+    readonly reentrant: boolean;
+    readonly wait: WaitMode;
+    readonly connectTimeout: number;
+    readonly commandTimeout: number;
+    readonly maxHeld: number;
+    readonly maxWaiting: number;
+
+    /** @throws ConfigException BAD_OPTION, with the name of the option. */
+    constructor(config: ConfigParams) {
+        const topology = oneOf(config, 'options.topology', ['single', 'sentinel', 'cluster', 'quorum'], 'single');
+        if (topology !== 'single')
+            throw badOption('options.topology', `is ${topology}, which this version does not have.`);
+        for (const name of NOT_YET) {
+            if (config.getAsNullableString(`options.${name}`)) {
+                throw badOption(`options.${name}`, 'is not supported by this version.');
+            }
+        }
+        this.retryTimeout = integer(config, 'options.retry_timeout', 1, LONGEST, 100);
+        this.retries = optionalInteger(config, 'options.retries', 0, 1_000_000);
+        this.keyPrefix = config.getAsNullableString('options.key_prefix') ?? '';
+        this.ttl = integer(config, 'options.ttl', 1, LONGEST, 30_000);
+        this.keepAlive = boolean(config, 'options.keep_alive', false);
+        this.reentrant = boolean(config, 'options.reentrant', false);
+        this.wait = oneOf(config, 'options.wait', ['auto', 'queue', 'poll'], 'auto');
+        this.connectTimeout = integer(config, 'options.connect_timeout', 1, LONGEST, 5000);
+        this.commandTimeout = integer(config, 'options.command_timeout', 1, LONGEST, 3000);
+        this.maxHeld = integer(config, 'options.max_held', 1, 10_000_000, 100_000);
+        this.maxWaiting = integer(config, 'options.max_waiting', 1, 10_000_000, 10_000);
+    }
+
+    /** How long acquireLock waits when it is asked to wait for `timeout`: the shorter of that and what retries allow, ms. */
+    budget(timeout: number | null | undefined): number {
+        const retries = this.retries === undefined ? undefined : this.retries * this.retryTimeout;
+        if (timeout === null || timeout === undefined) return retries ?? 3 * this.retryTimeout;
+        return retries === undefined ? timeout : Math.min(timeout, retries);
+    }
+}

@@ -1,0 +1,328 @@
+import { ConfigParams } from 'pip-services4-components-node';
+import type { IConfigurable, IOpenable, IReferenceable, IReferences } from 'pip-services4-components-node';
+import { traceIdOf } from '../connect/context';
+import type { LockContext } from '../connect/context';
+import { RedisConnector } from '../connect/RedisConnector';
+import { LockError } from '../engine/errors';
+import type { Lease } from '../engine/Lease';
+import { Locker, holding } from '../engine/Locker';
+import type { LeaseOptions as LockerLeaseOptions } from '../engine/Locker';
+import type { LockInfo } from '../engine/LockStore';
+import { RedisStore } from '../engine/RedisStore';
+import { toException } from './exceptions';
+import { HeldLocks } from './HeldLocks';
+import type { ILock } from './ILock';
+import { LockSettings } from './LockSettings';
+import { LockTelemetry } from './LockTelemetry';
+import { SharedLease } from './SharedLease';
+import type { LeaseShare } from './SharedLease';
+
+/** How a lease is wanted. Times in ms. */
+export type LeaseOptions = Omit<LockerLeaseOptions, 'context'>;
+
+type Keys = string | readonly string[];
+
+/**
+ * A distributed lock on Redis.
+ *
+ * Who holds a key is a plain string under that key, with an expiry, so this lock excludes the locks of every other edition
+ * of the toolkit. Waiters are served in the order in which they came, over all processes. Every grant has a fencing token.
+ * A holder learns on its own clock when its lease is over.
+ *
+ * ### Configuration parameters ###
+ *
+ * - connection(s), credential(s), options.db_num, options.connect_timeout, options.tls.*: see RedisConnector
+ * - options:
+ *   - ttl: default length of a lease, 30000 ms
+ *   - retry_timeout: pause between attempts where the server cannot wake waiters, 100 ms
+ *   - retries: bounds the wait of acquireLock to retries × retry_timeout; not set by default
+ *   - key_prefix: put before every key; empty by default, which is what the other editions do
+ *   - keep_alive: renew the locks of tryAcquireLock and acquireLock too; false
+ *   - reentrant: a call chain (trace id) may acquire again what it holds; false
+ *   - wait: queue, poll, or auto: queue where the server has publish/subscribe
+ *   - command_timeout: no call to Redis takes longer, 3000 ms
+ *   - max_held, max_waiting: bounds on what this component keeps in memory, 100000 and 10000
+ *
+ * ### References ###
+ *
+ * - `*:discovery:*:*:1.0`, `*:credential-store:*:*:1.0` (optional) to resolve connection and credentials
+ * - `*:logger:*:*:1.0`, `*:counters:*:*:1.0`, `*:tracer:*:*:1.0` (optional) to watch it
+ *
+ * ### Example ###
+ *
+ *     const lock = new RedisLock();
+ *     lock.configure(ConfigParams.fromTuples('connection.host', 'localhost', 'connection.port', 6379));
+ *     await lock.open(context);
+ *
+ *     await lock.acquireLock(context, 'order:42', 10000, 5000);
+ *     try {
+ *         // Only one process at a time is here.
+ *     } finally {
+ *         await lock.releaseLock(context, 'order:42');
+ *     }
+ *
+ * Errors are toolkit exceptions, told apart by `code`.
+ */
+export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenable {
+    private readonly _connector = new RedisConnector();
+    private readonly _telemetry = new LockTelemetry();
+    private _settings = new LockSettings(new ConfigParams());
+    private _locker: Locker | undefined;
+    private _open = false;
+    private _opening: Promise<void> | undefined;
+    private _held = new HeldLocks();
+    /** What a call chain holds, by trace id and keys; with `reentrant` only. */
+    private readonly _shares = new Map<string, LeaseShare>();
+
+    /**
+     * @param config see the class.
+     * @throws ConfigException BAD_OPTION, with the name of the option.
+     */
+    configure(config: ConfigParams): void {
+        this._settings = new LockSettings(config);
+        this._connector.configure(config);
+    }
+
+    setReferences(references: IReferences): void {
+        this._connector.setReferences(references);
+        this._telemetry.setReferences(references);
+    }
+
+    isOpen(): boolean {
+        return this._open;
+    }
+
+    /**
+     * Connects to the server. Resolves when it answers.
+     *
+     * @param context (optional) of the call chain.
+     * @throws ConfigException NO_CONNECTION, NO_CREDENTIAL, BAD_OPTION; ConnectionException CONNECTION_FAILED after
+     * connect_timeout; UnauthorizedException WRONG_PASSWORD, NO_PERMISSION; InvalidStateException ALREADY_OPENED.
+     */
+    async open(context: LockContext): Promise<void> {
+        if (this._opening !== undefined || this._open) {
+            throw toException(new LockError('ALREADY_OPENED', 'The lock is open already.'), traceIdOf(context));
+        }
+        this._opening = this._connect(context);
+        try {
+            await this._opening;
+        } catch (error) {
+            throw toException(error, traceIdOf(context));
+        } finally {
+            this._opening = undefined;
+        }
+    }
+
+    /**
+     * Sends waiters away (CLOSED), releases every lock that is held and disconnects, within command_timeout. May be called
+     * again, and before `open`.
+     *
+     * @param _context (optional) of the call chain.
+     */
+    async close(_context: LockContext): Promise<void> {
+        this._open = false;
+        await this._locker?.close();
+        // One that is being opened has failed by now, or is closed as soon as it is open.
+        await this._opening?.catch(() => undefined);
+        await this._locker?.close();
+        this._open = false;
+        this._held = new HeldLocks();
+        this._shares.clear();
+    }
+
+    /**
+     * Takes a key if it is free and nobody waits for it.
+     *
+     * @param context (optional) of the call chain.
+     * @param key     of the lock.
+     * @param ttl     ms until the lock runs out.
+     * @returns whether the lock is ours now.
+     * @throws see {@link tryAcquire}.
+     */
+    async tryAcquireLock(context: LockContext, key: string, ttl: number): Promise<boolean> {
+        const options = { ttl, keepAlive: this._settings.keepAlive };
+        const lease = await this._run(context, 'try_acquire_lock', () => this._lease(context, key, options, 'try'));
+        if (lease !== null) this._held.add(callerOf(context), lease);
+        return lease !== null;
+    }
+
+    /**
+     * Waits for a key; whoever came first is served first.
+     *
+     * @param context (optional) of the call chain.
+     * @param key     of the lock.
+     * @param ttl     ms until the lock runs out.
+     * @param timeout ms to wait at most, if `retries` does not end it sooner; without both 3 × retry_timeout.
+     * @throws ConflictException LOCK_TIMEOUT when it was busy to the end; see {@link acquire}.
+     */
+    async acquireLock(context: LockContext, key: string, ttl: number, timeout?: number): Promise<void> {
+        const options = { ttl, keepAlive: this._settings.keepAlive, timeout: this._settings.budget(timeout) };
+        const lease = await this._run(context, 'acquire_lock', () => this._lease(context, key, options, 'wait'));
+        this._held.add(callerOf(context), lease);
+    }
+
+    /**
+     * Gives back a key that was taken by tryAcquireLock or acquireLock. Resolves also when it is not ours (any more).
+     *
+     * @param context (optional) of the call chain: the one that acquired, where several use this component.
+     * @param key     of the lock.
+     * @throws ConnectionException CONNECTION_FAILED: it is unknown whether it was released; that is tried on until the ttl
+     * has passed.
+     */
+    async releaseLock(context: LockContext, key: string): Promise<void> {
+        await this._run(context, 'release_lock', async () => {
+            this._engine();
+            await this._held.take(callerOf(context), key)?.release();
+        });
+    }
+
+    /**
+     * Takes a key, or several (all or nothing), if that is possible now.
+     *
+     * @param context (optional) of the call chain.
+     * @param key     one key or several.
+     * @param options see LeaseOptions; timeout is ignored.
+     * @returns the lease, or null when a key is busy.
+     * @throws BadRequestException BAD_KEY, BAD_TTL, BAD_HOLDER; InvalidStateException NOT_OPENED, CLOSED, TOO_MANY,
+     * WRONG_TYPE; InvocationException LOCK_ABORTED; ConnectionException CONNECTION_FAILED; UnauthorizedException
+     * NO_PERMISSION.
+     */
+    tryAcquire(context: LockContext, key: Keys, options: LeaseOptions = {}): Promise<Lease | null> {
+        return this._run(context, 'try_acquire', () => this._lease(context, key, options, 'try'));
+    }
+
+    /**
+     * Waits for a key, or for several (all or nothing, in sorted order); whoever came first is served first.
+     *
+     * @param context (optional) of the call chain.
+     * @param key     one key or several.
+     * @param options see LeaseOptions; without a timeout the budget of acquireLock holds.
+     * @throws ConflictException LOCK_TIMEOUT when it was busy to the end; BadRequestException BAD_TIMEOUT; and what
+     * {@link tryAcquire} throws.
+     */
+    acquire(context: LockContext, key: Keys, options: LeaseOptions = {}): Promise<Lease> {
+        return this._run(context, 'acquire', () => this._lease(context, key, options, 'wait'));
+    }
+
+    /**
+     * Runs `work` while holding a key; the lease is released on every path.
+     *
+     * @param context (optional) of the call chain.
+     * @param key     one key or several.
+     * @param options see LeaseOptions.
+     * @param work    what to do; its lease tells it, by `signal`, when the lock is lost.
+     * @returns what `work` returns.
+     * @throws what `work` throws, before anything else; ConflictException LOCK_LOST when the lock was lost and `work` did
+     * not notice; what {@link acquire} throws.
+     */
+    async withLock<T>(
+        context: LockContext,
+        key: Keys,
+        options: LeaseOptions,
+        work: (lease: Lease) => Promise<T>,
+    ): Promise<T> {
+        const lease = await this.acquire(context, key, options);
+        return this._run(context, 'with_lock', () => holding(lease, work));
+    }
+
+    /**
+     * Lengthens a lease by its holder: for one that was handed over by another process. Never shortens it.
+     *
+     * @param context (optional) of the call chain.
+     * @param key     of the lease.
+     * @param holder  of the lease.
+     * @param ttl     ms from now.
+     * @returns whether the key was still that holder's.
+     * @throws see {@link tryAcquire}.
+     */
+    renew(context: LockContext, key: string, holder: string, ttl: number = this._settings.ttl): Promise<boolean> {
+        return this._run(context, 'renew', () => this._engine().renew(key, holder, ttl));
+    }
+
+    /**
+     * Gives back a lease by its holder: for one that was handed over by another process.
+     *
+     * @param context (optional) of the call chain.
+     * @param key     of the lease.
+     * @param holder  of the lease.
+     * @returns whether the key was still that holder's.
+     * @throws see {@link tryAcquire}.
+     */
+    release(context: LockContext, key: string, holder: string): Promise<boolean> {
+        return this._run(context, 'release', () => this._engine().release(key, holder));
+    }
+
+    /**
+     * Tells who holds a key and who waits for it.
+     *
+     * @param context (optional) of the call chain.
+     * @param key     of the lock.
+     * @throws see {@link tryAcquire}.
+     */
+    inspect(context: LockContext, key: string): Promise<LockInfo> {
+        return this._run(context, 'inspect', () => this._engine().inspect(key));
+    }
+
+    private async _connect(context: LockContext): Promise<void> {
+        const { commandTimeout, connectTimeout, keyPrefix, maxHeld, maxWaiting, retryTimeout, ttl, wait } =
+            this._settings;
+        const client = await this._connector.connect(context);
+        const store = new RedisStore(client, { commandTimeout, connectTimeout, keyPrefix, wait });
+        const timeout = this._settings.budget(undefined);
+        const locker = new Locker(
+            store,
+            { maxHeld, maxWaiting, retryTimeout, timeout, ttl },
+            { observe: (event) => this._telemetry.observe(event, locker.load) },
+        );
+        this._locker = locker;
+        await locker.open();
+        this._open = true;
+    }
+
+    private _engine(): Locker {
+        if (this._locker === undefined) throw new LockError('NOT_OPENED', 'The lock has not been opened.');
+        return this._locker;
+    }
+
+    private _lease(context: LockContext, key: Keys, options: LeaseOptions, how: 'wait'): Promise<SharedLease>;
+    private _lease(context: LockContext, key: Keys, options: LeaseOptions, how: 'try'): Promise<SharedLease | null>;
+    private async _lease(
+        context: LockContext,
+        key: Keys,
+        options: LeaseOptions,
+        how: 'wait' | 'try',
+    ): Promise<SharedLease | null> {
+        const locker = this._engine();
+        const traceId = traceIdOf(context);
+        // Whoever may come again is known by its trace id; without one there is no re-entrancy.
+        const chain = this._settings.reentrant && traceId !== undefined ? JSON.stringify([traceId, key]) : undefined;
+        const known = chain === undefined ? undefined : this._shares.get(chain);
+        if (known?.lease.isHeld() === true) return new SharedLease(known, traceId);
+        const wanted = { ...options, context };
+        const lease = how === 'wait' ? await locker.acquire(key, wanted) : await locker.tryAcquire(key, wanted);
+        if (lease === null) return null;
+        const share: LeaseShare = { lease, count: 0, ended: () => this._forget(chain, share) };
+        if (chain !== undefined) this._shares.set(chain, share);
+        return new SharedLease(share, traceId);
+    }
+
+    private _forget(chain: string | undefined, share: LeaseShare): void {
+        if (chain !== undefined && this._shares.get(chain) === share) this._shares.delete(chain);
+    }
+
+    /** Runs an operation in a span; whatever the engine throws becomes a toolkit exception. */
+    private _run<T>(context: LockContext, operation: string, run: () => Promise<T>): Promise<T> {
+        return this._telemetry.trace(context, operation, async () => {
+            try {
+                return await run();
+            } catch (error) {
+                throw toException(error, traceIdOf(context));
+            }
+        });
+    }
+}
+
+/** What tells callers of the ILock methods apart: their trace id, else the context itself. */
+function callerOf(context: LockContext): unknown {
+    return traceIdOf(context) ?? context ?? undefined;
+}

@@ -1,0 +1,110 @@
+import type { Lease } from '../engine/Lease';
+import { toException } from './exceptions';
+
+/** A lease of the engine, and how many of the call chain's leases stand for it. */
+export interface LeaseShare {
+    readonly lease: Lease;
+    count: number;
+    /** Called when the last one releases it. */
+    readonly ended: () => void;
+}
+
+/** What the component gives out: a lease that throws toolkit exceptions, and whose release counts when it is shared. */
+export class SharedLease implements Lease {
+    private _released: Promise<boolean> | undefined;
+    private _controller: AbortController | undefined;
+
+    constructor(
+        private readonly _share: LeaseShare,
+        /** Of the call chain that acquired it. */
+        readonly traceId: string | undefined,
+    ) {
+        _share.count += 1;
+    }
+
+    get key(): string {
+        return this._share.lease.key;
+    }
+
+    get keys(): readonly string[] {
+        return this._share.lease.keys;
+    }
+
+    get holder(): string {
+        return this._share.lease.holder;
+    }
+
+    get fence(): number {
+        return this._share.lease.fence;
+    }
+
+    fenceOf(key: string): number | undefined {
+        return this._share.lease.fenceOf(key);
+    }
+
+    get signal(): AbortSignal {
+        if (this._controller === undefined) {
+            const controller = new AbortController();
+            const source = this._share.lease.signal;
+            const abort = (): void => controller.abort(toException(source.reason, this.traceId));
+            if (source.aborted) abort();
+            else source.addEventListener('abort', abort, { once: true });
+            this._controller = controller;
+        }
+        return this._controller.signal;
+    }
+
+    remaining(): number {
+        return this.isHeld() ? this._share.lease.remaining() : 0;
+    }
+
+    isHeld(): boolean {
+        return this._released === undefined && this._share.lease.isHeld();
+    }
+
+    assertHeld(): void {
+        try {
+            this._share.lease.assertHeld();
+        } catch (error) {
+            throw toException(error, this.traceId);
+        }
+    }
+
+    async renew(ttl?: number): Promise<void> {
+        try {
+            await this._share.lease.renew(ttl);
+        } catch (error) {
+            throw toException(error, this.traceId);
+        }
+    }
+
+    release(): Promise<boolean> {
+        this._released ??= this._release();
+        return this._released;
+    }
+
+    handOver(): string {
+        this._released ??= Promise.resolve(false);
+        this._share.ended();
+        try {
+            return this._share.lease.handOver();
+        } catch (error) {
+            throw toException(error, this.traceId);
+        }
+    }
+
+    async [Symbol.asyncDispose](): Promise<void> {
+        await this.release();
+    }
+
+    private async _release(): Promise<boolean> {
+        this._share.count -= 1;
+        if (this._share.count > 0) return this._share.lease.isHeld();
+        this._share.ended();
+        try {
+            return await this._share.lease.release();
+        } catch (error) {
+            throw toException(error, this.traceId);
+        }
+    }
+}
