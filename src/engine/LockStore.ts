@@ -89,6 +89,6 @@ export interface LockStore {
      */
     giveUp(key: string, holder: string, id: string, underWay: boolean): Promise<ReleaseAnswer>;
     inspect(key: string): Promise<LockInfo>;
-    /** Looks out for a change of a key that a foreign holder has; `changed` is told. False: it cannot. */
-    watch(key: string): Promise<boolean>;
+    /** Looks out until the key that this foreign holder has changes; `changed` is told. False: it cannot. */
+    watch(key: string, holder: string): Promise<boolean>;
 }

@@ -69,13 +69,11 @@ export class RedisConnection {
         }
     }
 
-    /** Ends the connection at once. Commands under way fail. */
-    close(): Promise<void> {
+    /** Ends the connection at once; settles when its sockets are closed. Commands under way fail. */
+    async close(): Promise<void> {
         this._state = { kind: 'closed' };
         this._announce();
-        this._client.disconnect();
-        this._subscriber?.disconnect();
-        return Promise.resolve();
+        await Promise.all([end(this._client), end(this._subscriber)]);
     }
 
     /**
@@ -111,6 +109,11 @@ export class RedisConnection {
                 },
             );
         });
+    }
+
+    /** A second client of the same server, not yet connected, for what RESP3 or ioredis does not do beside commands. */
+    duplicate(): Redis {
+        return this._client.duplicate({ protocol: 2, lazyConnect: true });
     }
 
     /** Waits until the connection is ready, an answer that no waiting will change, or the time is over. */
@@ -199,7 +202,7 @@ export class RedisConnection {
     private async _subscribe(protocol: number): Promise<boolean> {
         try {
             if (protocol === 3) {
-                if (this._subscriber !== undefined) this._subscriber.disconnect();
+                void end(this._subscriber);
                 this._subscriber = undefined;
                 await this._listen(this._client);
             } else {
@@ -213,7 +216,7 @@ export class RedisConnection {
                 const text = `options.wait is queue, but the server refuses publish/subscribe: ${error.message}`;
                 throw new LockError('NO_PERMISSION', text, { cause: error });
             }
-            this._subscriber?.disconnect();
+            void end(this._subscriber);
             this._subscriber = undefined;
             return false;
         }
@@ -222,7 +225,7 @@ export class RedisConnection {
     /** With RESP2 a subscribed connection can do nothing else, so it is a second one. */
     private async _subscribeApart(): Promise<void> {
         if (this._subscriber !== undefined) return;
-        const subscriber = this._client.duplicate({ protocol: 2, lazyConnect: true });
+        const subscriber = this.duplicate();
         this._subscriber = subscriber;
         subscriber.on('error', () => undefined);
         await subscriber.connect();
@@ -248,6 +251,20 @@ export class RedisConnection {
             this._events?.warned(`Redis may evict locks: maxmemory-policy is ${policy}; noeviction is safe.`);
         }
     }
+}
+
+/** Disconnects a client; settles when its socket is closed. */
+export function end(client: Redis | undefined): Promise<void> {
+    return new Promise((resolve) => {
+        if (client === undefined || client.status === 'end') {
+            resolve();
+            return;
+        }
+        client.once('end', resolve);
+        client.disconnect();
+        // Nothing is waited for, so the server need not be alive to say goodbye.
+        client.stream?.destroy();
+    });
 }
 
 function closed(cause: unknown): LockError {

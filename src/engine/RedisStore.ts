@@ -3,6 +3,7 @@ import { SystemClock } from './Clock';
 import type { Clock } from './Clock';
 import { LockError } from './errors';
 import { newHolder } from './holder';
+import { KeyWatch } from './KeyWatch';
 import type {
     AcquireAnswer,
     AcquireRequest,
@@ -27,6 +28,8 @@ import { deadlineOf } from './validity';
 export interface RedisStoreOptions extends RedisConnectionOptions {
     /** Put before every key. */
     readonly keyPrefix: string;
+    /** After so many hand-offs in a row a key is left free for `pause` ms, for those who poll; undefined: never. */
+    readonly yielding?: { readonly after: number; readonly pause: number } | undefined;
 }
 
 /** From so many steps of one kind in a turn on, lists are faster than single calls; and how long a list may get. */
@@ -48,7 +51,9 @@ interface Lane<Answer> {
 /** Locks on one Redis server. What the steps do is said in `scripts/`. */
 export class RedisStore implements LockStore {
     private readonly _connection: RedisConnection;
+    private readonly _watch: KeyWatch;
     private readonly _prefix: string;
+    private readonly _yield: string;
     private readonly _release = lane(releaseScript);
     private readonly _renew = lane(renewScript);
     private readonly _acquire = lane(acquireScript);
@@ -59,7 +64,9 @@ export class RedisStore implements LockStore {
     /** @param client an ioredis client made with `lazyConnect`, not yet connected; it is closed with the store. */
     constructor(client: Redis, options: RedisStoreOptions, clock: Clock = new SystemClock()) {
         this._connection = new RedisConnection(client, `redis-lock:${newHolder()}`, options, clock);
+        this._watch = new KeyWatch(this._connection, (key) => this._changed(key));
         this._prefix = options.keyPrefix;
+        this._yield = options.yielding === undefined ? '' : `${options.yielding.after} ${options.yielding.pause}`;
     }
 
     get wakes(): boolean {
@@ -70,14 +77,17 @@ export class RedisStore implements LockStore {
         this._listener = listener;
         await this._connection.open({
             message: (text) => this._heard(text),
-            reconnected: () => listener.reconnected(),
+            reconnected: () => {
+                void this._watch.reset();
+                listener.reconnected();
+            },
             disconnected: (error) => listener.disconnected(error),
             warned: (message) => listener.warned(message),
         });
     }
 
     async close(): Promise<void> {
-        await this._connection.close();
+        await Promise.all([this._watch.reset(), this._connection.close()]);
     }
 
     async acquire(request: AcquireRequest): Promise<AcquireAnswer> {
@@ -108,12 +118,13 @@ export class RedisStore implements LockStore {
 
     async release(key: string, holder: string): Promise<ReleaseAnswer> {
         const keys = keysOf(this._prefix + key);
-        return (await this._step(this._release, { keys, args: [holder, '', ''] }, key)).answer;
+        return (await this._step(this._release, { keys, args: [holder, '', '', this._yield] }, key)).answer;
     }
 
     async giveUp(key: string, holder: string, id: string, underWay: boolean): Promise<ReleaseAnswer> {
         const keys = keysOf(this._prefix + key);
-        return (await this._step(this._release, { keys, args: [holder, id, underWay ? '1' : ''] }, key)).answer;
+        return (await this._step(this._release, { keys, args: [holder, id, underWay ? '1' : '', this._yield] }, key))
+            .answer;
     }
 
     async inspect(key: string): Promise<LockInfo> {
@@ -129,8 +140,13 @@ export class RedisStore implements LockStore {
         };
     }
 
-    watch(_key: string): Promise<boolean> {
-        return Promise.resolve(false);
+    watch(key: string, holder: string): Promise<boolean> {
+        return this._watch.watch(this._prefix + key, holder);
+    }
+
+    private _changed(key: string | undefined): void {
+        if (key === undefined) this._listener?.reconnected();
+        else if (key.startsWith(this._prefix)) this._listener?.changed(key.slice(this._prefix.length));
     }
 
     private _heard(text: string): void {

@@ -255,7 +255,7 @@ export class Waiters {
             delay = Math.min(this._poll(), CLAIM_TIME);
         } else if (busy.rank === 0) {
             delay = Math.min(delay, busy.remaining + AFTER_EXPIRY);
-            if (busy.foreign) delay = Math.min(delay, this._poll());
+            if (busy.foreign) void this._watch(waiter, busy);
         } else if (now - waiter.stoodInAt >= HEARTBEAT) {
             const standIn = busy.remaining + AFTER_EXPIRY + busy.rank * STAND_IN;
             if (standIn < delay) {
@@ -264,6 +264,13 @@ export class Waiters {
             }
         }
         this._wake(waiter, delay);
+    }
+
+    /** A foreign holder passes nothing on: the first in line looks out for it, or asks where it cannot. */
+    private async _watch(waiter: Waiter, busy: Busy): Promise<void> {
+        const watched = await this._store.watch(waiter.request.key, busy.holder);
+        const asleep = !waiter.settled && !waiter.attempting && waiter.busy === busy;
+        if (!watched && asleep) this._wake(waiter, Math.min(this._poll(), busy.remaining + AFTER_EXPIRY));
     }
 
     private _poll(): number {

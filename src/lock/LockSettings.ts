@@ -6,15 +6,7 @@ import type { WaitMode } from '../engine/RedisConnection';
 const LONGEST = 2 ** 31 - 1;
 
 /** Options that DESIGN knows and this version does not have yet. Taken in silence they would promise what is not done. */
-const NOT_YET = [
-    'acks',
-    'acks_timeout',
-    'drift_factor',
-    'local_grants',
-    'node_timeout',
-    'sentinel_name',
-    'yield_after',
-] as const;
+const NOT_YET = ['acks', 'acks_timeout', 'drift_factor', 'local_grants', 'node_timeout', 'sentinel_name'] as const;
 
 /** Every option of the lock itself, with its default and bounds. Those of connection and TLS are with RedisConnector. */
 export class LockSettings {
@@ -30,6 +22,8 @@ export class LockSettings {
     /** The same call chain may acquire again. */
     readonly reentrant: boolean;
     readonly wait: WaitMode;
+    /** After so many hand-offs in a row a key is left free for one pause; 0: never. */
+    readonly yieldAfter: number;
     readonly connectTimeout: number;
     readonly commandTimeout: number;
     readonly maxHeld: number;
@@ -52,6 +46,7 @@ export class LockSettings {
         this.keepAlive = boolean(config, 'options.keep_alive', false);
         this.reentrant = boolean(config, 'options.reentrant', false);
         this.wait = oneOf(config, 'options.wait', ['auto', 'queue', 'poll'], 'auto');
+        this.yieldAfter = integer(config, 'options.yield_after', 0, 1_000_000, 0);
         this.connectTimeout = integer(config, 'options.connect_timeout', 1, LONGEST, 5000);
         this.commandTimeout = integer(config, 'options.command_timeout', 1, LONGEST, 3000);
         this.maxHeld = integer(config, 'options.max_held', 1, 10_000_000, 100_000);

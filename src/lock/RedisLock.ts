@@ -40,6 +40,8 @@ type Keys = string | readonly string[];
  *   - keep_alive: renew the locks of tryAcquireLock and acquireLock too; false
  *   - reentrant: a call chain (trace id) may acquire again what it holds; false
  *   - wait: queue, poll, or auto: queue where the server has publish/subscribe
+ *   - yield_after: after so many hand-offs in a row leave the key free for one retry_timeout, so that other editions'
+ *     pollers are not starved; 0: never
  *   - command_timeout: no call to Redis takes longer, 3000 ms
  *   - max_held, max_waiting: bounds on what this component keeps in memory, 100000 and 10000
  *
@@ -266,8 +268,10 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
     private async _connect(context: LockContext): Promise<void> {
         const { commandTimeout, connectTimeout, keyPrefix, maxHeld, maxWaiting, retryTimeout, ttl, wait } =
             this._settings;
+        const { yieldAfter } = this._settings;
         const client = await this._connector.connect(context);
-        const store = new RedisStore(client, { commandTimeout, connectTimeout, keyPrefix, wait });
+        const yielding = yieldAfter > 0 ? { after: yieldAfter, pause: retryTimeout } : undefined;
+        const store = new RedisStore(client, { commandTimeout, connectTimeout, keyPrefix, wait, yielding });
         const timeout = this._settings.budget(undefined);
         const locker = new Locker(
             store,

@@ -15,6 +15,7 @@ export type AcquireReply =
           readonly rank: number;
           /** The holder came without us: by another edition's SET. */
           readonly foreign: boolean;
+          /** Empty: none, the key is left free for others for so long. */
           readonly holder: string;
       }
     /** A tombstone lies on this acquisition: it was given up before this attempt arrived. */
@@ -30,7 +31,8 @@ export type AcquireReply =
  * Answers, per item:
  *   {1, fence}: granted. Absent key: to the first live waiter, so only if that is us or if there is none. Held by us: ttl is
  *     lengthened, never shortened, and the fence is the same as before.
- *   {0, remaining, fence, ticket, rank, foreign, holder}: busy, see AcquireReply.
+ *   {0, remaining, fence, ticket, rank, foreign, holder}: busy, see AcquireReply. The holder is empty while the key is left
+ *     free for others than us.
  *   {-1}: refused by a tombstone.
  */
 const BODY = `${GRANT}
@@ -56,7 +58,7 @@ local function step(key, queue, waiters, memory, holder, id, ttl, wait)
     local clock = micros()
     local now = math.floor(clock / 1000)
     local current = redis.call('GET', key)
-    local known = redis.call('HMGET', memory, 'f', 'h', 't')
+    local known = redis.call('HMGET', memory, 'f', 'h', 't', 'y')
     -- Without a memory the clock stands in: every grant so far has a smaller fence, every later one a greater.
     local fence, granted = tonumber(known[1]) or clock, known[2]
     local record = redis.call('HGET', waiters, id)
@@ -81,7 +83,8 @@ local function step(key, queue, waiters, memory, holder, id, ttl, wait)
     if wait ~= '' and (current or lined) then
         ticket = enqueue(queue, waiters, memory, holder, id, ttl, wait, known[3], clock, now)
     end
-    if not current then
+    local pause = (tonumber(known[4]) or 0) - now
+    if not current and not (lined and pause > 0) then
         fence = after(known[1], clock)
         local first, its_holder
         if lined then
@@ -96,14 +99,14 @@ local function step(key, queue, waiters, memory, holder, id, ttl, wait)
         end
         current, granted = its_holder, its_holder
     end
-    local remaining = redis.call('PTTL', key)
+    local remaining = current and redis.call('PTTL', key) or pause
     local rank = 0
     if wait ~= '' then
         first_waiter(queue, waiters, now)
         rank = redis.call('ZRANK', queue, id) or 0
         redis.call('PEXPIRE', memory, math.max(remaining, 0) + MEMORY)
     end
-    return { 0, remaining, fence, ticket, rank, granted == current and 0 or 1, current }
+    return { 0, remaining, fence, ticket, rank, current and granted ~= current and 1 or 0, current or '' }
 end
 `;
 

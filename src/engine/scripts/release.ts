@@ -11,7 +11,9 @@ const REPLIES: Readonly<Record<number, ReleaseReply>> = { 0: 'gone', 1: 'release
  *
  * KEYS key, queue, waiters, memory.
  * ARGV holder; id: empty to release whatever the holder has, or an acquisition to give up: what another acquisition of the
- * same holder has is left alone then; tombstone: 1 when attempts of that acquisition may still be under way, else empty.
+ * same holder has is left alone then; tombstone: 1 when attempts of that acquisition may still be under way, else empty;
+ * yield: `<n> <pause>`, after n hand-offs in a row to leave the key free for so many ms, so that those who poll for it with a
+ * plain SET get a chance, else empty.
  *
  * Answers, per item: 1 released · 2 this holder was the last that released the key (a resend) · 0 it did not hold the key.
  */
@@ -31,27 +33,43 @@ local function bury(queue, waiters, id, now)
     end
 end
 
-local function step(key, queue, waiters, memory, holder, id, tombstone)
+-- Whether the key is to be left free now: it was handed on often enough in a row.
+local function yields(key, queue, waiters, memory, now, yield)
+    local most, pause = string.match(yield, '^(%d+) (%d+)$')
+    if not most or redis.call('EXISTS', queue) == 0 then
+        return false
+    end
+    if redis.call('HINCRBY', memory, 'n', 1) <= tonumber(most) then
+        return false
+    end
+    redis.call('HSET', memory, 'n', 0, 'y', whole(now + pause))
+    tell_head(key, queue, waiters, now, tonumber(pause))
+    return true
+end
+
+local function step(key, queue, waiters, memory, holder, id, tombstone, yield)
     local clock = micros()
     local now = math.floor(clock / 1000)
     local current = redis.call('GET', key)
-    local known = redis.call('HMGET', memory, 'f', 'r', 'a')
+    local known = redis.call('HMGET', memory, 'f', 'r', 'a', 'y')
     local fence = after(known[1], clock)
     local ours = current == holder and (id == '' or id == holder or id == known[3])
     if ours then
         redis.call('DEL', key)
         redis.call('HSET', memory, 'r', holder)
         redis.call('PEXPIRE', memory, MEMORY)
-        grant(key, queue, waiters, memory, fence, now)
+        if not yields(key, queue, waiters, memory, now, yield) then
+            grant(key, queue, waiters, memory, fence, now)
+        end
     else
         local rank = id ~= '' and redis.call('ZRANK', queue, id)
         if rank then
             leave(queue, waiters, id)
         end
-        if not current then
+        if not current and (tonumber(known[4]) or 0) <= now then
             grant(key, queue, waiters, memory, fence, now)
         elseif rank == 0 then
-            tell_head(key, queue, waiters, now, redis.call('PTTL', key))
+            tell_head(key, queue, waiters, now, math.max(redis.call('PTTL', key), 0))
         end
     end
     if tombstone == '1' then
@@ -61,7 +79,7 @@ local function step(key, queue, waiters, memory, holder, id, tombstone)
 end
 `;
 
-export const releaseScript: Script<ReleaseReply> = new Script('release', 4, 3, BODY, (answer) => {
+export const releaseScript: Script<ReleaseReply> = new Script('release', 4, 4, BODY, (answer) => {
     const reply = typeof answer === 'number' ? REPLIES[answer] : undefined;
     if (reply === undefined) throw releaseScript.unexpected(answer);
     return reply;
