@@ -81,7 +81,7 @@ export class KeepAlive implements LeaseKeeper {
 
     /** Releases every lease; settles when all of them have been answered. */
     async close(): Promise<void> {
-        await Promise.allSettled([...this._leases].map((lease) => lease.release()));
+        await Promise.allSettled([...this._leases].map((lease) => lease.close()));
         this._queue.clear();
     }
 

@@ -17,7 +17,10 @@ export interface Lease extends AsyncDisposable {
     readonly fence: number;
     /** The fencing token of one of several keys; undefined when the lease does not have that key. */
     fenceOf(key: string): number | undefined;
-    /** Aborts when the lease is lost, at its deadline at the latest, with a LOCK_LOST error as the reason. */
+    /**
+     * Aborts when the lease is lost, at its deadline at the latest, with a LOCK_LOST error as the reason; or with CLOSED, when
+     * the lock is closed and releases it.
+     */
     readonly signal: AbortSignal;
     /** ms of validity left on our clock; 0 when the lease was lost or released. */
     remaining(): number;
@@ -180,6 +183,13 @@ export class HeldLease implements Lease, Due {
         this._state = { kind: 'lost', error };
         this._keeper.lost(this, error);
         this._controller?.abort(error);
+    }
+
+    /** Releases the lease because the locker is closed: whoever works under it is told first. */
+    close(): Promise<boolean> {
+        const { key, holder } = this;
+        this._controller?.abort(new LockError('CLOSED', `The lock was closed while ${key} was held.`, { key, holder }));
+        return this.release();
     }
 
     private _ended(how: string): LockError {

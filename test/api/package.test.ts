@@ -1,0 +1,163 @@
+import { assert } from 'chai';
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { satisfies } from 'semver';
+
+const ROOT = join(__dirname, '..', '..', '..');
+const STANDINS = ['pip-services4-components-node', 'pip-services4-config-node'];
+
+suite('The packages of the workspace', () => {
+    for (const standin of STANDINS) {
+        test(`include a private ${standin} whose version all ranges admit`, () => {
+            const { version, private: isPrivate } = manifest(join(ROOT, 'standins', standin));
+            assert.isTrue(isPrivate);
+            for (const folder of ['.', ...STANDINS.map((name) => join('standins', name))]) {
+                const range = manifest(join(ROOT, folder)).dependencies[standin];
+                if (range !== undefined) assert.isTrue(satisfies(version, range), `${folder} wants ${range}`);
+            }
+        });
+    }
+
+    test('are locked without the address of a registry', () => {
+        const addresses = Object.values(locked()).flatMap(({ resolved }) => resolved ?? []);
+        assert.sameMembers(
+            addresses,
+            STANDINS.map((name) => `standins/${name}`),
+        );
+    });
+
+    // A binary that the registry does not have for one system is silently left out, and `npm ci` fails there.
+    test('are locked for every system that their binaries exist for', () => {
+        const packages = locked();
+        const optional = Object.values(packages).flatMap((entry) => Object.keys(entry.optionalDependencies ?? {}));
+        assert.include(optional, '@oxlint/binding-darwin-arm64');
+        for (const name of optional) assert.property(packages, `node_modules/${name}`);
+    });
+});
+
+/**
+ * Installed as npm would do it: the unpacked tarball beside its dependencies, in a folder that sees nothing else of
+ * ours. Without npm, because that would ask the registry for the stand-ins' dependencies.
+ */
+suite('The packed package', () => {
+    let folder: string;
+    let installed: string;
+
+    suiteSetup(function () {
+        this.timeout(60_000);
+        folder = realpathSync(mkdtempSync(join(tmpdir(), 'package-')));
+        run('npm', ['pack', '--silent', '--pack-destination', folder], ROOT);
+        const [tarball] = readdirSync(folder);
+        run('tar', ['-xzf', String(tarball)], folder);
+
+        installed = join(folder, 'node_modules', 'pip-services4-redis-lock-node');
+        mkdirSync(dirname(installed));
+        cpSync(join(folder, 'package'), installed, { recursive: true });
+        for (const name of Object.keys(manifest(installed).dependencies)) link(name);
+        link('@types/node');
+    });
+
+    suiteTeardown(() => rmSync(folder, { recursive: true }));
+
+    function link(name: string): void {
+        const target = join(folder, 'node_modules', name);
+        mkdirSync(dirname(target), { recursive: true });
+        symlinkSync(realpathSync(join(ROOT, 'node_modules', name)), target);
+    }
+
+    test('holds what a user needs and nothing else', () => {
+        const files = readdirSync(installed, { recursive: true, withFileTypes: true })
+            .filter((entry) => entry.isFile())
+            .map((entry) => join(entry.parentPath, entry.name).slice(installed.length + 1));
+        const expected = /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|config\/.*\.yml|(obj\/src|bin)\/.*)$/;
+        assert.deepEqual(
+            files.filter((file) => !expected.test(file)),
+            [],
+        );
+        assert.includeMembers(files, ['package.json', 'LICENSE', 'obj/src/index.js', 'obj/src/index.d.ts']);
+    });
+
+    test('depends on the real packages by their names', () => {
+        assert.sameMembers(Object.keys(manifest(installed).dependencies), [
+            'ioredis',
+            'pip-services4-commons-node',
+            ...STANDINS,
+        ]);
+    });
+
+    const script = `
+        const lock = new RedisLock();
+        const made = new DefaultRedisLockFactory().create(new Descriptor('pip-services', 'lock', 'redis', 'a', '1.0'));
+        console.log(lock.isOpen(), made instanceof RedisLock);`;
+
+    test('works with require', () => {
+        const output = run(process.execPath, [
+            '-e',
+            `const { DefaultRedisLockFactory, RedisLock } = require('pip-services4-redis-lock-node');
+            const { Descriptor } = require('pip-services4-components-node');
+            ${script}`,
+        ]);
+        assert.strictEqual(output, 'false true\n');
+    });
+
+    test('works with import', () => {
+        const output = run(process.execPath, [
+            '--input-type=module',
+            '-e',
+            `import { DefaultRedisLockFactory, RedisLock } from 'pip-services4-redis-lock-node';
+            import { Descriptor } from 'pip-services4-components-node';
+            ${script}`,
+        ]);
+        assert.strictEqual(output, 'false true\n');
+    });
+
+    test('shows its manifest but not its inner modules', () => {
+        const output = run(process.execPath, [
+            '-e',
+            `const name = 'pip-services4-redis-lock-node';
+            console.log(require(name + '/package.json').name === name);
+            try { require(name + '/obj/src/index.js'); } catch (error) { console.log(error.code); }`,
+        ]);
+        assert.strictEqual(output, 'true\nERR_PACKAGE_PATH_NOT_EXPORTED\n');
+    });
+
+    test('has types for a strict consumer, in CommonJS and in ESM', function () {
+        this.timeout(60_000);
+        for (const name of ['consumer.cts', 'consumer.mts'])
+            cpSync(join(ROOT, 'test/api/consumer.ts'), join(folder, name));
+        run(process.execPath, [
+            join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc'),
+            ...['--noEmit', '--strict', '--target', 'es2022', '--module', 'node20', '--types', 'node'],
+            ...['--skipLibCheck', 'false', 'consumer.cts', 'consumer.mts'],
+        ]);
+    });
+
+    function run(command: string, args: string[], cwd = folder): string {
+        // Coverage of npm and tsc is of no use, and large.
+        const env = { ...process.env, NODE_V8_COVERAGE: '' };
+        const { status, stdout, stderr } = spawnSync(command, args, { cwd, env, encoding: 'utf8' });
+        assert.strictEqual(status, 0, stdout + stderr);
+        return stdout;
+    }
+});
+
+interface Manifest {
+    version: string;
+    private?: boolean;
+    dependencies: Record<string, string>;
+}
+
+function locked(): Record<string, { resolved?: string; optionalDependencies?: Record<string, string> }> {
+    const lock = json(join(ROOT, 'package-lock.json')) as { packages: ReturnType<typeof locked> };
+    return lock.packages;
+}
+
+function manifest(folder: string): Manifest {
+    return json(join(folder, 'package.json')) as Manifest;
+}
+
+function json(file: string): unknown {
+    return JSON.parse(readFileSync(file, 'utf8'));
+}
