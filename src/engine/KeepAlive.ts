@@ -130,8 +130,10 @@ export class KeepAlive implements LeaseKeeper {
         try {
             const answer = await this._store.release(one.key, holder);
             const held = this._clock.now() - lease.since;
-            if (answer !== 'gone') this._tell({ kind: 'released', key: one.key, holder, context, held });
-            return answer !== 'gone';
+            // We ask once: if it was released already, somebody else did it, who knows our holder.
+            if (answer !== 'released') return false;
+            this._tell({ kind: 'released', key: one.key, holder, context, held });
+            return true;
         } catch (error) {
             this._cleanup.release(one.key, holder, this._over(lease));
             const told = asLockError(error, one.key, holder);

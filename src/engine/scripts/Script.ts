@@ -50,10 +50,8 @@ export class Script<Answer> {
             }
             throw error;
         });
-        if (!Array.isArray(reply) || reply.length !== items.length) throw this.unexpected(reply);
-        return reply.map((answer: unknown) =>
-            typeof answer === 'string' ? new ScriptError(answer) : this._parse(answer),
-        );
+        if (!isList(reply) || reply.length !== items.length) throw this.unexpected(reply);
+        return reply.map((answer) => (typeof answer === 'string' ? new ScriptError(answer) : this._parse(answer)));
     }
 
     unexpected(answer: unknown): Error {
@@ -83,4 +81,9 @@ return answers
 /** A whole number of a reply. */
 export function isNumber(value: unknown): value is number {
     return typeof value === 'number' && Number.isSafeInteger(value);
+}
+
+/** A list of a reply, whose elements are still to be checked. */
+export function isList(value: unknown): value is readonly unknown[] {
+    return Array.isArray(value);
 }

@@ -1,5 +1,5 @@
 import { GRANT } from './grant';
-import { Script, isNumber } from './Script';
+import { Script, isList, isNumber } from './Script';
 
 export type AcquireReply =
     | { readonly kind: 'granted'; readonly fence: number }
@@ -111,8 +111,8 @@ end
 `;
 
 export const acquireScript: Script<AcquireReply> = new Script('acquire', 4, 4, BODY, (answer) => {
-    if (Array.isArray(answer)) {
-        const [kind, first, fence, ticket, rank, foreign, holder]: unknown[] = answer;
+    if (isList(answer)) {
+        const [kind, first, fence, ticket, rank, foreign, holder] = answer;
         if (kind === 1 && isNumber(first)) return { kind: 'granted', fence: first };
         if (kind === -1) return { kind: 'refused' };
         if (isNumber(first) && isNumber(fence) && isNumber(ticket) && isNumber(rank) && typeof holder === 'string') {

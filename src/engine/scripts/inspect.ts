@@ -1,4 +1,4 @@
-import { Script, isNumber } from './Script';
+import { Script, isList, isNumber } from './Script';
 
 export interface InspectReply {
     /** Undefined: the key is free. */
@@ -36,9 +36,9 @@ end
 `;
 
 export const inspectScript: Script<InspectReply> = new Script('inspect', 3, 0, BODY, (answer) => {
-    if (Array.isArray(answer)) {
-        const [holder, remaining, fence, foreign, list]: unknown[] = answer;
-        if (typeof holder === 'string' && isNumber(remaining) && isNumber(fence) && Array.isArray(list)) {
+    if (isList(answer)) {
+        const [holder, remaining, fence, foreign, list] = answer;
+        if (typeof holder === 'string' && isNumber(remaining) && isNumber(fence) && isList(list)) {
             const held = remaining === -2 ? undefined : holder;
             return { holder: held, remaining, fence, foreign: foreign === 1, waiters: pairs(list) };
         }

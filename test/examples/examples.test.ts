@@ -1,0 +1,83 @@
+import { assert } from 'chai';
+import { ConfigParams } from 'pip-services4-components-node';
+import { RedisLock } from '../../src';
+import { rejection } from '../fixtures/rejection';
+import { type RedisAddress, sharedServer } from '../fixtures/sharedServer';
+import { transfer } from './awaitUsing';
+import { engineOnly } from './engineOnly';
+import { GuardedResource } from './GuardedResource';
+import { guardedWrite } from './guardedWrite';
+import { begin, finish } from './handOver';
+import { longWork } from './longWork';
+import { quickstart } from './quickstart';
+
+suite('Examples', () => {
+    let address: RedisAddress;
+    let lock: RedisLock;
+
+    setup(async () => {
+        address = await sharedServer();
+        lock = new RedisLock();
+        lock.configure(ConfigParams.fromTuples('connection.host', address.host, 'connection.port', address.port));
+        await lock.open(null);
+    });
+
+    teardown(() => lock.close(null));
+
+    test('the quick start takes its lock and gives it back', async () => {
+        await quickstart(address.host, address.port);
+        assert.isUndefined((await lock.inspect(null, 'order:42')).holder);
+    });
+
+    test('long work does every step while its lock is kept alive', async () => {
+        const steps: number[] = [];
+        const done = await longWork(lock, (n) => Promise.resolve(void steps.push(n)));
+        assert.strictEqual(done, 5);
+        assert.deepEqual(steps, [0, 1, 2, 3, 4]);
+    });
+
+    test('long work stops when its lock is taken away, and the caller is told', async () => {
+        const error = await rejection(
+            longWork(lock, async (n) => {
+                if (n > 0) return;
+                const { holder } = await lock.inspect(null, 'report');
+                assert.isTrue(await lock.release(null, 'report', holder ?? ''));
+            }),
+            'LOCK_LOST',
+        );
+        assert.strictEqual(error.status, 409);
+    });
+
+    test('two transfers in opposite directions both come to their end', async () => {
+        let inside = 0;
+        const move = async (): Promise<void> => {
+            inside += 1;
+            assert.strictEqual(inside, 1);
+            await new Promise(setImmediate);
+            inside -= 1;
+        };
+        await Promise.all([transfer(lock, 'anna', 'bert', move), transfer(lock, 'bert', 'anna', move)]);
+        assert.isUndefined((await lock.inspect(null, 'anna')).holder);
+    });
+
+    test('a guarded resource refuses the write of an earlier holder that comes late', async () => {
+        const resource = new GuardedResource();
+        const late = await lock.acquire(null, 'document');
+        await late.release();
+        await guardedWrite(lock, resource, 'of the later holder');
+        assert.throws(() => resource.write('too late', late.fence), /Refused/);
+        assert.strictEqual(resource.value, 'of the later holder');
+    });
+
+    test('a lock that was handed over is given back by the other side', async () => {
+        let holder = '';
+        await begin(lock, (told) => (holder = told));
+        assert.strictEqual((await lock.inspect(null, 'upload:7')).holder, holder);
+        assert.isTrue(await finish(lock, holder));
+        assert.isUndefined((await lock.inspect(null, 'upload:7')).holder);
+    });
+
+    test('the engine gives leases without the toolkit', async () => {
+        assert.isAbove(await engineOnly(address.host, address.port), 0);
+    });
+});

@@ -1,0 +1,83 @@
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { assert } from 'chai';
+
+const ROOT = join(__dirname, '..', '..', '..');
+const README = readFileSync(join(ROOT, 'README.md'), 'utf8');
+const NAME = 'pip-services4-redis-lock-node';
+
+/** Every code block of a language. */
+function blocks(language: string): string[] {
+    return [...README.matchAll(new RegExp(`\`\`\`${language}\n([^]*?)\`\`\``, 'g'))].map(([, text]) => text ?? '');
+}
+
+function plain(text: string): string {
+    return text
+        .replaceAll('../../src', NAME)
+        .split('\n')
+        .map((line) => line.trim())
+        .filter((line) => line !== '')
+        .join('\n');
+}
+
+function files(folder: string, ending: string): string[] {
+    const path = join(ROOT, folder);
+    return readdirSync(path)
+        .filter((name) => name.endsWith(ending))
+        .map((name) => plain(readFileSync(join(path, name), 'utf8')));
+}
+
+suite('README', () => {
+    test('every TypeScript block stands in an example that is compiled and run', () => {
+        const examples = files('test/examples', '.ts');
+        assert.isNotEmpty(blocks('ts'));
+        for (const block of blocks('ts')) {
+            const found = examples.some((example) => example.includes(plain(block)));
+            assert.isTrue(found, `No file of test/examples has:\n${block}`);
+        }
+    });
+
+    test('every YAML block stands in a configuration file', () => {
+        const configs = files('config', '.yml');
+        assert.isNotEmpty(blocks('yaml'));
+        for (const block of blocks('yaml')) {
+            const found = configs.some((config) => config.includes(plain(block)));
+            assert.isTrue(found, `No file of config has:\n${block}`);
+        }
+    });
+
+    test('every npm command is a script of package.json', () => {
+        const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+            scripts: Record<string, string>;
+        };
+        const named = [...README.matchAll(/npm (?:run )?([a-z:]+)/g)].map(([, name]) => name ?? '');
+        for (const name of named) {
+            if (!['ci', 'install', 'pack'].includes(name)) assert.property(scripts, name);
+        }
+    });
+
+    test('every option of the class documentation is in the table of options, and none besides', () => {
+        const docs = ['src/lock/RedisLock.ts', 'src/connect/RedisConnector.ts']
+            .map((file) => readFileSync(join(ROOT, file), 'utf8'))
+            .join('\n');
+        const table = /## Options\n([^]*?)\n## /.exec(README)?.[1] ?? '';
+        const listed = [...table.matchAll(/^\| `options\.([a-z_.]+)`/gm)].map(([, name]) => name ?? '');
+        assert.isNotEmpty(listed);
+        for (const name of listed) assert.include(docs, name, `documented in the classes: ${name}`);
+        const settings = readFileSync(join(ROOT, 'src/lock/LockSettings.ts'), 'utf8');
+        const connector = readFileSync(join(ROOT, 'src/connect/RedisConnector.ts'), 'utf8');
+        const parsed = [...`${settings}${connector}`.matchAll(/config, 'options\.([a-z_.]+)'/g)].map(
+            ([, name]) => name ?? '',
+        );
+        for (const name of parsed) assert.include(listed, name, `in the table: ${name}`);
+    });
+
+    test('every error code of the source is in the table of errors, and none besides', () => {
+        const errors = readFileSync(join(ROOT, 'src/engine/errors.ts'), 'utf8');
+        const codes = [...errors.matchAll(/^ {4}\| '([A-Z_]+)'/gm)].map(([, code]) => code ?? '');
+        const table = /## Errors\n([^]*?)\n## /.exec(README)?.[1] ?? '';
+        const listed = [...table.matchAll(/`([A-Z]+(?:_[A-Z]+)*)`/g)].map(([, code]) => code ?? '');
+        assert.includeMembers(listed, codes);
+        assert.sameMembers([...new Set(listed)], [...codes, 'NO_CONNECTION', 'NO_CREDENTIAL', 'BAD_OPTION']);
+    });
+});
