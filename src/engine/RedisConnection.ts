@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import type { Clock } from './Clock';
+import type { Clock, Timer } from './Clock';
 import { LockError, asError } from './errors';
 import type { LockErrorDetails } from './errors';
 import type { StoreListener } from './LockStore';
@@ -23,6 +23,9 @@ type State =
     | { readonly kind: 'ready' }
     | { readonly kind: 'closed' };
 
+/** A connection that only listens is asked so often whether it is alive, ms. */
+const PULSE = 10_000;
+
 /** How long a server that is still loading its data is left alone, ms. */
 const LOADING_PAUSE = 50;
 
@@ -37,6 +40,8 @@ export class RedisConnection {
     private _events: Events | undefined;
     private _subscriber: Redis | undefined;
     private _wakes = false;
+    private _handshake: Timer | undefined;
+    private _pulse: Timer | undefined;
     private readonly _arrivals = new Set<() => void>();
 
     /** @param client made with `lazyConnect`, not yet connected. */
@@ -58,6 +63,7 @@ export class RedisConnection {
         this._state = { kind: 'connecting', error: undefined };
         this._client.on('error', (error: Error) => this._failed(error));
         this._client.on('close', () => this._departed());
+        this._client.on('connect', () => this._greeted());
         this._client.on('ready', () => void this._arrived());
         this._client.connect().catch((error: unknown) => this._failed(asError(error)));
         try {
@@ -72,6 +78,8 @@ export class RedisConnection {
     /** Ends the connection at once; settles when its sockets are closed. Commands under way fail. */
     async close(): Promise<void> {
         this._state = { kind: 'closed' };
+        this._handshake?.cancel();
+        this._pulse?.cancel();
         this._announce();
         await Promise.all([end(this._client), end(this._subscriber)]);
     }
@@ -84,8 +92,11 @@ export class RedisConnection {
     async send<T>(command: (client: Redis, sentAt: number) => Promise<T>): Promise<T> {
         if (this._state.kind !== 'ready') await this._ready(this._options.commandTimeout);
         const sentAt = this._clock.now();
+        const stream = this._client.stream;
         return new Promise((resolve, reject) => {
             const timer = this._clock.timer(this._options.commandTimeout, () => {
+                // The link may be dead without either end knowing it; a new one tells.
+                stream.destroy();
                 reject(
                     new LockError(
                         'CONNECTION_FAILED',
@@ -157,7 +168,17 @@ export class RedisConnection {
         this._announce();
     }
 
+    /** The socket is connected: a server that is frozen, or gone again, would leave it at that. */
+    private _greeted(): void {
+        const stream = this._client.stream;
+        this._handshake?.cancel();
+        this._handshake = this._clock.timer(this._options.commandTimeout, () => {
+            if (this._state.kind === 'connecting') stream.destroy();
+        });
+    }
+
     private _departed(): void {
+        this._handshake?.cancel();
         if (this._state.kind !== 'ready') return;
         const error = new LockError('CONNECTION_FAILED', 'The connection to Redis was lost.');
         this._state = { kind: 'connecting', error };
@@ -176,6 +197,7 @@ export class RedisConnection {
             return;
         }
         if (this._state.kind === 'closed' || this._client.stream !== epoch) return;
+        this._handshake?.cancel();
         this._state = { kind: 'ready' };
         this._announce();
         this._events?.reconnected();
@@ -230,11 +252,27 @@ export class RedisConnection {
         subscriber.on('error', () => undefined);
         await subscriber.connect();
         await this._listen(subscriber);
+        this._beat(subscriber);
         subscriber.on('ready', () => {
             this._listen(subscriber).then(
                 () => this._events?.reconnected(),
                 () => subscriber.disconnect(true),
             );
+        });
+    }
+
+    /** Asks the subscriber for a sign of life now and then, and ends a connection that gives none. */
+    private _beat(subscriber: Redis): void {
+        this._pulse?.cancel();
+        this._pulse = this._clock.timer(PULSE, () => {
+            if (this._subscriber !== subscriber || this._state.kind === 'closed') return;
+            const stream = subscriber.stream;
+            const answer = this._clock.timer(this._options.commandTimeout, () => stream.destroy());
+            subscriber.ping().then(
+                () => answer.cancel(),
+                () => answer.cancel(),
+            );
+            this._beat(subscriber);
         });
     }
 
