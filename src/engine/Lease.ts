@@ -173,7 +173,8 @@ export class HeldLease implements Lease, Due {
     }
 
     async [Symbol.asyncDispose](): Promise<void> {
-        await this.release();
+        // It must not replace an error of the block; the observer was told, and the release is tried on.
+        await this.release().catch(() => false);
     }
 
     /** Ends the lease without our wish. */

@@ -253,6 +253,7 @@ export class Locker {
                     return { kind: 'busy', key, busy: next };
                 }
                 lease.leased.push(leased(key, next));
+                if (!next.confirmed) this._keepAlive.add(lease, true, true);
                 const waited = this._clock.now() - started;
                 this._tell({ kind: 'acquired', key, holder, context, fence: next.fence, waited });
             }

@@ -109,6 +109,7 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
         try {
             await this._opening;
         } catch (error) {
+            this._locker = undefined;
             throw toException(error, traceIdOf(context));
         } finally {
             this._opening = undefined;

@@ -1,3 +1,4 @@
+import { LockError } from '../engine/errors';
 import type { Lease } from '../engine/Lease';
 import { toException } from './exceptions';
 
@@ -64,6 +65,7 @@ export class SharedLease implements Lease {
 
     assertHeld(): void {
         try {
+            this._assertOpen();
             this._share.lease.assertHeld();
         } catch (error) {
             throw toException(error, this.traceId);
@@ -72,6 +74,7 @@ export class SharedLease implements Lease {
 
     async renew(ttl?: number): Promise<void> {
         try {
+            this._assertOpen();
             await this._share.lease.renew(ttl);
         } catch (error) {
             throw toException(error, this.traceId);
@@ -84,9 +87,10 @@ export class SharedLease implements Lease {
     }
 
     handOver(): string {
-        this._released ??= Promise.resolve(false);
-        this._share.ended();
         try {
+            this._assertOpen();
+            this._released = Promise.resolve(false);
+            this._share.ended();
             return this._share.lease.handOver();
         } catch (error) {
             throw toException(error, this.traceId);
@@ -94,7 +98,14 @@ export class SharedLease implements Lease {
     }
 
     async [Symbol.asyncDispose](): Promise<void> {
-        await this.release();
+        await this.release().catch(() => false);
+    }
+
+    /** Others of the call chain may hold on to what this one has released. */
+    private _assertOpen(): void {
+        if (this._released === undefined) return;
+        const { key, holder } = this;
+        throw new LockError('LOCK_LOST', `The lease was released: ${this.keys.join(', ')}.`, { key, holder });
     }
 
     private async _release(): Promise<boolean> {
