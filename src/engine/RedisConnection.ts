@@ -1,8 +1,8 @@
 import type { Redis } from 'ioredis';
 import type { Clock, Timer } from './Clock';
 import { LockError, asError } from './errors';
-import type { LockErrorDetails } from './errors';
 import type { StoreListener } from './LockStore';
+import { explain, isReply } from './replies';
 
 /** How waiters learn of their turn: by messages, by asking, or by messages where the server has them. */
 export type WaitMode = 'auto' | 'queue' | 'poll';
@@ -312,34 +312,4 @@ function closed(cause: unknown): LockError {
 function unreachable(within: number, cause: Error | undefined): LockError {
     const why = cause === undefined ? 'no answer' : cause.message;
     return new LockError('CONNECTION_FAILED', `Redis could not be reached within ${within} ms: ${why}`, { cause });
-}
-
-/** An error that the server sent, as opposed to one of the connection. */
-function isReply(error: unknown): error is Error {
-    return error instanceof Error && (error.name === 'ReplyError' || error.name === 'ScriptError');
-}
-
-/** Says in our words and codes what the client or the server said. */
-export function explain(thrown: unknown, details: LockErrorDetails): LockError {
-    if (thrown instanceof LockError) {
-        return new LockError(thrown.code, thrown.message, { cause: thrown.cause, unknown: thrown.unknown, ...details });
-    }
-    const cause = asError(thrown);
-    // Of several addresses tried, Node.js gives an AggregateError without a message.
-    const text = cause.message || ('code' in cause ? String(cause.code) : cause.name);
-    const known = { ...details, cause, unknown: isReply(thrown) ? false : details.unknown };
-    if (text.startsWith('WRONGTYPE')) {
-        return new LockError('WRONG_TYPE', `The key ${details.key} holds something that is no lock.`, known);
-    }
-    if (/^(WRONGPASS|NOAUTH|ERR invalid password|ERR AUTH)/.test(text)) {
-        return new LockError('WRONG_PASSWORD', `Redis refused the credentials: ${text}`, known);
-    }
-    if (/NOPERM|no permissions to|can't run this command/i.test(text)) {
-        return new LockError('NO_PERMISSION', `The Redis user may not do this: ${text}`, known);
-    }
-    return new LockError(
-        'CONNECTION_FAILED',
-        isReply(thrown) ? `Redis refused: ${text}` : `Redis failed: ${text}`,
-        known,
-    );
 }

@@ -13,8 +13,9 @@ import type {
     RenewAnswer,
     StoreListener,
 } from './LockStore';
-import { RedisConnection, explain } from './RedisConnection';
+import { RedisConnection } from './RedisConnection';
 import type { RedisConnectionOptions } from './RedisConnection';
+import { explain } from './replies';
 import { acquireScript } from './scripts/acquire';
 import { parseMessage } from './scripts/grant';
 import { inspectScript } from './scripts/inspect';
