@@ -26,6 +26,9 @@ type State =
 /** A connection that only listens is asked so often whether it is alive, ms. */
 const PULSE = 10_000;
 
+/** How long a server that answered, but not as we need it, is left alone, ms. */
+const REFUSED_PAUSE = 250;
+
 /** How long a server that is still loading its data is left alone, ms. */
 const LOADING_PAUSE = 50;
 
@@ -192,8 +195,9 @@ export class RedisConnection {
             this._wakes = this._options.wait !== 'poll' && (await this._subscribe(protocol));
         } catch (error) {
             this._failed(asError(error));
-            // Somebody has to try again: a new connection, after ioredis' pause.
-            if (this._client.stream === epoch && this._state.kind !== 'closed') this._client.disconnect(true);
+            // It has to be tried again, but not at once: ioredis takes a connection that answers for a good one.
+            await this._arrival(REFUSED_PAUSE);
+            if (this._client.stream === epoch && this._state.kind === 'connecting') this._client.disconnect(true);
             return;
         }
         if (this._state.kind === 'closed' || this._client.stream !== epoch) return;
@@ -298,10 +302,13 @@ export function end(client: Redis | undefined): Promise<void> {
             resolve();
             return;
         }
+        // Between two connections there is nothing whose end could be told.
+        const idle = client.status === 'reconnecting' || client.status === 'wait';
         client.once('end', resolve);
         client.disconnect();
         // Nothing is waited for, so the server need not be alive to say goodbye.
         client.stream?.destroy();
+        if (idle) resolve();
     });
 }
 
