@@ -137,7 +137,7 @@ function readTarget(connection: ConnectionParams): Target {
     const none = { database: undefined, username: undefined, password: undefined };
     if (path) return { address: { path }, ...none, tls: false };
     const host = connection.getAsNullableString('host') ?? 'localhost';
-    const port = integer(connection, 'port', 1, 65_535, 6379);
+    const port = integer(connection, 'port', 1, 65_535, 6379, 'connection.port');
     return { address: { host, port }, ...none, tls: connection.getAsNullableString('protocol') === 'rediss' };
 }
 
@@ -152,10 +152,16 @@ function readUri(uri: string): Target {
         );
     }
     const database = url.pathname.slice(1);
-    if (!/^\d*$/.test(database))
-        throw badOption('connection.uri', `must end in the number of a database, not "${database}".`);
+    const port = url.port === '' ? 6379 : Number(url.port);
+    // What is not understood is not repeated: a password with a / or a # in it is cut in the wrong place.
+    if (!/^\d{0,6}$/.test(database) || url.search !== '' || url.hash !== '' || port === 0) {
+        throw badOption(
+            'connection.uri',
+            'must end in :port/db, with % escapes for special characters in the password.',
+        );
+    }
     return {
-        address: { host: url.hostname.replace(/^\[(.*)\]$/, '$1'), port: url.port === '' ? 6379 : Number(url.port) },
+        address: { host: url.hostname.replace(/^\[(.*)\]$/, '$1'), port },
         database: database === '' ? undefined : Number(database),
         username: url.username === '' ? undefined : decoded(url.username),
         password: url.password === '' ? undefined : decoded(url.password),
@@ -198,9 +204,8 @@ function pem(config: ConfigParams, name: 'ca' | 'cert' | 'key'): TlsOptions {
     try {
         return { [name]: readFileSync(text) };
     } catch (error) {
-        throw badOption(
-            option,
-            `must be PEM text or a file that can be read: ${error instanceof Error ? error.message : ''}`,
-        );
+        // Not the text itself: it may be a key whose first line was lost.
+        const why = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable';
+        throw badOption(option, `must be PEM text, or a file that can be read (${why}).`);
     }
 }

@@ -9,16 +9,29 @@ export function badOption(name: string, what: string): ConfigException {
 }
 
 /** A whole number. The toolkit's own conversion takes "30s" for 30 and "abc" for the default. */
-export function integer(config: ConfigParams, name: string, least: number, most: number, standard: number): number {
-    return optionalInteger(config, name, least, most) ?? standard;
+export function integer(
+    config: ConfigParams,
+    name: string,
+    least: number,
+    most: number,
+    standard: number,
+    called = name,
+): number {
+    return optionalInteger(config, name, least, most, called) ?? standard;
 }
 
-export function optionalInteger(config: ConfigParams, name: string, least: number, most: number): number | undefined {
+export function optionalInteger(
+    config: ConfigParams,
+    name: string,
+    least: number,
+    most: number,
+    called = name,
+): number | undefined {
     const text = config.getAsNullableString(name);
     if (text === null || text === undefined) return undefined;
     const value = /^\d{1,15}$/.test(text.trim()) ? Number(text) : NaN;
     if (value >= least && value <= most) return value;
-    throw badOption(name, `must be a whole number from ${least} to ${most}, not "${text}".`);
+    throw badOption(called, `must be a whole number from ${least} to ${most}, not "${text}".`);
 }
 
 export function boolean(config: ConfigParams, name: string, standard: boolean): boolean {

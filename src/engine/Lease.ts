@@ -1,3 +1,4 @@
+import { checkTtl } from './checks';
 import type { Clock } from './Clock';
 import type { Due } from './DueQueue';
 import { LockError } from './errors';
@@ -31,7 +32,7 @@ export interface Lease extends AsyncDisposable {
     /**
      * Lengthens the lease to `ttl` from now (ms; default: as acquired). Never shortens it.
      *
-     * @throws LOCK_LOST when it is not ours any more; CONNECTION_FAILED when that is unknown: the lease stays ours until its
+     * @throws BAD_TTL; LOCK_LOST when it is not ours any more; CONNECTION_FAILED when that is unknown: the lease stays ours until its
      * deadline then.
      */
     renew(ttl?: number): Promise<void>;
@@ -153,6 +154,7 @@ export class HeldLease implements Lease, Due {
     }
 
     async renew(ttl: number = this.ttl): Promise<void> {
+        checkTtl(ttl, this.key);
         this.assertHeld();
         await this._keeper.renew(this, ttl);
     }

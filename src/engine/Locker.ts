@@ -1,3 +1,4 @@
+import { checkHolder, checkKey, checkTimeout, checkTtl } from './checks';
 import { Cleanup } from './Cleanup';
 import { SystemClock } from './Clock';
 import type { Clock } from './Clock';
@@ -46,9 +47,6 @@ export interface LockLoad {
 }
 
 const DEFAULTS: LockerOptions = { ttl: 30_000, timeout: 300, retryTimeout: 100, maxHeld: 100_000, maxWaiting: 10_000 };
-
-/** The longest ttl and the longest finite timeout, ms. */
-const LONGEST = 2 ** 31 - 1;
 
 interface Wanted {
     readonly keys: readonly [string, ...string[]];
@@ -187,7 +185,7 @@ export class Locker {
     }
 
     /** Who holds a key and who waits for it. */
-    inspect(key: string): Promise<LockInfo> {
+    async inspect(key: string): Promise<LockInfo> {
         this._checkOpen();
         checkKey(key);
         return this._store.inspect(key);
@@ -195,7 +193,7 @@ export class Locker {
 
     private _wanted(key: string | readonly string[], options: LeaseOptions): Wanted {
         this._checkOpen();
-        const [first, ...rest] = typeof key === 'string' ? [key] : [...new Set(key)].sort();
+        const [first, ...rest] = Array.isArray(key) ? [...new Set(key)].sort() : [key];
         if (first === undefined) throw new LockError('BAD_KEY', 'The list of keys is empty.');
         const { ttl = this._options.ttl, timeout = this._options.timeout, holder } = options;
         for (const one of [first, ...rest]) checkKey(one);
@@ -223,13 +221,17 @@ export class Locker {
     private async _acquireAll(wanted: Wanted, started: number): Promise<Outcome> {
         const { holder, ttl, context, keepAlive } = wanted;
         const [key, ...rest] = wanted.keys;
-        if (this._keepAlive.size >= this._options.maxHeld) {
-            const text = `${this._keepAlive.size} leases are held already, as many as options.max_held allows.`;
-            throw new LockError('TOO_MANY', text, { key, holder });
-        }
+        this._checkRoom(key, holder);
         const first = await this._acquireOne(key, wanted, started);
         if (first.kind === 'busy') return { kind: 'busy', key, busy: first };
         const since = this._clock.now();
+        try {
+            // Others may have been granted theirs while this one was waited for.
+            this._checkRoom(key, holder);
+        } catch (error) {
+            this._cleanup.release(key, holder, since + ttl);
+            throw error;
+        }
         const lease = new HeldLease(this._keepAlive, this._clock, holder, ttl, leased(key, first), since, context);
         // While other keys are waited for, those we have must not run out.
         this._keepAlive.add(lease, keepAlive || rest.length > 0, !first.confirmed);
@@ -245,13 +247,17 @@ export class Locker {
         started: number,
     ): Promise<Outcome> {
         const { holder, context } = wanted;
+        // When one of those we have is lost, there is nothing to wait for.
+        const signal = wanted.signal === undefined ? lease.signal : AbortSignal.any([wanted.signal, lease.signal]);
         try {
             for (const key of rest) {
-                const next = await this._acquireOne(key, wanted, started);
+                const next = await this._acquireOne(key, { ...wanted, signal }, started);
                 if (next.kind === 'busy') {
                     await lease.release().catch(() => false);
                     return { kind: 'busy', key, busy: next };
                 }
+                if (!lease.isHeld()) this._cleanup.release(key, holder, this._clock.now() + wanted.ttl);
+                lease.assertHeld();
                 lease.leased.push(leased(key, next));
                 if (!next.confirmed) this._keepAlive.add(lease, true, true);
                 const waited = this._clock.now() - started;
@@ -263,7 +269,7 @@ export class Locker {
             return { kind: 'lease', lease };
         } catch (error) {
             await lease.release().catch(() => false);
-            throw error;
+            throw lease.signal.aborted ? lease.signal.reason : error;
         }
     }
 
@@ -284,6 +290,13 @@ export class Locker {
             else this._tell({ kind: 'timeout', key, holder, context, waited });
         }
         return outcome;
+    }
+
+    private _checkRoom(key: string, holder: string): void {
+        const { size } = this._keepAlive;
+        if (size < this._options.maxHeld) return;
+        const text = `${size} leases are held already, as many as options.max_held allows.`;
+        throw new LockError('TOO_MANY', text, { key, holder });
     }
 
     private _checkOpen(): void {
@@ -325,32 +338,4 @@ export async function holding<T>(lease: Lease, work: (lease: Lease) => Promise<T
 
 function leased(key: string, { fence, deadline }: Acquired): LeasedKey {
     return { key, fence, deadline };
-}
-
-function checkKey(key: string): void {
-    if (typeof key !== 'string' || key === '')
-        throw new LockError('BAD_KEY', 'A key must be a string that is not empty.');
-    // Half a surrogate pair becomes U+FFFD on the wire: different keys would be one.
-    if (!isWellFormed(key)) throw new LockError('BAD_KEY', 'The key is not well-formed Unicode.', { key });
-}
-
-function checkHolder(holder: string): void {
-    if (typeof holder === 'string' && holder !== '' && !/[\n\r]/.test(holder) && isWellFormed(holder)) return;
-    throw new LockError('BAD_HOLDER', 'A holder must be one line of well-formed text that is not empty.', { holder });
-}
-
-function checkTtl(ttl: number, key: string): void {
-    if (Number.isInteger(ttl) && ttl >= 1 && ttl <= LONGEST) return;
-    throw new LockError('BAD_TTL', `The ttl must be a whole number of ms from 1 to ${LONGEST}, not ${ttl}.`, { key });
-}
-
-function checkTimeout(timeout: number, key: string): void {
-    if (timeout === Infinity || (timeout >= 0 && timeout <= LONGEST)) return;
-    throw new LockError('BAD_TIMEOUT', `The timeout must be from 0 to ${LONGEST} ms or Infinity, not ${timeout}.`, {
-        key,
-    });
-}
-
-function isWellFormed(text: string): boolean {
-    return !/\p{Surrogate}/u.test(text);
 }

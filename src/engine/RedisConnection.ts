@@ -218,6 +218,9 @@ export class RedisConnection {
                 await new Promise<void>((resolve) => this._clock.timer(LOADING_PAUSE, resolve));
             }
         }
+        // ioredis goes on with database 0 where the server does not have the one that was asked for.
+        const { db } = this._client.options;
+        if (db) await this._client.select(db);
         // Servers before 6.0, and proxies, do not know HELLO and speak RESP2.
         const hello: unknown = await this._client.call('HELLO').catch(() => []);
         const facts = Array.isArray(hello) ? hello : [];
@@ -254,8 +257,14 @@ export class RedisConnection {
         const subscriber = this.duplicate();
         this._subscriber = subscriber;
         subscriber.on('error', () => undefined);
-        await subscriber.connect();
-        await this._listen(subscriber);
+        try {
+            await subscriber.connect();
+            await this._listen(subscriber);
+        } catch (error) {
+            this._subscriber = undefined;
+            void end(subscriber);
+            throw error;
+        }
         this._beat(subscriber);
         subscriber.on('ready', () => {
             this._listen(subscriber).then(

@@ -129,8 +129,7 @@ export class RedisStore implements LockStore {
     }
 
     async inspect(key: string): Promise<LockInfo> {
-        const [lock, queue, , memory] = keysOf(this._prefix + key);
-        const { answer } = await this._step(this._inspect, { keys: [lock, queue, memory], args: [] }, key);
+        const { answer } = await this._step(this._inspect, { keys: keysOf(this._prefix + key), args: [] }, key);
         const held = answer.holder !== undefined;
         return {
             key,

@@ -163,6 +163,7 @@ export class Waiters {
         }
         waiter.busy = { ...waiter.busy, rank: 0 };
         this._wake(waiter, Math.min(remaining + AFTER_EXPIRY, HEARTBEAT));
+        if (waiter.busy.foreign) void this._watch(waiter, waiter.busy);
     }
 
     /** A foreign holder's key changed: the first in line looks. */
@@ -193,7 +194,8 @@ export class Waiters {
             return;
         }
         if (now >= waiter.lastTryAt) waiter.lastTryAt = Infinity;
-        if (now >= waiter.wakeAt) waiter.wakeAt = Infinity;
+        // Whatever becomes of the attempt, the time to give up is kept.
+        this._wake(waiter, Infinity);
         this._attempt(waiter);
     }
 

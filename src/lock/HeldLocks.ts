@@ -25,7 +25,7 @@ export class HeldLocks {
     }
 
     /**
-     * Takes out the lease that `caller` means to release. Among several of its own it is the last if they have a trace id:
+     * Takes out the lease that `caller` means to release: its own, or where it or whoever acquired has no trace id, any. Among several of its own it is the last if they have a trace id:
      * one call chain has given up what it lost before. Without one they may be of different callers, and it is the first;
      * when that was lost already, the others are left to run out, so that neither is somebody else's lock released nor one
      * kept alive that its caller has released.
@@ -34,7 +34,7 @@ export class HeldLocks {
         const held = this._byKey.get(key) ?? [];
         const own = held.filter((one) => one.caller === caller);
         const meant = typeof caller === 'string' ? own.at(-1) : own[0];
-        const taken = meant ?? held[0];
+        const taken = meant ?? held.find((one) => typeof caller !== 'string' || typeof one.caller !== 'string');
         if (taken === undefined) return undefined;
         this._keep(key, held, (one) => one !== taken);
         if (typeof caller !== 'string' && !taken.lease.isHeld()) {

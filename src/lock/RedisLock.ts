@@ -72,6 +72,7 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
     private _locker: Locker | undefined;
     private _open = false;
     private _opening: Promise<void> | undefined;
+    private _closing: Promise<void> | undefined;
     private _held = new HeldLocks();
     /** What a call chain holds, by trace id and keys; with `reentrant` only. */
     private readonly _shares = new Map<string, LeaseShare>();
@@ -102,6 +103,7 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
      * connect_timeout; UnauthorizedException WRONG_PASSWORD, NO_PERMISSION; InvalidStateException ALREADY_OPENED.
      */
     async open(context: LockContext): Promise<void> {
+        await this._closing;
         if (this._opening !== undefined || this._open) {
             throw toException(new LockError('ALREADY_OPENED', 'The lock is open already.'), traceIdOf(context));
         }
@@ -122,15 +124,9 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
      *
      * @param _context (optional) of the call chain.
      */
-    async close(_context: LockContext): Promise<void> {
-        this._open = false;
-        await this._locker?.close();
-        // One that is being opened has failed by now, or is closed as soon as it is open.
-        await this._opening?.catch(() => undefined);
-        await this._locker?.close();
-        this._open = false;
-        this._held = new HeldLocks();
-        this._shares.clear();
+    close(_context: LockContext): Promise<void> {
+        this._closing ??= this._disconnect().finally(() => (this._closing = undefined));
+        return this._closing;
     }
 
     /**
@@ -271,6 +267,7 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
             this._settings;
         const { yieldAfter } = this._settings;
         const client = await this._connector.connect(context);
+        if (this._closing !== undefined) throw new LockError('CLOSED', 'The lock was closed while it was opened.');
         const yielding = yieldAfter > 0 ? { after: yieldAfter, pause: retryTimeout } : undefined;
         const store = new RedisStore(client, { commandTimeout, connectTimeout, keyPrefix, wait, yielding });
         const timeout = this._settings.budget(undefined);
@@ -282,6 +279,15 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
         this._locker = locker;
         await locker.open();
         this._open = true;
+    }
+
+    private async _disconnect(): Promise<void> {
+        this._open = false;
+        await this._locker?.close();
+        // What is being opened fails now.
+        await this._opening?.catch(() => undefined);
+        this._held = new HeldLocks();
+        this._shares.clear();
     }
 
     private _engine(): Locker {

@@ -50,7 +50,7 @@ suite('README', () => {
         const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
             scripts: Record<string, string>;
         };
-        const named = [...README.matchAll(/npm (?:run )?([a-z:]+)/g)].map(([, name]) => name ?? '');
+        const named = [...README.matchAll(/(?:^|`|&& )npm (?:run )?([a-z:]+)/gm)].map(([, name]) => name ?? '');
         for (const name of named) {
             if (!['ci', 'install', 'pack'].includes(name)) assert.property(scripts, name);
         }

@@ -79,13 +79,14 @@ local function tell_head(key, queue, waiters, now, taken)
     end
 end
 
+-- The key comes last: where a command is refused to the user, nothing of the lock has changed.
 local function hold(key, memory, holder, id, ttl, fence)
-    redis.call('SET', key, holder, 'PX', ttl)
     redis.call('HSET', memory, 'f', whole(fence), 'h', holder)
     if id ~= holder then
         redis.call('HSET', memory, 'a', id)
     end
     redis.call('PEXPIRE', memory, ttl + MEMORY)
+    redis.call('SET', key, holder, 'PX', ttl)
 end
 
 -- The key is absent: makes the first waiter that can be reached the holder. Returns its acquisition and holder. When that

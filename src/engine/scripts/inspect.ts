@@ -15,27 +15,33 @@ export interface InspectReply {
 /**
  * Tells who holds a key and who waits for it, in order. Changes nothing.
  *
- * KEYS key, queue, memory. ARGV none.
+ * KEYS key, queue, waiters, memory. ARGV none.
  *
  * Answers, per item: {holder or '', remaining, fence, foreign, {waiter, waited, waiter, waited, …}}. A ticket is the
- * server's clock when it was drawn, so the age of a ticket is the time waited.
+ * server's clock when it was drawn, so the age of a ticket is the time waited. Waiters whose lease ran out are left out.
  */
 const BODY = `
-local function step(key, queue, memory)
+local function step(key, queue, waiters, memory)
     local time = redis.call('TIME')
     local now = time[1] * 1000000 + time[2]
     local current = redis.call('GET', key)
     local known = redis.call('HMGET', memory, 'f', 'h')
-    local waiters = redis.call('ZRANGE', queue, 0, -1, 'WITHSCORES')
-    for i = 2, #waiters, 2 do
-        waiters[i] = math.max(0, math.floor((now - tonumber(waiters[i])) / 1000))
+    local tickets = redis.call('ZRANGE', queue, 0, -1, 'WITHSCORES')
+    local line = {}
+    for i = 1, #tickets, 2 do
+        local record = redis.call('HGET', waiters, tickets[i]) or ''
+        local lease, holder = string.match(record, '^(%d+) %d+ %S* (.*)$')
+        if lease and tonumber(lease) > now / 1000 then
+            line[#line + 1] = holder == '' and tickets[i] or holder
+            line[#line + 1] = math.max(0, math.floor((now - tonumber(tickets[i + 1])) / 1000))
+        end
     end
     local foreign = current and current ~= known[2]
-    return { current or '', redis.call('PTTL', key), tonumber(known[1]) or 0, foreign and 1 or 0, waiters }
+    return { current or '', redis.call('PTTL', key), tonumber(known[1]) or 0, foreign and 1 or 0, line }
 end
 `;
 
-export const inspectScript: Script<InspectReply> = new Script('inspect', 3, 0, BODY, (answer) => {
+export const inspectScript: Script<InspectReply> = new Script('inspect', 4, 0, BODY, (answer) => {
     if (isList(answer)) {
         const [holder, remaining, fence, foreign, list] = answer;
         if (typeof holder === 'string' && isNumber(remaining) && isNumber(fence) && isList(list)) {

@@ -55,9 +55,9 @@ local function step(key, queue, waiters, memory, holder, id, tombstone, yield)
     local fence = after(known[1], clock)
     local ours = current == holder and (id == '' or id == holder or id == known[3])
     if ours then
-        redis.call('DEL', key)
         redis.call('HSET', memory, 'r', holder)
         redis.call('PEXPIRE', memory, MEMORY)
+        redis.call('DEL', key)
         if not yields(key, queue, waiters, memory, now, yield) then
             grant(key, queue, waiters, memory, fence, now)
         end
