@@ -4,7 +4,6 @@ import type { LockStore } from './LockStore';
 
 /** What must not be left behind: a key that may be ours, or a place in the queue. */
 interface Leftover {
-    readonly key: string;
     /** Performs the step that removes it. */
     readonly remove: () => Promise<unknown>;
     /** By then it has run out by itself. */
@@ -29,14 +28,14 @@ export class Cleanup {
         private readonly _clock: Clock,
     ) {}
 
-    /** Gives back the key of a lease that ended. */
-    release(key: string, holder: string, until: number): void {
-        this._try({ key, remove: () => this._store.release(key, holder), until });
-    }
-
-    /** Gives up an acquisition. @param underWay an attempt of it may still reach the store. */
+    /**
+     * Gives up an acquisition: its place in line, or what it was granted.
+     *
+     * @param underWay an attempt of it may still reach the store.
+     * @param until    by then it has run out by itself.
+     */
     giveUp(key: string, holder: string, id: string, underWay: boolean, until: number): void {
-        this._try({ key, remove: () => this._store.giveUp(key, holder, id, underWay), until });
+        this._try({ remove: () => this._store.giveUp(key, holder, id, underWay), until });
     }
 
     /** Settles when every try that is under way has been answered; tries no more after that. */

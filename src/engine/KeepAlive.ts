@@ -59,7 +59,7 @@ export class KeepAlive implements LeaseKeeper {
         // Never two steps of one lease at a time. Where the store did not answer the first, it is not asked again.
         const failure = await lease.renewing;
         if (failure !== undefined) {
-            for (const { key } of lease.leased) this._cleanup.release(key, lease.holder, this._over(lease));
+            for (const one of lease.leased) this._giveUp(lease, one);
             throw failure;
         }
         const released = await Promise.all(lease.leased.map((one) => this._release(lease, one)));
@@ -74,8 +74,7 @@ export class KeepAlive implements LeaseKeeper {
     lost(lease: HeldLease, error: LockError): void {
         this.drop(lease);
         const { key, holder, context } = lease;
-        // It may still be ours on the server's clock, and others wait for it.
-        for (const one of lease.leased) this._cleanup.release(one.key, holder, this._over(lease));
+        // Nothing is released: whoever was told the holder may have renewed it meanwhile.
         this._tell({ kind: 'lost', key, holder, context, held: this._clock.now() - lease.since, error });
     }
 
@@ -110,7 +109,7 @@ export class KeepAlive implements LeaseKeeper {
         for (const [at, one] of lease.leased.entries()) {
             const answer = answers[at];
             if (answer?.status === 'rejected') error = asLockError(answer.reason, one.key, holder);
-            else if (answer?.value.kind === 'gone') lease.lose(`was taken or deleted (${one.key})`);
+            else if (answer?.value.kind === 'gone') this._gone(lease, one);
             else if (answer !== undefined) one.deadline = Math.max(one.deadline, answer.value.deadline);
         }
         if (!this._leases.has(lease) || !lease.isHeld()) return error;
@@ -125,6 +124,13 @@ export class KeepAlive implements LeaseKeeper {
         return error;
     }
 
+    /** All or nothing: when one key is not ours any more, the others are given back. */
+    private _gone(lease: HeldLease, gone: LeasedKey): void {
+        if (!lease.isHeld()) return;
+        lease.lose(`was taken or deleted (${gone.key})`);
+        for (const one of lease.leased) if (one !== gone) this._giveUp(lease, one);
+    }
+
     private async _release(lease: HeldLease, one: LeasedKey): Promise<boolean> {
         const { holder, context } = lease;
         try {
@@ -135,7 +141,7 @@ export class KeepAlive implements LeaseKeeper {
             this._tell({ kind: 'released', key: one.key, holder, context, held });
             return true;
         } catch (error) {
-            this._cleanup.release(one.key, holder, this._over(lease));
+            this._giveUp(lease, one);
             const told = asLockError(error, one.key, holder);
             this._tell({ kind: 'failed', key: one.key, holder, context, error: told });
             throw told;
@@ -154,8 +160,8 @@ export class KeepAlive implements LeaseKeeper {
         this._queue.set(lease, Math.min(lease.renewAt, lease.deadline));
     }
 
-    /** From then on the server has let go of it by itself. */
-    private _over(lease: HeldLease): number {
-        return this._clock.now() + lease.ttl;
+    /** Releases in the background, until the server has let go of it by itself; never what was acquired after it. */
+    private _giveUp({ holder, ttl }: HeldLease, { key, id }: LeasedKey): void {
+        this._cleanup.giveUp(key, holder, id, false, this._clock.now() + ttl);
     }
 }

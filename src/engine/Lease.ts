@@ -66,6 +66,8 @@ export interface LeaseKeeper {
 /** One key of a lease. */
 export interface LeasedKey {
     readonly key: string;
+    /** Of the acquisition that got it. */
+    readonly id: string;
     readonly fence: number;
     deadline: number;
 }

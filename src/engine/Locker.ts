@@ -229,7 +229,7 @@ export class Locker {
             // Others may have been granted theirs while this one was waited for.
             this._checkRoom(key, holder);
         } catch (error) {
-            this._cleanup.release(key, holder, since + ttl);
+            this._cleanup.giveUp(key, holder, first.id, false, since + ttl);
             throw error;
         }
         const lease = new HeldLease(this._keepAlive, this._clock, holder, ttl, leased(key, first), since, context);
@@ -256,7 +256,7 @@ export class Locker {
                     await lease.release().catch(() => false);
                     return { kind: 'busy', key, busy: next };
                 }
-                if (!lease.isHeld()) this._cleanup.release(key, holder, this._clock.now() + wanted.ttl);
+                if (!lease.isHeld()) this._cleanup.giveUp(key, holder, next.id, false, next.deadline);
                 lease.assertHeld();
                 lease.leased.push(leased(key, next));
                 if (!next.confirmed) this._keepAlive.add(lease, true, true);
@@ -336,6 +336,6 @@ export async function holding<T>(lease: Lease, work: (lease: Lease) => Promise<T
     });
 }
 
-function leased(key: string, { fence, deadline }: Acquired): LeasedKey {
-    return { key, fence, deadline };
+function leased(key: string, { id, fence, deadline }: Acquired): LeasedKey {
+    return { key, id, fence, deadline };
 }

@@ -28,6 +28,7 @@ export interface WaitersOptions {
 /** A key that became ours. */
 export interface Acquired {
     readonly kind: 'granted';
+    readonly id: string;
     readonly fence: number;
     readonly deadline: number;
     /** False: on the word of a message, for a claim window at most; the store has to be asked for the rest. */
@@ -225,7 +226,8 @@ export class Waiters {
         if (waiter.settled) return;
         switch (answer.kind) {
             case 'granted':
-                if (answer.deadline > this._clock.now()) waiter.settle({ ...answer, confirmed: true });
+                if (answer.deadline > this._clock.now())
+                    waiter.settle({ ...answer, id: waiter.request.id, confirmed: true });
                 else this._tooLate(waiter);
                 return;
             case 'busy':
@@ -291,7 +293,13 @@ export class Waiters {
         if (busy !== undefined && waiter.failure === undefined && message.fence > busy.fence) {
             const deadline = deadlineOf(busy.sentAt, message.ttl);
             if (deadline - this._clock.now() >= message.ttl / 2) {
-                waiter.settle({ kind: 'granted', fence: message.fence, deadline, confirmed: false });
+                waiter.settle({
+                    kind: 'granted',
+                    id: waiter.request.id,
+                    fence: message.fence,
+                    deadline,
+                    confirmed: false,
+                });
                 return;
             }
         }

@@ -58,7 +58,7 @@ local function step(key, queue, waiters, memory, holder, id, ttl, wait)
     local clock = micros()
     local now = math.floor(clock / 1000)
     local current = redis.call('GET', key)
-    local known = redis.call('HMGET', memory, 'f', 'h', 't', 'y')
+    local known = redis.call('HMGET', memory, 'f', 'h', 't', 'y', 'a')
     -- Without a memory the clock stands in: every grant so far has a smaller fence, every later one a greater.
     local fence, granted = tonumber(known[1]) or clock, known[2]
     local record = redis.call('HGET', waiters, id)
@@ -72,9 +72,15 @@ local function step(key, queue, waiters, memory, holder, id, ttl, wait)
         if granted ~= holder then
             fence = after(known[1], clock)
             hold(key, memory, holder, id, math.max(ttl, left), fence)
-        elseif left < ttl then
-            redis.call('PEXPIRE', key, ttl)
+            return { 1, fence }
+        end
+        -- From now on it is this acquisition's: one that was given up before cannot take it away.
+        if id ~= holder and id ~= known[5] then
+            redis.call('HSET', memory, 'a', id)
+        end
+        if left < ttl then
             redis.call('PEXPIRE', memory, ttl + MEMORY)
+            redis.call('PEXPIRE', key, ttl)
         end
         return { 1, fence }
     end

@@ -14,7 +14,7 @@ export const WAITER_LEASE = 30_000;
  * acquisitions by ticket. `waiters` is a hash of acquisition to `<lease> <ttl> <channel> <holder>`, where lease is the
  * instant (server ms) from which its waiter is taken to be dead, and the holder is left out when it is the acquisition's id;
  * or to `x<instant>`, a tombstone: whatever arrives of that acquisition before that instant is refused. `memory` is a hash:
- * f last fence, h the holder it was given to, a the acquisition it was given to (where that is not the holder), t last
+ * f last fence, h the holder it was given to, a the acquisition it was last given to (where that is not the holder), t last
  * ticket, r last holder that released, n hand-offs in a row, y until when (server ms) the key is left free for others.
  *
  * Times are the server's, tickets and fences are at least its clock in µs, so that they rise even when the memory is lost.
