@@ -59,6 +59,8 @@ export interface StoreListener {
     granted(key: string, id: string, fence: number, ttl: number): void;
     /** The acquisition `id` is first in line now; the key is taken for `remaining`, as far as known. */
     first(key: string, id: string, remaining: number): void;
+    /** The key was handed on in a step of ours, to a waiter that has `window` to claim it. */
+    handedOn(key: string, window: number): void;
     /** A foreign holder's key changed. */
     changed(key: string): void;
     /** Messages may have been lost: every waiter should look again. */
@@ -88,6 +90,8 @@ export interface LockStore {
      * @param underWay an attempt of it may still be under way: whatever arrives of it later is refused.
      */
     giveUp(key: string, holder: string, id: string, underWay: boolean): Promise<ReleaseAnswer>;
+    /** Hands the key to the first waiter, if nobody has it. */
+    handOn(key: string): Promise<void>;
     inspect(key: string): Promise<LockInfo>;
     /** Looks out until the key that this foreign holder has changes; `changed` is told. False: it cannot. */
     watch(key: string, holder: string): Promise<boolean>;

@@ -3,6 +3,7 @@ import { Cleanup } from './Cleanup';
 import { SystemClock } from './Clock';
 import type { Clock } from './Clock';
 import { LockError, asLockError } from './errors';
+import { HandOffs } from './HandOffs';
 import { newHolder } from './holder';
 import { KeepAlive } from './KeepAlive';
 import { HeldLease } from './Lease';
@@ -70,6 +71,7 @@ export class Locker {
     private readonly _cleanup: Cleanup;
     private readonly _keepAlive: KeepAlive;
     private readonly _waiters: Waiters;
+    private readonly _handOffs: HandOffs;
     private readonly _underWay = new Set<Promise<Outcome>>();
     private _state: 'new' | 'open' | 'closed' = 'new';
 
@@ -81,6 +83,7 @@ export class Locker {
     ) {
         this._options = { ...DEFAULTS, ...options };
         const tell = (event: LockEvent): void => this._tell(event);
+        this._handOffs = new HandOffs(_store, _clock);
         this._cleanup = new Cleanup(_store, _clock);
         this._keepAlive = new KeepAlive(_store, _clock, this._cleanup, tell);
         this._waiters = new Waiters(_store, _clock, this._cleanup, this._options, tell);
@@ -100,6 +103,9 @@ export class Locker {
             await this._store.open({
                 granted: (key, id, fence, ttl) => this._waiters.granted(key, id, fence, ttl),
                 first: (key, id, remaining) => this._waiters.first(key, id, remaining),
+                handedOn: (key, window) => {
+                    if (this._state === 'open') this._handOffs.follow(key, window);
+                },
                 changed: (key) => this._waiters.changed(key),
                 reconnected: () => {
                     this._tell({ kind: 'reachable' });
@@ -119,6 +125,7 @@ export class Locker {
         if (this._state !== 'open') return;
         this._state = 'closed';
         this._waiters.close();
+        this._handOffs.close();
         // Some may have been granted in this very turn.
         await Promise.allSettled(this._underWay);
         await Promise.all([this._keepAlive.close(), this._cleanup.close()]);

@@ -103,8 +103,11 @@ export class RedisStore implements LockStore {
         switch (answer.kind) {
             case 'granted':
                 return { kind: 'granted', fence: answer.fence, deadline: deadlineOf(sentAt, ttl) };
-            case 'busy':
-                return { ...answer, sentAt, remaining: answer.remaining < 0 ? Infinity : answer.remaining };
+            case 'busy': {
+                const { handedOn, ...busy } = answer;
+                if (handedOn) this._listener?.handedOn(key, busy.remaining);
+                return { ...busy, sentAt, remaining: busy.remaining < 0 ? Infinity : busy.remaining };
+            }
             case 'refused':
                 throw new LockError('LOCK_ABORTED', `The acquisition of ${key} was given up before.`, { key, holder });
         }
@@ -117,15 +120,16 @@ export class RedisStore implements LockStore {
         return answer === 'gone' ? { kind: 'gone' } : { kind: 'renewed', deadline: deadlineOf(sentAt, ttl) };
     }
 
-    async release(key: string, holder: string): Promise<ReleaseAnswer> {
-        const keys = keysOf(this._prefix + key);
-        return (await this._step(this._release, { keys, args: [holder, '', '', this._yield] }, key)).answer;
+    release(key: string, holder: string): Promise<ReleaseAnswer> {
+        return this._give(key, holder, '', '');
     }
 
-    async giveUp(key: string, holder: string, id: string, underWay: boolean): Promise<ReleaseAnswer> {
-        const keys = keysOf(this._prefix + key);
-        return (await this._step(this._release, { keys, args: [holder, id, underWay ? '1' : '', this._yield] }, key))
-            .answer;
+    giveUp(key: string, holder: string, id: string, underWay: boolean): Promise<ReleaseAnswer> {
+        return this._give(key, holder, id, underWay ? '1' : '');
+    }
+
+    async handOn(key: string): Promise<void> {
+        await this._give(key, '', '', '');
     }
 
     async inspect(key: string): Promise<LockInfo> {
@@ -142,6 +146,13 @@ export class RedisStore implements LockStore {
 
     watch(key: string, holder: string): Promise<boolean> {
         return this._watch.watch(this._prefix + key, holder);
+    }
+
+    private async _give(key: string, holder: string, id: string, tombstone: string): Promise<ReleaseAnswer> {
+        const args = [holder, id, tombstone, this._yield];
+        const { answer } = await this._step(this._release, { keys: keysOf(this._prefix + key), args }, key);
+        if (answer.handedOn > 0) this._listener?.handedOn(key, answer.handedOn);
+        return answer.kind;
     }
 
     private _changed(key: string | undefined): void {

@@ -15,6 +15,8 @@ export type AcquireReply =
           readonly rank: number;
           /** The holder came without us: by another edition's SET. */
           readonly foreign: boolean;
+          /** The holder was granted the key in this very step, and has `remaining` to claim it. */
+          readonly handedOn: boolean;
           /** Empty: none, the key is left free for others for so long. */
           readonly holder: string;
       }
@@ -31,7 +33,7 @@ export type AcquireReply =
  * Answers, per item:
  *   {1, fence}: granted. Absent key: to the first live waiter, so only if that is us or if there is none. Held by us: ttl is
  *     lengthened, never shortened, and the fence is the same as before.
- *   {0, remaining, fence, ticket, rank, foreign, holder}: busy, see AcquireReply. The holder is empty while the key is left
+ *   {0, remaining, fence, ticket, rank, foreign, holder, handed on}: busy, see AcquireReply. The holder is empty while the key is left
  *     free for others than us.
  *   {-1}: refused by a tombstone.
  */
@@ -85,7 +87,7 @@ local function step(key, queue, waiters, memory, holder, id, ttl, wait)
         return { 1, fence }
     end
     local lined = redis.call('EXISTS', queue) == 1
-    local ticket = 0
+    local ticket, handed = 0, 0
     if wait ~= '' and (current or lined) then
         ticket = enqueue(queue, waiters, memory, holder, id, ttl, wait, known[3], clock, now)
     end
@@ -103,7 +105,7 @@ local function step(key, queue, waiters, memory, holder, id, ttl, wait)
             end
             return { 1, fence }
         end
-        current, granted = its_holder, its_holder
+        current, granted, handed = its_holder, its_holder, 1
     end
     local remaining = current and redis.call('PTTL', key) or pause
     local rank = 0
@@ -112,17 +114,26 @@ local function step(key, queue, waiters, memory, holder, id, ttl, wait)
         rank = redis.call('ZRANK', queue, id) or 0
         redis.call('PEXPIRE', memory, math.max(remaining, 0) + MEMORY)
     end
-    return { 0, remaining, fence, ticket, rank, current and granted ~= current and 1 or 0, current or '' }
+    return { 0, remaining, fence, ticket, rank, current and granted ~= current and 1 or 0, current or '', handed }
 end
 `;
 
 export const acquireScript: Script<AcquireReply> = new Script('acquire', 4, 4, BODY, (answer) => {
     if (isList(answer)) {
-        const [kind, first, fence, ticket, rank, foreign, holder] = answer;
+        const [kind, first, fence, ticket, rank, foreign, holder, handed] = answer;
         if (kind === 1 && isNumber(first)) return { kind: 'granted', fence: first };
         if (kind === -1) return { kind: 'refused' };
         if (isNumber(first) && isNumber(fence) && isNumber(ticket) && isNumber(rank) && typeof holder === 'string') {
-            return { kind: 'busy', remaining: first, fence, ticket, rank, foreign: foreign === 1, holder };
+            return {
+                kind: 'busy',
+                remaining: first,
+                fence,
+                ticket,
+                rank,
+                foreign: foreign === 1,
+                handedOn: handed === 1,
+                holder,
+            };
         }
     }
     throw acquireScript.unexpected(answer);

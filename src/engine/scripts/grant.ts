@@ -89,8 +89,8 @@ local function hold(key, memory, holder, id, ttl, fence)
     redis.call('SET', key, holder, 'PX', ttl)
 end
 
--- The key is absent: makes the first waiter that can be reached the holder. Returns its acquisition and holder. When that
--- is \`me\` it only leaves the queue: the caller goes on.
+-- The key is absent: makes the first waiter that can be reached the holder. Returns its acquisition and holder, and
+-- for how long it has the key. When that is \`me\` it only leaves the queue: the caller goes on.
 local function grant(key, queue, waiters, memory, fence, now, me)
     while true do
         local id, ttl, channel, holder = first_waiter(queue, waiters, now)
@@ -105,7 +105,7 @@ local function grant(key, queue, waiters, memory, fence, now, me)
         if reaches(channel, table.concat({ 'grant', whole(window), whole(fence), id, key }, '\\n')) then
             hold(key, memory, holder, id, window, fence)
             tell_head(key, queue, waiters, now, window)
-            return id, holder
+            return id, holder, window
         end
     end
 end

@@ -1,21 +1,26 @@
 import { GRANT } from './grant';
-import { Script } from './Script';
+import { Script, isList, isNumber } from './Script';
 
-export type ReleaseReply = 'released' | 'already' | 'gone';
+export interface ReleaseReply {
+    readonly kind: 'released' | 'already' | 'gone';
+    /** The key was handed on to a waiter, which has so many ms to claim it; 0: it was not. */
+    readonly handedOn: number;
+}
 
-const REPLIES: Readonly<Record<number, ReleaseReply>> = { 0: 'gone', 1: 'released', 2: 'already' };
+const KINDS = ['gone', 'released', 'already'] as const;
 
 /**
  * Gives up what somebody has of the key: the key itself, which goes to the first live waiter in the same step, or a place in
  * the queue. Serves release, cancel and give-up alike.
  *
  * KEYS key, queue, waiters, memory.
- * ARGV holder; id: empty to release whatever the holder has, or an acquisition to give up: what another acquisition of the
+ * ARGV holder (empty: only to grant a key that is absent); id: empty to release whatever the holder has, or an acquisition to give up: what another acquisition of the
  * same holder has is left alone then; tombstone: 1 when attempts of that acquisition may still be under way, else empty;
  * yield: `<n> <pause>`, after n hand-offs in a row to leave the key free for so many ms, so that those who poll for it with a
  * plain SET get a chance, else empty.
  *
- * Answers, per item: 1 released · 2 this holder was the last that released the key (a resend) · 0 it did not hold the key.
+ * Answers, per item: {kind, window}. Kind 1: released; 2: this holder was the last that released the key (a resend); 0: it
+ * did not hold the key. Window: for how long the key was granted to a waiter in this step, ms; 0: it was not.
  */
 const BODY = `${GRANT}
 -- Tombstones stand in a hash that waiters keep alive; when they are many, old ones are swept out now and then.
@@ -53,13 +58,14 @@ local function step(key, queue, waiters, memory, holder, id, tombstone, yield)
     local current = redis.call('GET', key)
     local known = redis.call('HMGET', memory, 'f', 'r', 'a', 'y')
     local fence = after(known[1], clock)
-    local ours = current == holder and (id == '' or id == holder or id == known[3])
+    local _, window
+    local ours = holder ~= '' and current == holder and (id == '' or id == holder or id == known[3])
     if ours then
         redis.call('HSET', memory, 'r', holder)
         redis.call('PEXPIRE', memory, MEMORY)
         redis.call('DEL', key)
         if not yields(key, queue, waiters, memory, now, yield) then
-            grant(key, queue, waiters, memory, fence, now)
+            _, _, window = grant(key, queue, waiters, memory, fence, now)
         end
     else
         local rank = id ~= '' and redis.call('ZRANK', queue, id)
@@ -67,7 +73,7 @@ local function step(key, queue, waiters, memory, holder, id, tombstone, yield)
             leave(queue, waiters, id)
         end
         if not current and (tonumber(known[4]) or 0) <= now then
-            grant(key, queue, waiters, memory, fence, now)
+            _, _, window = grant(key, queue, waiters, memory, fence, now)
         elseif rank == 0 then
             tell_head(key, queue, waiters, now, math.max(redis.call('PTTL', key), 0))
         end
@@ -75,12 +81,15 @@ local function step(key, queue, waiters, memory, holder, id, tombstone, yield)
     if tombstone == '1' then
         bury(queue, waiters, id, now)
     end
-    return ours and 1 or known[2] == holder and 2 or 0
+    return { ours and 1 or known[2] == holder and 2 or 0, window or 0 }
 end
 `;
 
 export const releaseScript: Script<ReleaseReply> = new Script('release', 4, 4, BODY, (answer) => {
-    const reply = typeof answer === 'number' ? REPLIES[answer] : undefined;
-    if (reply === undefined) throw releaseScript.unexpected(answer);
-    return reply;
+    if (isList(answer)) {
+        const [code, handedOn] = answer;
+        const kind = typeof code === 'number' ? KINDS[code] : undefined;
+        if (kind !== undefined && isNumber(handedOn)) return { kind, handedOn };
+    }
+    throw releaseScript.unexpected(answer);
 });
