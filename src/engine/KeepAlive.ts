@@ -74,7 +74,11 @@ export class KeepAlive implements LeaseKeeper {
     lost(lease: HeldLease, error: LockError): void {
         this.drop(lease);
         const { key, holder, context } = lease;
-        // Nothing is released: whoever was told the holder may have renewed it meanwhile.
+        // Renewals without an answer may have arrived, and of several keys the others may be ours still. One key that was not
+        // renewed by us is left alone: whoever was told the holder may have renewed it.
+        if (lease.upkeep === 'keep' || lease.leased.length > 1) {
+            for (const one of lease.leased) this._giveUp(lease, one);
+        }
         this._tell({ kind: 'lost', key, holder, context, held: this._clock.now() - lease.since, error });
     }
 
@@ -109,7 +113,7 @@ export class KeepAlive implements LeaseKeeper {
         for (const [at, one] of lease.leased.entries()) {
             const answer = answers[at];
             if (answer?.status === 'rejected') error = asLockError(answer.reason, one.key, holder);
-            else if (answer?.value.kind === 'gone') this._gone(lease, one);
+            else if (answer?.value.kind === 'gone') lease.lose(`was taken or deleted (${one.key})`);
             else if (answer !== undefined) one.deadline = Math.max(one.deadline, answer.value.deadline);
         }
         if (!this._leases.has(lease) || !lease.isHeld()) return error;
@@ -122,13 +126,6 @@ export class KeepAlive implements LeaseKeeper {
             this._plan(lease, lease.upkeep === 'none' ? Infinity : Math.min(ttl / 10, 1000));
         }
         return error;
-    }
-
-    /** All or nothing: when one key is not ours any more, the others are given back. */
-    private _gone(lease: HeldLease, gone: LeasedKey): void {
-        if (!lease.isHeld()) return;
-        lease.lose(`was taken or deleted (${gone.key})`);
-        for (const one of lease.leased) if (one !== gone) this._giveUp(lease, one);
     }
 
     private async _release(lease: HeldLease, one: LeasedKey): Promise<boolean> {
