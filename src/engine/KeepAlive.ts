@@ -60,6 +60,13 @@ export class KeepAlive implements LeaseKeeper {
         const failure = await lease.renewing;
         if (failure !== undefined) {
             for (const one of lease.leased) this._giveUp(lease, one);
+            this._tell({
+                kind: 'failed',
+                key: lease.key,
+                holder: lease.holder,
+                context: lease.context,
+                error: failure,
+            });
             throw failure;
         }
         const released = await Promise.all(lease.leased.map((one) => this._release(lease, one)));

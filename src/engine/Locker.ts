@@ -174,6 +174,16 @@ export class Locker {
         return holding(await this.acquire(key, options), work);
     }
 
+    /** Says what is wrong with a request, and does nothing. @throws what acquire throws for it. */
+    check(key: string | readonly string[], options: LeaseOptions = {}): void {
+        const { signal, holder } = this._wanted(key, options);
+        if (signal?.aborted !== true) return;
+        throw new LockError('LOCK_ABORTED', `Waiting for ${String(key)} was aborted.`, {
+            holder,
+            cause: signal.reason,
+        });
+    }
+
     /** Lengthens a lease by its holder, also one of another process. @returns whether it was still that holder's. */
     async renew(key: string, holder: string, ttl: number = this._options.ttl): Promise<boolean> {
         this._checkOpen();
@@ -200,7 +210,7 @@ export class Locker {
 
     private _wanted(key: string | readonly string[], options: LeaseOptions): Wanted {
         this._checkOpen();
-        const [first, ...rest] = Array.isArray(key) ? [...new Set(key)].sort() : [key];
+        const [first, ...rest] = isList(key) ? [...new Set(key)].sort() : [key];
         if (first === undefined) throw new LockError('BAD_KEY', 'The list of keys is empty.');
         const { ttl = this._options.ttl, timeout = this._options.timeout, holder } = options;
         for (const one of [first, ...rest]) checkKey(one);
@@ -345,4 +355,9 @@ export async function holding<T>(lease: Lease, work: (lease: Lease) => Promise<T
 
 function leased(key: string, { id, fence, deadline }: Acquired): LeasedKey {
     return { key, id, fence, deadline };
+}
+
+/** Array.isArray makes `any` of a readonly array. */
+function isList(key: string | readonly string[]): key is readonly string[] {
+    return Array.isArray(key);
 }

@@ -24,6 +24,9 @@ export function explain(thrown: unknown, details: LockErrorDetails): LockError {
     if (/NOPERM|no permissions to|can't run this command/i.test(text)) {
         return new LockError('NO_PERMISSION', `The Redis user may not do this: ${text}`, known);
     }
+    if (cause.name === 'MaxRetriesPerRequestError' || text === 'Connection is closed.') {
+        return new LockError('CONNECTION_FAILED', 'The connection to Redis was lost before it answered.', known);
+    }
     return new LockError(
         'CONNECTION_FAILED',
         isReply(thrown) ? `Redis refused: ${text}` : `Redis failed: ${text}`,

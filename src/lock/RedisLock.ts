@@ -6,16 +6,16 @@ import { RedisConnector } from '../connect/RedisConnector';
 import { LockError } from '../engine/errors';
 import type { Lease } from '../engine/Lease';
 import { Locker, holding } from '../engine/Locker';
-import type { LeaseOptions as LockerLeaseOptions } from '../engine/Locker';
+import type { LeaseOptions as LockerLeaseOptions, LockerOptions } from '../engine/Locker';
 import type { LockInfo } from '../engine/LockStore';
 import { RedisStore } from '../engine/RedisStore';
+import { CallChains } from './CallChains';
 import { toException } from './exceptions';
 import { HeldLocks } from './HeldLocks';
 import type { ILock } from './ILock';
 import { LockSettings } from './LockSettings';
 import { LockTelemetry } from './LockTelemetry';
-import { SharedLease } from './SharedLease';
-import type { LeaseShare } from './SharedLease';
+import type { SharedLease } from './SharedLease';
 
 /** How a lease is wanted. Times in ms. */
 export type LeaseOptions = Omit<LockerLeaseOptions, 'context'>;
@@ -71,11 +71,11 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
     private _settings = new LockSettings(new ConfigParams());
     private _locker: Locker | undefined;
     private _open = false;
-    private _opening: Promise<void> | undefined;
-    private _closing: Promise<void> | undefined;
+    private _closes = 0;
+    /** The last call of open or close: one comes after the other. */
+    private _turn: Promise<void> = Promise.resolve();
     private _held = new HeldLocks();
-    /** What a call chain holds, by trace id and keys; with `reentrant` only. */
-    private readonly _shares = new Map<string, LeaseShare>();
+    private readonly _chains = new CallChains();
 
     /**
      * @param config see the class.
@@ -102,20 +102,15 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
      * @throws ConfigException NO_CONNECTION, NO_CREDENTIAL, BAD_OPTION; ConnectionException CONNECTION_FAILED after
      * connect_timeout; UnauthorizedException WRONG_PASSWORD, NO_PERMISSION; InvalidStateException ALREADY_OPENED.
      */
-    async open(context: LockContext): Promise<void> {
-        await this._closing;
-        if (this._opening !== undefined || this._open) {
-            throw toException(new LockError('ALREADY_OPENED', 'The lock is open already.'), traceIdOf(context));
-        }
-        this._opening = this._connect(context);
-        try {
-            await this._opening;
-        } catch (error) {
-            this._locker = undefined;
-            throw toException(error, traceIdOf(context));
-        } finally {
-            this._opening = undefined;
-        }
+    open(context: LockContext): Promise<void> {
+        const closes = this._closes;
+        return this._inTurn(async () => {
+            try {
+                await this._connect(context, closes);
+            } catch (error) {
+                throw toException(error, traceIdOf(context));
+            }
+        });
     }
 
     /**
@@ -125,8 +120,16 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
      * @param _context (optional) of the call chain.
      */
     close(_context: LockContext): Promise<void> {
-        this._closing ??= this._disconnect().finally(() => (this._closing = undefined));
-        return this._closing;
+        this._closes += 1;
+        this._open = false;
+        // One that is being opened is not waited for: this makes it fail.
+        const closed = this._locker?.close();
+        return this._inTurn(async () => {
+            await closed;
+            this._open = false;
+            this._held = new HeldLocks();
+            this._chains.clear();
+        });
     }
 
     /**
@@ -262,32 +265,42 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
         return this._run(context, 'inspect', () => this._engine().inspect(key));
     }
 
-    private async _connect(context: LockContext): Promise<void> {
-        const { commandTimeout, connectTimeout, keyPrefix, maxHeld, maxWaiting, retryTimeout, ttl, wait } =
-            this._settings;
-        const { yieldAfter } = this._settings;
-        const client = await this._connector.connect(context);
-        if (this._closing !== undefined) throw new LockError('CLOSED', 'The lock was closed while it was opened.');
-        const yielding = yieldAfter > 0 ? { after: yieldAfter, pause: retryTimeout } : undefined;
-        const store = new RedisStore(client, { commandTimeout, connectTimeout, keyPrefix, wait, yielding });
-        const timeout = this._settings.budget(undefined);
-        const locker = new Locker(
-            store,
-            { maxHeld, maxWaiting, retryTimeout, timeout, ttl },
-            { observe: (event) => this._telemetry.observe(event, locker.load) },
-        );
-        this._locker = locker;
-        await locker.open();
+    private _inTurn(run: () => Promise<void>): Promise<void> {
+        const turn = this._turn.then(run);
+        this._turn = turn.catch(() => undefined);
+        return turn;
+    }
+
+    /** @param closes how often it had been closed when it was to be opened. */
+    private async _connect(context: LockContext, closes: number): Promise<void> {
+        if (this._open) throw new LockError('ALREADY_OPENED', 'The lock is open already.');
+        const locker = new Locker(await this._store(context), this._lockerOptions(), {
+            observe: (event) => this._telemetry.observe(event, locker.load),
+        });
+        if (closes === this._closes) {
+            this._locker = locker;
+            await locker.open().catch((error: unknown) => {
+                this._locker = undefined;
+                throw error;
+            });
+        }
+        if (closes !== this._closes) {
+            await locker.close();
+            throw new LockError('CLOSED', 'The lock was closed while it was opened.');
+        }
         this._open = true;
     }
 
-    private async _disconnect(): Promise<void> {
-        this._open = false;
-        await this._locker?.close();
-        // What is being opened fails now.
-        await this._opening?.catch(() => undefined);
-        this._held = new HeldLocks();
-        this._shares.clear();
+    private async _store(context: LockContext): Promise<RedisStore> {
+        const { commandTimeout, connectTimeout, keyPrefix, retryTimeout, wait, yieldAfter } = this._settings;
+        const yielding = yieldAfter > 0 ? { after: yieldAfter, pause: retryTimeout } : undefined;
+        const client = await this._connector.connect(context);
+        return new RedisStore(client, { commandTimeout, connectTimeout, keyPrefix, wait, yielding });
+    }
+
+    private _lockerOptions(): LockerOptions {
+        const { maxHeld, maxWaiting, retryTimeout, ttl } = this._settings;
+        return { maxHeld, maxWaiting, retryTimeout, ttl, timeout: this._settings.budget(undefined) };
     }
 
     private _engine(): Locker {
@@ -304,21 +317,18 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
         how: 'wait' | 'try',
     ): Promise<SharedLease | null> {
         const locker = this._engine();
-        const traceId = traceIdOf(context);
         // Whoever may come again is known by its trace id; without one there is no re-entrancy.
-        const chain = this._settings.reentrant && traceId !== undefined ? JSON.stringify([traceId, key]) : undefined;
-        const known = chain === undefined ? undefined : this._shares.get(chain);
-        if (known?.lease.isHeld() === true) return new SharedLease(known, traceId);
+        const traceId = traceIdOf(context);
         const wanted = { ...options, context };
+        if (this._settings.reentrant && traceId !== undefined) {
+            locker.check(key, wanted);
+            const again = await this._chains.enter(traceId, key, options);
+            if (again !== undefined) return again;
+        }
         const lease = how === 'wait' ? await locker.acquire(key, wanted) : await locker.tryAcquire(key, wanted);
-        if (lease === null) return null;
-        const share: LeaseShare = { lease, count: 0, ended: () => this._forget(chain, share) };
-        if (chain !== undefined) this._shares.set(chain, share);
-        return new SharedLease(share, traceId);
-    }
-
-    private _forget(chain: string | undefined, share: LeaseShare): void {
-        if (chain !== undefined && this._shares.get(chain) === share) this._shares.delete(chain);
+        return lease === null
+            ? null
+            : this._chains.begin(traceId, lease, options.ttl ?? this._settings.ttl, this._settings.reentrant);
     }
 
     /** Runs an operation in a span; whatever the engine throws becomes a toolkit exception. */

@@ -5,6 +5,8 @@ import { toException } from './exceptions';
 /** A lease of the engine, and how many of the call chain's leases stand for it. */
 export interface LeaseShare {
     readonly lease: Lease;
+    /** ms */
+    ttl: number;
     count: number;
     /** Called when the last one releases it. */
     readonly ended: () => void;
