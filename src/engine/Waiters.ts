@@ -42,8 +42,9 @@ const HEARTBEAT = 10_000;
 const AFTER_EXPIRY = 2;
 const STAND_IN = 50;
 
-/** The last attempt is sent so long before the time is over, ms. */
+/** The last attempt is sent a twentieth of the timeout before its end, within these bounds, ms. */
 const LAST_TRY = 5;
+const EARLIEST_LAST_TRY = 50;
 
 /** One that polls must look so often, ms, or it may miss the time that the store gives it to claim its turn. */
 const CLAIM_TIME = 1000;
@@ -66,7 +67,7 @@ class Waiter implements Due {
     message: { readonly fence: number; readonly ttl: number } | undefined;
     wakeAt = Infinity;
     stoodInAt = -Infinity;
-    readonly giveUpAt: number;
+    giveUpAt: number;
     lastTryAt: number;
 
     constructor(
@@ -76,7 +77,9 @@ class Waiter implements Due {
         readonly fail: (error: Error) => void,
     ) {
         this.giveUpAt = since + request.timeout;
-        this.lastTryAt = since + Math.max(request.timeout - LAST_TRY, request.timeout / 2);
+        const { timeout } = request;
+        const early = Math.min(Math.max(timeout / 20, LAST_TRY), EARLIEST_LAST_TRY);
+        this.lastTryAt = since + Math.max(timeout - early, timeout / 2);
     }
 }
 
@@ -191,8 +194,12 @@ export class Waiters {
     private _due(waiter: Waiter): void {
         const now = this._clock.now();
         if (now >= waiter.giveUpAt) {
-            this._giveUp(waiter);
-            return;
+            if (waiter.attempting || waiter.lastTryAt === Infinity) {
+                this._giveUp(waiter);
+                return;
+            }
+            // The event loop was late: the last try is still owed, for as long as the delay was.
+            waiter.giveUpAt = now + Math.max(LAST_TRY, now - waiter.giveUpAt);
         }
         if (now >= waiter.lastTryAt) waiter.lastTryAt = Infinity;
         // Whatever becomes of the attempt, the time to give up is kept.
