@@ -1,0 +1,225 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { assert } from 'chai';
+import type { Redis } from 'ioredis';
+import { SystemClock } from '../../src/engine/Clock';
+import type { AcquireAnswer, StoreListener } from '../../src/engine/LockStore';
+import { RedisStore } from '../../src/engine/RedisStore';
+import type { RedisStoreOptions } from '../../src/engine/RedisStore';
+import { keysOf } from '../../src/engine/slots';
+import { rejection } from '../fixtures/rejection';
+import { givenServer, sharedServer } from '../fixtures/sharedServer';
+import { until } from '../fixtures/until';
+import { clientOf, ended, ownClient } from './clientOf';
+import { storeContract } from './storeContract';
+import type { StoreWorld } from './storeContract';
+
+const OPTIONS: RedisStoreOptions = { connectTimeout: 5000, commandTimeout: 5000, wait: 'auto', keyPrefix: '' };
+
+/** The stores on the shared server, as options and protocol say. */
+async function world(options: Partial<RedisStoreOptions>, protocol: 2 | 3): Promise<StoreWorld> {
+    const server = await sharedServer();
+    const clock = new SystemClock();
+    const raw = await ownClient(server);
+    const prefix = options.keyPrefix ?? '';
+    return {
+        clock,
+        store: () => new RedisStore(clientOf(server, { protocol }), { ...OPTIONS, ...options }, clock),
+        pass: sleep,
+        set: async (key, value, ttl) => {
+            if (ttl === Infinity) await raw.set(prefix + key, value);
+            else await raw.set(prefix + key, value, 'PX', ttl);
+        },
+        delete: async (key) => {
+            await raw.del(prefix + key);
+        },
+        get: async (key) => (await raw.get(prefix + key)) ?? undefined,
+        close: () => ended(raw),
+    };
+}
+
+const WOKEN = { wakes: true, watches: true };
+storeContract('RedisStore with RESP3', WOKEN, () => world({}, 3));
+storeContract('RedisStore with RESP2', WOKEN, () => world({}, 2));
+storeContract('RedisStore with a key prefix', WOKEN, () => world({ keyPrefix: 'pre{fix}:' }, 3));
+storeContract('RedisStore that polls', { wakes: false, watches: true }, () => world({ wait: 'poll' }, 3));
+
+suite('RedisStore', () => {
+    let raw: Redis;
+    let store: RedisStore;
+    let key: string;
+    let told: string[];
+    const more: RedisStore[] = [];
+
+    const listener: StoreListener = {
+        granted: (_key, id) => told.push(`granted ${id}`),
+        first: (_key, id) => told.push(`first ${id}`),
+        handedOn: (_key, window) => told.push(`handed on ${window}`),
+        changed: () => told.push('changed'),
+        reconnected: () => told.push('reconnected'),
+        disconnected: () => told.push('disconnected'),
+        warned: (message) => told.push(message),
+    };
+
+    setup(async () => {
+        raw = await ownClient(await sharedServer());
+        key = `store:${randomUUID()}`;
+        told = [];
+        store = await storeWith();
+    });
+
+    teardown(async () => {
+        await Promise.all(more.splice(0).map((one) => one.close()));
+        await ended(raw);
+    });
+
+    async function storeWith(options: Partial<RedisStoreOptions> = {}): Promise<RedisStore> {
+        const one = new RedisStore(clientOf(await sharedServer()), { ...OPTIONS, ...options });
+        more.push(one);
+        await one.open(listener);
+        return one;
+    }
+
+    function acquire(holder: string, of = key, ticket?: number): Promise<AcquireAnswer> {
+        return store.acquire({ key: of, holder, id: holder, ttl: 20_000, ticket });
+    }
+
+    /** How often the command was called so far. */
+    async function calls(command: string): Promise<number> {
+        const stats = await raw.info('commandstats');
+        return Number(new RegExp(`^cmdstat_${command}:calls=(\\d+)`, 'm').exec(stats)?.[1] ?? 0);
+    }
+
+    suite('a list of steps', () => {
+        test('goes out as a few commands', async () => {
+            await acquire('me', `${key}:first`);
+            const before = await calls('evalsha');
+            await Promise.all(Array.from({ length: 100 }, (_, at) => acquire('me', `${key}:${at}`)));
+            assert.isAtMost((await calls('evalsha')) - before, 100 / 25);
+            await Promise.all(Array.from({ length: 100 }, (_, at) => store.release(`${key}:${at}`, 'me')));
+            assert.isAtMost((await calls('evalsha')) - before, 200 / 25);
+        });
+
+        test('goes out as single commands when it is short', async () => {
+            await acquire('me', `${key}:first`);
+            const before = await calls('evalsha');
+            await Promise.all(Array.from({ length: 5 }, (_, at) => acquire('me', `${key}:${at}`)));
+            assert.strictEqual((await calls('evalsha')) - before, 5);
+        });
+
+        test('holds the releases before the acquires of the same turn', async () => {
+            await acquire('a');
+            const [answer, released] = await Promise.all([acquire('b'), store.release(key, 'a')]);
+            assert.strictEqual(released, 'released');
+            assert.strictEqual(answer.kind, 'granted');
+        });
+
+        test('answers each by itself when one key holds no string', async () => {
+            await raw.lpush(`${key}:7`, 'not a lock');
+            const keys = Array.from({ length: 40 }, (_, at) => `${key}:${at}`);
+            const outcomes = await Promise.allSettled(keys.map((one) => acquire('me', one)));
+            for (const [at, outcome] of outcomes.entries()) {
+                assert.strictEqual(outcome.status, at === 7 ? 'rejected' : 'fulfilled');
+                if (at !== 7) assert.strictEqual(await raw.get(`${key}:${at}`), 'me');
+            }
+            const error = await rejection(acquire('me', `${key}:7`), 'WRONG_TYPE');
+            assert.deepInclude({ ...error }, { key: `${key}:7`, unknown: false });
+            assert.strictEqual(await raw.type(`${key}:7`), 'list');
+        });
+
+        test('survives that the server forgets its scripts', async () => {
+            await acquire('a');
+            await raw.script('FLUSH');
+            assert.strictEqual((await acquire('b')).kind, 'busy');
+            await raw.script('FLUSH');
+            const keys = Array.from({ length: 40 }, (_, at) => `${key}:${at}`);
+            const answers = await Promise.all(keys.map((one) => acquire('me', one)));
+            assert.isTrue(answers.every(({ kind }) => kind === 'granted'));
+            await raw.script('FLUSH');
+            assert.strictEqual(await store.release(key, 'a'), 'released');
+        });
+    });
+
+    test('gives each key the prefix, and speaks of keys without it', async () => {
+        const prefixed = await storeWith({ keyPrefix: `${key}:` });
+        const request = { key: 'k', ttl: 20_000 };
+        await prefixed.acquire({ ...request, holder: 'a', id: 'a', ticket: undefined });
+        assert.strictEqual(await raw.get(`${key}:k`), 'a');
+        await raw.lpush(`${key}:list`, 'not a lock');
+        const wrong = prefixed.acquire({ ...request, key: 'list', holder: 'a', id: 'a', ticket: undefined });
+        assert.deepInclude({ ...(await rejection(wrong, 'WRONG_TYPE')) }, { key: 'list' });
+    });
+
+    test('keeps stores with different prefixes apart', async () => {
+        const one = await storeWith({ keyPrefix: `${key}:one:` });
+        const two = await storeWith({ keyPrefix: `${key}:two:` });
+        const request = { key: 'k', holder: 'a', id: 'a', ttl: 20_000, ticket: undefined };
+        assert.strictEqual((await one.acquire(request)).kind, 'granted');
+        assert.strictEqual((await two.acquire({ ...request, holder: 'b', id: 'b' })).kind, 'granted');
+    });
+
+    test('leaves nothing that never expires', async () => {
+        await acquire('a');
+        await acquire('b', key, 0);
+        await acquire('c', key, 0);
+        await store.giveUp(key, 'c', 'c', true);
+        await store.release(key, 'a');
+        for (const one of await raw.keys(`*${key}*`)) assert.isAbove(await raw.pttl(one), 0, one);
+    });
+
+    test('keeps the fences rising when the server lost everything', async () => {
+        const before = await acquire('a');
+        await raw.del(...(await raw.keys(`*${key}*`)));
+        const after = await acquire('b');
+        if (before.kind !== 'granted' || after.kind !== 'granted') assert.fail('It is busy.');
+        assert.isAbove(after.fence, before.fence);
+    });
+
+    test('with a yield leaves the key free after so many hand-offs, then serves the first in line', async () => {
+        const yielding = await storeWith({ yielding: { after: 2, pause: 60_000 } });
+        const request = (holder: string): Parameters<RedisStore['acquire']>[0] => {
+            return { key, holder, id: holder, ttl: 20_000, ticket: 0 };
+        };
+        const order = ['a', 'b', 'c', 'd'];
+        for (const holder of order) await yielding.acquire(request(holder));
+        await yielding.release(key, 'a');
+        assert.strictEqual(await raw.get(key), 'b');
+        await yielding.release(key, 'b');
+        assert.strictEqual(await raw.get(key), 'c');
+        await yielding.release(key, 'c');
+        assert.isNull(await raw.get(key), 'left free');
+        const answer = await yielding.acquire(request('d'));
+        assert.deepInclude(answer, { kind: 'busy', holder: '', foreign: false });
+        // The pause is over.
+        await raw.hset(keysOf(key)[3], 'y', '0');
+        assert.strictEqual((await yielding.acquire(request('d'))).kind, 'granted');
+    });
+
+    test('with a yield lets another program in', async () => {
+        const yielding = await storeWith({ yielding: { after: 0, pause: 5000 } });
+        for (const holder of ['a', 'b']) {
+            await yielding.acquire({ key, holder, id: holder, ttl: 20_000, ticket: 0 });
+        }
+        await yielding.release(key, 'a');
+        assert.strictEqual(await raw.set(key, 'stranger', 'PX', 5000, 'NX'), 'OK');
+        const answer = await yielding.acquire({ key, holder: 'b', id: 'b', ttl: 20_000, ticket: 0 });
+        assert.deepInclude(answer, { kind: 'busy', holder: 'stranger', foreign: true });
+    });
+
+    test('says that it is closed to whatever is under way', async () => {
+        const under = [rejection(acquire('a')), rejection(store.release(key, 'b')), rejection(store.inspect(key))];
+        await new Promise(setImmediate);
+        await store.close();
+        for (const error of await Promise.all(under)) assert.include(error, { code: 'CLOSED' });
+    });
+
+    test('tells of a flush of the server, so that everybody looks again', async function () {
+        // Somebody else's server keeps its data.
+        if (givenServer() !== null) this.skip();
+        await raw.set(key, 'stranger', 'PX', 20_000);
+        assert.isTrue(await store.watch(key, 'stranger'));
+        told = [];
+        await raw.flushall();
+        await until(() => told.includes('reconnected') || told.includes('changed'));
+    });
+});
