@@ -72,6 +72,8 @@ export class RedisConnector implements IConfigurable, IReferenceable {
             ...(username === undefined ? {} : { username }),
             ...(password === undefined ? {} : { password }),
             connectTimeout: this._connectTimeout,
+            // Of a socket that is closed already; ioredis would keep the process alive for 2 s.
+            disconnectTimeout: 50,
             lazyConnect: true,
             // What is sent is sent once, and only on a connection that works: the engine decides about the rest.
             enableOfflineQueue: false,

@@ -47,6 +47,7 @@ export class Cleanup {
     }
 
     private _try(leftover: Leftover): void {
+        if (this._closed) return;
         const attempt = leftover.remove().then(
             () => undefined,
             (error: unknown) => this._failed(leftover, error),

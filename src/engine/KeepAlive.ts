@@ -130,7 +130,8 @@ export class KeepAlive implements LeaseKeeper {
             this._plan(lease, this._rhythm(lease));
         } else {
             this._tell({ kind: 'failed', key, holder, context, error });
-            this._plan(lease, lease.upkeep === 'none' ? Infinity : Math.min(ttl / 10, 1000));
+            // Several more tries before the deadline, the nearer the faster.
+            this._plan(lease, lease.upkeep === 'none' ? Infinity : Math.min(lease.remaining() / 4, ttl / 10, 1000));
         }
         return error;
     }

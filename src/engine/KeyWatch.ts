@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis';
 import { end } from './RedisConnection';
 import type { RedisConnection } from './RedisConnection';
+import { isReply } from './replies';
 
 const INVALIDATIONS = '__redis__:invalidate';
 
@@ -56,8 +57,10 @@ export class KeyWatch {
             const id = await listener.client('ID');
             await listener.subscribe(INVALIDATIONS);
             await this._connection.send((client) => client.client('TRACKING', 'ON', 'REDIRECT', id, 'OPTIN'));
-        } catch {
+        } catch (error) {
             await end(listener);
+            // What the server refuses it will refuse again; anything else is tried anew with the next key.
+            if (!isReply(error) && this._listener === listener) this._tracking = undefined;
             return false;
         }
         listener.on('messageBuffer', (_channel: Buffer, keys: unknown) => {

@@ -172,7 +172,7 @@ export class HeldLease implements Lease, Due {
     handOver(): string {
         this.assertHeld();
         this._keeper.drop(this);
-        this._state = { kind: 'released', answer: Promise.resolve(false) };
+        this._state = { kind: 'released', answer: Promise.resolve(true) };
         return this.holder;
     }
 

@@ -155,7 +155,7 @@ export class Locker {
         const outcome = await this._acquire(wanted);
         if (outcome.kind === 'lease') return outcome.lease;
         const { busy } = outcome;
-        const text = `${outcome.key} was busy for all of the timeout of ${wanted.timeout} ms; ${busy.holder} holds it.`;
+        const text = `${outcome.key} was busy for all of the timeout of ${wanted.timeout} ms; ${busy.holder || 'nobody'} holds it.`;
         const { holder, remaining } = busy;
         throw new LockError('LOCK_TIMEOUT', text, { key: outcome.key, holder, remaining });
     }

@@ -341,7 +341,7 @@ export class Waiters {
         const { busy, failure } = waiter;
         if (failure !== undefined) this._leave(waiter, failure, true);
         else if (busy === undefined) {
-            const text = `Redis did not answer within the timeout of ${timeout} ms.`;
+            const text = `Redis did not answer within the timeout of ${Math.round(timeout)} ms.`;
             this._leave(waiter, new LockError('CONNECTION_FAILED', text, { key, holder, unknown: true }));
         } else this._leave(waiter, busy);
     }

@@ -91,7 +91,7 @@ export class SharedLease implements Lease {
     handOver(): string {
         try {
             this._assertOpen();
-            this._released = Promise.resolve(false);
+            this._released = Promise.resolve(true);
             this._share.ended();
             return this._share.lease.handOver();
         } catch (error) {
