@@ -19,13 +19,14 @@ import { badOption, boolean, integer } from './options';
  * - connection(s):
  *   - discovery_key: key to find the connection with a discovery service
  *   - host, port: of the server; 6379 is the default port, localhost the default host
+ *   - protocol: rediss for TLS
  *   - uri: `redis://user:password@host:port/db`, `rediss://…` for TLS, `tcp://…`, `unix:/path`; before host and port
  *   - path: of a Unix socket
  * - credential(s):
  *   - store_key: key to find the credentials with a credential store
  *   - username, password: ACL user, or the password alone for requirepass; before those of the uri
  * - options:
- *   - db_num: database, 0 by default
+ *   - db_num: database, 0 by default; one in the uri goes before it
  *   - connect_timeout: ms
  *   - tls.ca, tls.cert, tls.key: PEM text or the path of a file; tls.servername; tls.reject_unauthorized
  *
@@ -63,8 +64,8 @@ export class RedisConnector implements IConfigurable, IReferenceable {
         const credential = await this._lookupCredential(context);
         const target = readTarget(connection);
         const tls = target.tls || this._tls !== undefined ? (this._tls ?? {}) : undefined;
-        const username = credential?.getAsNullableString('username') ?? target.username;
-        const password = credential?.getAsNullableString('password') ?? target.password;
+        const username = credential?.getUsername() || target.username;
+        const password = credential?.getPassword() || target.password;
         const options = {
             ...target.address,
             db: target.database ?? this._database,

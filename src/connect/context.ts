@@ -3,11 +3,12 @@ import type { IContext } from 'pip-services4-components-node';
 /** What callers give as the context: v4 containers an object, v3 containers the trace id itself, others nothing. */
 export type LockContext = IContext | string | null | undefined;
 
-/** The trace id of a call chain, if its context has one. Never throws, unlike the toolkit's resolver. */
+/** The trace id of a call chain, if its context has one; the toolkit's own resolver throws for a string. */
 export function traceIdOf(context: LockContext): string | undefined {
     if (typeof context === 'string') return context === '' ? undefined : context;
     if (typeof context?.get !== 'function') return undefined;
     const traceId: unknown = context.get('trace_id') ?? context.get('traceId');
+    if (typeof traceId === 'number') return String(traceId);
     return typeof traceId === 'string' && traceId !== '' ? traceId : undefined;
 }
 

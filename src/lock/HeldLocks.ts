@@ -25,22 +25,22 @@ export class HeldLocks {
     }
 
     /**
-     * Takes out the lease that `caller` means to release: its own, or where it or whoever acquired has no trace id, any. Among several of its own it is the last if they have a trace id:
-     * one call chain has given up what it lost before. Without one they may be of different callers, and it is the first;
-     * when that was lost already, the others are left to run out, so that neither is somebody else's lock released nor one
-     * kept alive that its caller has released.
+     * Releases the lease that `caller` means: its own, or where it or whoever acquired has no trace id, any.
+     *
+     * Among several of its own it is the last if they have a trace id: one call chain has given up what it lost before.
+     * Without one they may be of different callers, and it is the first; when that turns out to be lost, the others are left
+     * to run out, so that neither is somebody else's lock released nor one kept alive that its caller has released.
      */
-    take(caller: unknown, key: string): SharedLease | undefined {
+    async release(caller: unknown, key: string): Promise<void> {
         const held = this._byKey.get(key) ?? [];
         const own = held.filter((one) => one.caller === caller);
         const meant = typeof caller === 'string' ? own.at(-1) : own[0];
         const taken = meant ?? held.find((one) => typeof caller !== 'string' || typeof one.caller !== 'string');
-        if (taken === undefined) return undefined;
+        if (taken === undefined) return;
         this._keep(key, held, (one) => one !== taken);
-        if (typeof caller !== 'string' && !taken.lease.isHeld()) {
-            for (const { lease } of own) if (lease !== taken.lease && lease.isHeld()) lease.handOver();
-        }
-        return taken.lease;
+        const ours = await taken.lease.release();
+        if (ours || typeof caller === 'string') return;
+        for (const { lease } of own) if (lease !== taken.lease && lease.isHeld()) lease.handOver();
     }
 
     private _forget(): void {

@@ -35,7 +35,8 @@ export class LockSettings {
         if (topology !== 'single')
             throw badOption('options.topology', `is ${topology}, which this version does not have.`);
         for (const name of NOT_YET) {
-            if (config.getAsNullableString(`options.${name}`)) {
+            // Their default, 0, says that they are not wanted.
+            if (!['0', ''].includes(config.getAsNullableString(`options.${name}`) ?? '')) {
                 throw badOption(`options.${name}`, 'is not supported by this version.');
             }
         }

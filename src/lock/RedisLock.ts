@@ -174,7 +174,7 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
     async releaseLock(context: LockContext, key: string): Promise<void> {
         await this._run(context, 'release_lock', async () => {
             this._engine();
-            await this._held.take(callerOf(context), key)?.release();
+            await this._held.release(callerOf(context), key);
         });
     }
 

@@ -91,9 +91,10 @@ export class SharedLease implements Lease {
     handOver(): string {
         try {
             this._assertOpen();
+            const holder = this._share.lease.handOver();
             this._released = Promise.resolve(true);
             this._share.ended();
-            return this._share.lease.handOver();
+            return holder;
         } catch (error) {
             throw toException(error, this.traceId);
         }

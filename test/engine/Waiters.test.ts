@@ -468,7 +468,7 @@ suite('Waiters', () => {
             const start = clock.now();
             await busy({ rank: 1, remaining: 9000 });
             await advanceUntil(() => attempts() === 2, 300);
-            assert.isAtLeast(clock.now() - start, 290);
+            assert.isAtLeast(clock.now() - start, 285);
             assert.isBelow(clock.now() - start, 300);
             await busy({ rank: 1, remaining: 8700 });
             await clock.advance(300);

@@ -1,0 +1,158 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { assert } from 'chai';
+import type { RedisLock } from '../../src';
+import { freePort } from '../fixtures/freePort';
+import { RedisServer } from '../fixtures/RedisServer';
+import { rejection, type Rejection } from '../fixtures/rejection';
+import { skipWithoutRedis } from '../fixtures/sharedServer';
+import { lockOf } from '../lock/lockOf';
+import type { Settings } from '../lock/lockOf';
+import { Authority } from './certificates';
+import type { Certificate } from './certificates';
+
+suite('TLS', () => {
+    const authority = new Authority('the test authority');
+    const client = authority.issue('client');
+    let folder: string;
+    let server: RedisServer | undefined;
+    let port: number;
+    let lock: RedisLock;
+    let files = 0;
+
+    suiteSetup(async function () {
+        skipWithoutRedis.call(this);
+        folder = mkdtempSync(join(tmpdir(), 'redis-tls-'));
+        port = await freePort();
+        server = await RedisServer.start({ args: serving(port, authority.issue('127.0.0.1'), 'optional') }).catch(
+            (error: unknown) => {
+                if (!/Bad directive|Unrecognized|built with TLS/i.test(String(error))) throw error;
+                console.log('      skipped: this redis-server was built without TLS');
+                return this.skip();
+            },
+        );
+    });
+    suiteTeardown(async () => {
+        await server?.stop();
+        if (folder !== undefined) rmSync(folder, { recursive: true });
+    });
+    teardown(() => lock.close(null));
+
+    /** The path of a file that holds this text. */
+    function file(text: string): string {
+        files += 1;
+        const path = join(folder, `${files}.pem`);
+        writeFileSync(path, text);
+        return path;
+    }
+
+    /** Arguments of a server that speaks TLS on a port of its own, and may ask for client certificates. */
+    function serving(at: number, { cert, key }: Certificate, asks: 'yes' | 'no' | 'optional'): string[] {
+        const texts = [
+            '--tls-ca-cert-file',
+            file(authority.cert),
+            '--tls-cert-file',
+            file(cert),
+            '--tls-key-file',
+            file(key),
+        ];
+        return ['--tls-port', String(at), '--tls-auth-clients', asks, ...texts];
+    }
+
+    function make(settings: Settings): RedisLock {
+        lock = lockOf({ host: '127.0.0.1', port }, { 'options.connect_timeout': 400, ...settings });
+        return lock;
+    }
+
+    async function works(settings: Settings): Promise<void> {
+        await make(settings).open(null);
+        assert.isTrue(await lock.tryAcquireLock(null, 'tls', 5000));
+        await lock.releaseLock(null, 'tls');
+    }
+
+    async function refused(settings: Settings, cause: RegExp): Promise<Rejection> {
+        const error = await rejection(make(settings).open('trace-1'), 'CONNECTION_FAILED');
+        assert.match(error.message, cause);
+        assert.strictEqual(error.constructor.name, 'ConnectionException');
+        return error;
+    }
+
+    test('works with the authority given as PEM text', async () => {
+        await works({ 'options.tls.ca': authority.cert });
+    });
+
+    test('works with the authority given as a file', async () => {
+        await works({ 'options.tls.ca': file(authority.cert) });
+    });
+
+    test('works by a rediss:// uri', async () => {
+        const settings = { 'connection.uri': `rediss://127.0.0.1:${port}/3`, 'options.tls.ca': authority.cert };
+        lock = lockOf({ host: 'nowhere.invalid', port: 1 }, settings);
+        await lock.open(null);
+        assert.isTrue(await lock.tryAcquireLock(null, 'tls', 5000));
+    });
+
+    test('works with a client certificate, given as text or as files', async () => {
+        const ca = { 'options.tls.ca': authority.cert };
+        await works({ ...ca, 'options.tls.cert': client.cert, 'options.tls.key': client.key });
+        await lock.close(null);
+        await works({ ...ca, 'options.tls.cert': file(client.cert), 'options.tls.key': file(client.key) });
+    });
+
+    test('is refused where the server wants a client certificate and there is none', async () => {
+        const strict = await freePort();
+        await using demanding = await RedisServer.start({ args: serving(strict, authority.issue('127.0.0.1'), 'yes') });
+        assert.isAbove(demanding.port, 0);
+        const ca = { 'connection.port': strict, 'options.tls.ca': authority.cert };
+        await refused(ca, /certificate required|ECONNRESET|closed/i);
+        await lock.close(null);
+        await works({ ...ca, 'options.tls.cert': client.cert, 'options.tls.key': client.key });
+    });
+
+    test('refuses a server of another authority, and says why', async () => {
+        const error = await refused(
+            { 'options.tls.ca': new Authority('another authority').cert },
+            /certificate|signature/i,
+        );
+        assert.include(error.message, '400 ms');
+        assert.isFalse(lock.isOpen());
+    });
+
+    test('refuses a server whose authority is not among those that are known anyway, and says why', async () => {
+        await refused({ 'options.tls.reject_unauthorized': true }, /certificate/i);
+    });
+
+    test('refuses a server of another name, unless tls.servername says so', async () => {
+        const settings = { 'options.tls.ca': authority.cert, 'connection.host': 'localhost' };
+        await refused(settings, /does not match certificate|altnames/i);
+        await lock.close(null);
+        await refused({ ...settings, 'options.tls.servername': 'redis.example' }, /redis\.example/);
+    });
+
+    test('asks for the certificate of tls.servername', async () => {
+        const named = await freePort();
+        await using other = await RedisServer.start({ args: serving(named, authority.issue('redis.example'), 'no') });
+        assert.isAbove(other.port, 0);
+        const ca = { 'connection.port': named, 'options.tls.ca': authority.cert };
+        await refused(ca, /does not match certificate|altnames/i);
+        await lock.close(null);
+        await works({ ...ca, 'options.tls.servername': 'redis.example' });
+    });
+
+    test('takes any certificate with tls.reject_unauthorized false', async () => {
+        await works({ 'options.tls.reject_unauthorized': false });
+    });
+
+    test('is refused by a server that does not speak it', async () => {
+        const plain = server?.port ?? 0;
+        await refused(
+            { 'connection.port': plain, 'options.tls.ca': authority.cert },
+            /no answer|failed|closed|ECONNRESET/i,
+        );
+    });
+
+    test('is needed by a server that speaks nothing else', async () => {
+        await refused({}, /no answer|failed|closed|ECONNRESET/i);
+    });
+});
