@@ -27,6 +27,10 @@ function files(folder: string, ending: string): string[] {
         .map((name) => plain(readFileSync(join(path, name), 'utf8')));
 }
 
+function escaped(text: string): string {
+    return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+}
+
 suite('README', () => {
     test('every TypeScript block stands in an example that is compiled and run', () => {
         const examples = files('test/examples', '.ts');
@@ -53,6 +57,38 @@ suite('README', () => {
         const named = [...README.matchAll(/(?:^|`|&& )npm (?:run )?([a-z:]+)/gm)].map(([, name]) => name ?? '');
         for (const name of named) {
             if (!['ci', 'install', 'pack'].includes(name)) assert.property(scripts, name);
+        }
+    });
+
+    test('every row of the behaviour table names tests that there are', () => {
+        const sources = readdirSync(join(ROOT, 'test'), { recursive: true, encoding: 'utf8' })
+            .filter((name) => name.endsWith('.test.ts'))
+            .map((name) => readFileSync(join(ROOT, 'test', name), 'utf8'));
+        const titles = sources
+            .flatMap((source) => [...source.matchAll(/\btest\((['`])(.*?)\1,/g)])
+            .map(
+                ([, , title = '']) =>
+                    new RegExp(
+                        `^${title
+                            .split(/\$\{[^}]*\}/)
+                            .map(escaped)
+                            .join('.*')}$`,
+                    ),
+            );
+        const table = /## How it behaves\n([^]*?)\n## /.exec(README)?.[1] ?? '';
+        const rows = table
+            .split('\n')
+            .filter((line) => line.startsWith('|'))
+            .slice(2);
+        assert.isNotEmpty(rows);
+        for (const row of rows) {
+            const named = [...(row.split('|').at(-2) ?? '').matchAll(/`([^`]+)`/g)].map(([, title]) => title ?? '');
+            assert.isNotEmpty(named, row);
+            for (const title of named)
+                assert.isTrue(
+                    titles.some((one) => one.test(title)),
+                    title,
+                );
         }
     });
 
