@@ -1,0 +1,48 @@
+import type { Redis } from 'ioredis';
+import { parseMessage } from '../../src/engine/scripts/grant';
+import type { Message } from '../../src/engine/scripts/grant';
+
+export interface Heard {
+    readonly channel: string;
+    readonly message: Message;
+}
+
+/** Receives what is published, up to a mark that the same publisher sets. */
+export class Ear {
+    private _heard: { channel: string; text: string }[] = [];
+    private _marks = 0;
+    private _resolve: () => void = () => undefined;
+
+    constructor(
+        private readonly _subscriber: Redis,
+        private readonly _publisher: Redis,
+        private readonly _mark: string,
+    ) {
+        _subscriber.on('message', (channel: string, text: string) => {
+            if (channel !== this._mark) this._heard.push({ channel, text });
+            else if (text === String(this._marks)) this._resolve();
+        });
+    }
+
+    async open(): Promise<void> {
+        await this._subscriber.subscribe(this._mark);
+    }
+
+    async listen(channel: string, on: boolean): Promise<void> {
+        await (on ? this._subscriber.subscribe(channel) : this._subscriber.unsubscribe(channel));
+    }
+
+    /** Everything that was published before. */
+    async heard(): Promise<Heard[]> {
+        await new Promise<void>((resolve, reject) => {
+            this._marks += 1;
+            this._resolve = resolve;
+            this._publisher.publish(this._mark, String(this._marks)).catch(reject);
+        });
+        return this._heard.splice(0).map(({ channel, text }) => {
+            const message = parseMessage(text);
+            if (message === undefined) throw new Error(`Not a message: ${text}`);
+            return { channel, message };
+        });
+    }
+}

@@ -1,0 +1,306 @@
+import type { AcquireReply } from '../../src/engine/scripts/acquire';
+import type { Message } from '../../src/engine/scripts/grant';
+import type { InspectReply } from '../../src/engine/scripts/inspect';
+import type { ReleaseReply } from '../../src/engine/scripts/release';
+import type { RenewReply } from '../../src/engine/scripts/renew';
+import { SCRIPT_RULES } from './rules';
+import type { ScriptRules } from './rules';
+import type { Memory, Place, Stored, WaiterRecord } from './Stored';
+
+export interface AcquireStep {
+    readonly holder: string;
+    readonly id: string;
+    readonly ttl: number;
+    /** Undefined: a plain try. An empty channel: it polls. */
+    readonly wait: { readonly ticket: number; readonly channel: string } | undefined;
+}
+
+export interface ReleaseStep {
+    /** Empty: only to hand on a key that nobody has. */
+    readonly holder: string;
+    /** Empty: whatever the holder has. */
+    readonly id: string;
+    readonly tombstone: boolean;
+    /** After so many hand-offs in a row the key is left free for `pause` ms. */
+    readonly yields: { readonly after: number; readonly pause: number } | undefined;
+}
+
+type Waiting = Extract<WaiterRecord, { kind: 'waiter' }>;
+
+/**
+ * What the scripts do to the keys of one lock, said a second time and in another language. `conformance.test.ts` compares
+ * it with the scripts themselves; the explorer plays with it.
+ *
+ * A step changes the object it is called on: `copy` first to keep the state before. The values inside are never changed, so
+ * copies share them.
+ */
+export class ScriptModel {
+    /** The server's clock, ms. */
+    now = 0;
+    /** The same clock in µs. A field of its own, so that the explorer may let fences rise without time passing. */
+    clock = 0;
+    key: Stored<string> | undefined;
+    queue: Stored<readonly Place[]> = { value: [], expires: Infinity };
+    waiters: Stored<readonly WaiterRecord[]> = { value: [], expires: Infinity };
+    memory: Stored<Memory> | undefined;
+    /** Channels that somebody is subscribed to. */
+    channels: readonly string[] = [];
+    /** What reached somebody in this step. */
+    published: readonly { readonly channel: string; readonly message: Message }[] = [];
+
+    constructor(
+        readonly name: string,
+        readonly rules: ScriptRules = SCRIPT_RULES,
+    ) {}
+
+    copy(): ScriptModel {
+        return Object.assign(new ScriptModel(this.name, this.rules), this, { published: [] });
+    }
+
+    acquire({ holder, id, ttl, wait }: AcquireStep): AcquireReply {
+        this._begin();
+        const memory: Memory = this.memory?.value ?? {};
+        let current = this.key?.value;
+        let granted = memory.holder;
+        const record = this._record(id);
+        if (record?.kind === 'tombstone' && record.until > this.now) return { kind: 'refused' };
+        if (current === holder) return { kind: 'granted', fence: this._extend(holder, id, ttl) };
+        const lined = this.queue.value.length > 0;
+        const ticket =
+            wait !== undefined && (current !== undefined || lined) ? this._enqueue(holder, id, ttl, wait) : 0;
+        let fence = memory.fence ?? this.clock;
+        let handedOn = false;
+        const pause = (memory.freeUntil ?? 0) - this.now;
+        if (current === undefined && !(lined && pause > 0)) {
+            fence = this._after(memory.fence);
+            const first = this._grant(fence, id);
+            if (first === undefined || first.id === id) {
+                this._hold(holder, id, ttl, fence);
+                if (lined) this._tellHead(ttl);
+                return { kind: 'granted', fence };
+            }
+            current = granted = first.holder;
+            handedOn = true;
+        }
+        const remaining = current === undefined ? pause : this._remaining();
+        let rank = 0;
+        if (wait !== undefined) {
+            this._firstWaiter();
+            rank = Math.max(this._rank(id), 0);
+            this._remember({}, Math.max(remaining, 0));
+        }
+        const foreign = current !== undefined && granted !== current;
+        return { kind: 'busy', remaining, fence, ticket, rank, foreign, handedOn, holder: current ?? '' };
+    }
+
+    release({ holder, id, tombstone, yields }: ReleaseStep): ReleaseReply {
+        this._begin();
+        const memory: Memory = this.memory?.value ?? {};
+        const fence = this._after(memory.fence);
+        const current = this.key?.value;
+        let window = 0;
+        const theirs = holder !== '' && current === holder && (id === '' || id === holder || id === memory.acquisition);
+        const ours = theirs || (!this.rules.compares && current !== undefined);
+        if (ours) {
+            this.key = undefined;
+            this._remember({ released: holder }, 0);
+            if (!this._yields(yields)) window = this._handOn(fence);
+        } else {
+            const rank = id === '' ? -1 : this._rank(id);
+            if (rank >= 0) this._leave(id);
+            if (current === undefined && (memory.freeUntil ?? 0) <= this.now) window = this._handOn(fence);
+            else if (rank === 0) this._tellHead(Math.max(this._remaining(), 0));
+        }
+        if (tombstone) this._bury(id);
+        return { kind: ours ? 'released' : memory.released === holder ? 'already' : 'gone', handedOn: window };
+    }
+
+    renew({ holder, ttl }: { readonly holder: string; readonly ttl: number }): RenewReply {
+        this._begin();
+        if (this.key?.value !== holder) return 'gone';
+        const longest = Math.max(ttl, this._remaining());
+        this.key = { value: holder, expires: this.now + longest };
+        this._remember({}, longest);
+        return 'renewed';
+    }
+
+    inspect(): InspectReply {
+        this._begin();
+        const holder = this.key?.value;
+        const memory: Memory = this.memory?.value ?? {};
+        const waiters = this.queue.value.flatMap(({ id, ticket }) => {
+            const record = this._record(id);
+            if (record?.kind !== 'waiter' || record.lease <= this.now) return [];
+            return [{ holder: record.holder, waited: Math.max(0, Math.floor((this.clock - ticket) / 1000)) }];
+        });
+        const foreign = holder !== undefined && holder !== memory.holder;
+        return { holder, remaining: this._remaining(), fence: memory.fence ?? 0, foreign, waiters };
+    }
+
+    /** Drops what has expired. */
+    private _begin(): void {
+        this.published = [];
+        if (this.key !== undefined && this.key.expires <= this.now) this.key = undefined;
+        if (this.queue.expires <= this.now) this.queue = { value: [], expires: Infinity };
+        if (this.waiters.expires <= this.now) this.waiters = { value: [], expires: Infinity };
+        if (this.memory !== undefined && this.memory.expires <= this.now) this.memory = undefined;
+    }
+
+    /** PTTL: -2 absent, -1 without expiry. */
+    private _remaining(): number {
+        if (this.key === undefined) return -2;
+        return this.key.expires === Infinity ? -1 : this.key.expires - this.now;
+    }
+
+    private _after(last: number | undefined): number {
+        return Math.max((last ?? 0) + 1, this.clock);
+    }
+
+    /** The key is this holder's already. */
+    private _extend(holder: string, id: string, ttl: number): number {
+        const memory: Memory = this.memory?.value ?? {};
+        const left = this._remaining();
+        this._leave(id);
+        if (memory.holder !== holder || memory.fence === undefined) {
+            const fence = this._after(memory.fence);
+            this._hold(holder, id, Math.max(ttl, left), fence);
+            return fence;
+        }
+        if (id !== holder && id !== memory.acquisition && this.memory !== undefined) {
+            this.memory = { ...this.memory, value: { ...memory, acquisition: id } };
+        }
+        if (left < ttl) {
+            this.key = { value: holder, expires: this.now + ttl };
+            this._remember({}, ttl);
+        }
+        return memory.fence;
+    }
+
+    private _hold(holder: string, id: string, ttl: number, fence: number): void {
+        this.key = { value: holder, expires: this.now + ttl };
+        this._remember(id === holder ? { fence, holder } : { fence, holder, acquisition: id }, ttl);
+    }
+
+    /** Without fields only the expiry changes, if there is a memory at all. */
+    private _remember(fields: Memory, beyond: number): void {
+        if (this.memory === undefined && Object.keys(fields).length === 0) return;
+        this.memory = {
+            value: { ...this.memory?.value, ...fields },
+            expires: this.now + beyond + this.rules.memory,
+        };
+    }
+
+    private _enqueue(holder: string, id: string, ttl: number, wait: { ticket: number; channel: string }): number {
+        const last = this.memory?.value.ticket;
+        const asked = wait.ticket === 0 ? this.queue.value.find((place) => place.id === id)?.ticket : wait.ticket;
+        const ticket = asked ?? this._after(last);
+        if (ticket > (last ?? 0)) {
+            this.memory = {
+                value: { ...this.memory?.value, ticket },
+                expires: this.memory?.expires ?? Infinity,
+            };
+        }
+        const others = this.queue.value.filter((place) => place.id !== id);
+        const expires = this.now + this.rules.side;
+        this.queue = { value: [...others, { id, ticket }].sort(byTicket), expires };
+        const lease = this.now + this.rules.waiterLease;
+        this._record(id, { kind: 'waiter', id, lease, ttl, channel: wait.channel, holder });
+        this.waiters = { value: this.waiters.value, expires };
+        return ticket;
+    }
+
+    /** Whether the key is to be left free now, because it was handed on often enough in a row. */
+    private _yields(rule: ReleaseStep['yields']): boolean {
+        if (rule === undefined || this.queue.value.length === 0) return false;
+        const handOffs = (this.memory?.value.handOffs ?? 0) + 1;
+        this._remember({ handOffs }, 0);
+        if (handOffs <= rule.after) return false;
+        this._remember({ handOffs: 0, freeUntil: this.now + rule.pause }, 0);
+        this._tellHead(rule.pause);
+        return true;
+    }
+
+    private _bury(id: string): void {
+        this._record(id, { kind: 'tombstone', id, until: this.now + this.rules.side });
+        let records = this.waiters.value;
+        if (records.length % 64 === 0 && records.length > 2 * this.queue.value.length) {
+            records = records.filter((record) => record.kind === 'waiter' || record.until >= this.now);
+        }
+        this.waiters = { value: records, expires: this.now + this.rules.side };
+    }
+
+    /** Reads, or writes, the field of an acquisition in the hash of waiters. */
+    private _record(id: string, written?: WaiterRecord): WaiterRecord | undefined {
+        const { value, expires } = this.waiters;
+        if (written === undefined) return value.find((record) => record.id === id);
+        this.waiters = { value: [...value.filter((record) => record.id !== id), written], expires };
+        return written;
+    }
+
+    private _rank(id: string): number {
+        return this.queue.value.findIndex((place) => place.id === id);
+    }
+
+    private _leave(id: string): void {
+        this._dequeue(id);
+        const left = this.waiters.value.filter((record) => record.id !== id);
+        this.waiters = { value: left, expires: left.length === 0 ? Infinity : this.waiters.expires };
+    }
+
+    private _dequeue(id: string): void {
+        const left = this.queue.value.filter((place) => place.id !== id);
+        this.queue = { value: left, expires: left.length === 0 ? Infinity : this.queue.expires };
+    }
+
+    private _firstWaiter(): Waiting | undefined {
+        for (;;) {
+            const first = this.queue.value[0];
+            if (first === undefined) return undefined;
+            const record = this._record(first.id);
+            if (record?.kind === 'waiter' && record.lease > this.now) return record;
+            if (record?.kind === 'waiter') this._leave(first.id);
+            else this._dequeue(first.id);
+        }
+    }
+
+    private _reaches(channel: string, message: Message): boolean {
+        if (channel === '') return true;
+        if (!this.channels.includes(channel)) return false;
+        this.published = [...this.published, { channel, message }];
+        return true;
+    }
+
+    private _tellHead(taken: number): void {
+        for (let first = this._firstWaiter(); first !== undefined; first = this._firstWaiter()) {
+            if (this._reaches(first.channel, { kind: 'head', key: this.name, id: first.id, taken })) return;
+            this._leave(first.id);
+        }
+    }
+
+    /** Tells for how long the key was granted, if it was. */
+    private _handOn(fence: number): number {
+        const first = this._grant(fence);
+        return first === undefined ? 0 : Math.min(first.ttl, this.rules.claimWindow);
+    }
+
+    /** The key is absent. */
+    private _grant(fence: number, me?: string): Waiting | undefined {
+        for (let first = this._firstWaiter(); first !== undefined; first = this._firstWaiter()) {
+            const { id, holder, channel } = first;
+            this._leave(id);
+            if (id === me) return first;
+            const ttl = Math.min(first.ttl, this.rules.claimWindow);
+            if (this._reaches(channel, { kind: 'grant', key: this.name, id, ttl, fence })) {
+                this._hold(holder, id, ttl, fence);
+                this._tellHead(ttl);
+                return first;
+            }
+        }
+        return undefined;
+    }
+}
+
+/** As a sorted set orders: by score, equal ones by their bytes. */
+function byTicket(one: Place, other: Place): number {
+    return one.ticket - other.ticket || (one.id < other.id ? -1 : 1);
+}
