@@ -542,6 +542,14 @@ export function storeContract(name: string, facts: StoreFacts, open: () => Promi
                 assert.strictEqual(await store.giveUp(key, 'a', 'second', false), 'released');
             });
 
+            test('keeps the key of a later acquisition that took on the holder of the first', async () => {
+                await granted('a', { id: 'a' });
+                await granted('a', { id: 'second' });
+                assert.strictEqual(await store.giveUp(key, 'a', 'a', false), 'gone');
+                assert.strictEqual(await world.get(key), 'a');
+                assert.strictEqual(await store.giveUp(key, 'a', 'second', false), 'released');
+            });
+
             if (facts.wakes) {
                 test('by the first in line tells the next one, with the time that is left', async () => {
                     await granted('a');

@@ -99,7 +99,8 @@ export class ScriptModel {
         const fence = this._after(memory.fence);
         const current = this.key?.value;
         let window = 0;
-        const theirs = holder !== '' && current === holder && (id === '' || id === holder || id === memory.acquisition);
+        const its = id === memory.acquisition || (id === holder && memory.holder !== holder);
+        const theirs = holder !== '' && current === holder && (id === '' || its);
         const ours = theirs || (!this.rules.compares && current !== undefined);
         if (ours) {
             this.key = undefined;
@@ -166,7 +167,7 @@ export class ScriptModel {
             this._hold(holder, id, Math.max(ttl, left), fence);
             return fence;
         }
-        if (id !== holder && id !== memory.acquisition && this.memory !== undefined) {
+        if (this.rules.takesOver && id !== memory.acquisition && this.memory !== undefined) {
             this.memory = { ...this.memory, value: { ...memory, acquisition: id } };
         }
         if (left < ttl) {
@@ -178,7 +179,7 @@ export class ScriptModel {
 
     private _hold(holder: string, id: string, ttl: number, fence: number): void {
         this.key = { value: holder, expires: this.now + ttl };
-        this._remember(id === holder ? { fence, holder } : { fence, holder, acquisition: id }, ttl);
+        this._remember({ fence, holder, acquisition: id }, ttl);
     }
 
     /** Without fields only the expiry changes, if there is a memory at all. */

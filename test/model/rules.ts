@@ -9,6 +9,8 @@ export interface ScriptRules {
     readonly memory: number;
     /** Release compares the holder. */
     readonly compares: boolean;
+    /** A key that an acquisition gets because its holder has it is that acquisition's from then on. */
+    readonly takesOver: boolean;
 }
 
 export const SCRIPT_RULES: ScriptRules = {
@@ -17,6 +19,7 @@ export const SCRIPT_RULES: ScriptRules = {
     side: 2 * WAITER_LEASE,
     memory: 600_000,
     compares: true,
+    takesOver: true,
 };
 
 /** The durations of a client, in ticks, and the rules that a mutant of it breaks. */

@@ -74,5 +74,13 @@ export const MUTANTS: Readonly<Record<string, Changes>> = {
     'a stale message is believed': { client: { comparesFence: false }, delays: 2 },
     'a message is believed however little is left': { client: { wantsEnoughLeft: false }, delays: 2 },
     'no claim window': { script: { claimWindow: Infinity }, clients: 3, kinds: ['crash half-open'], faults: 2 },
+    'a give-up releases what a later acquisition of the holder has': {
+        script: { takesOver: false },
+        client: { chosenHolder: true },
+        late: false,
+        givesUp: true,
+        kinds: ['disconnect'],
+        faults: 1,
+    },
     'no timer': { client: { hasTimer: false }, kinds: ['lose'], faults: 1, acquisitions: 2 },
 };

@@ -77,7 +77,7 @@ local function step(key, queue, waiters, memory, holder, id, ttl, wait)
             return { 1, fence }
         end
         -- From now on it is this acquisition's: one that was given up before cannot take it away.
-        if id ~= holder and id ~= known[5] then
+        if id ~= known[5] then
             redis.call('HSET', memory, 'a', id)
         end
         if left < ttl then

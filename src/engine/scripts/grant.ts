@@ -14,8 +14,8 @@ export const WAITER_LEASE = 30_000;
  * acquisitions by ticket. `waiters` is a hash of acquisition to `<lease> <ttl> <channel> <holder>`, where lease is the
  * instant (server ms) from which its waiter is taken to be dead, and the holder is left out when it is the acquisition's id;
  * or to `x<instant>`, a tombstone: whatever arrives of that acquisition before that instant is refused. `memory` is a hash:
- * f last fence, h the holder it was given to, a the acquisition it was last given to (where that is not the holder), t last
- * ticket, r last holder that released, n hand-offs in a row, y until when (server ms) the key is left free for others.
+ * f last fence, h the holder it was given to, a the acquisition, t last ticket, r last holder that released, n hand-offs in
+ * a row, y until when (server ms) the key is left free for others.
  *
  * Times are the server's, tickets and fences are at least its clock in µs, so that they rise even when the memory is lost.
  */
@@ -81,10 +81,7 @@ end
 
 -- The key comes last: where a command is refused to the user, nothing of the lock has changed.
 local function hold(key, memory, holder, id, ttl, fence)
-    redis.call('HSET', memory, 'f', whole(fence), 'h', holder)
-    if id ~= holder then
-        redis.call('HSET', memory, 'a', id)
-    end
+    redis.call('HSET', memory, 'f', whole(fence), 'h', holder, 'a', id)
     redis.call('PEXPIRE', memory, ttl + MEMORY)
     redis.call('SET', key, holder, 'PX', ttl)
 end

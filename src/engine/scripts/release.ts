@@ -56,10 +56,12 @@ local function step(key, queue, waiters, memory, holder, id, tombstone, yield)
     local clock = micros()
     local now = math.floor(clock / 1000)
     local current = redis.call('GET', key)
-    local known = redis.call('HMGET', memory, 'f', 'r', 'a', 'y')
+    local known = redis.call('HMGET', memory, 'f', 'r', 'a', 'y', 'h')
     local fence = after(known[1], clock)
     local _, window
-    local ours = holder ~= '' and current == holder and (id == '' or id == holder or id == known[3])
+    -- Where the memory was lost, only a holder that is an acquisition's own id tells whose the key is.
+    local its = id == known[3] or id == holder and known[5] ~= holder
+    local ours = holder ~= '' and current == holder and (id == '' or its)
     if ours then
         redis.call('HSET', memory, 'r', holder)
         redis.call('PEXPIRE', memory, MEMORY)
