@@ -23,7 +23,10 @@ export interface LeaseOptions {
     readonly keepAlive?: boolean | undefined;
     /** Stops waiting. */
     readonly signal?: AbortSignal | undefined;
-    /** The id to hold the key under; one that holds the key already gets it again. Default: a new one. */
+    /**
+     * The id to hold the key under; one that holds the key already gets it again. Default: a new one. Do not use one again
+     * while it is unknown what became of an acquisition with it: what is still on its way would be taken for the new one's.
+     */
     readonly holder?: string | undefined;
     /** Handed to the observer with every event of this acquisition. */
     readonly context?: unknown;

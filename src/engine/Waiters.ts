@@ -62,6 +62,8 @@ class Waiter implements Due {
     /** Why the last attempt has no answer. */
     failure: LockError | undefined;
     attempting = false;
+    /** An attempt had no answer: it may still reach the store, by a connection that we have lost. */
+    astray = false;
     /** What came while an attempt was under way, to be looked at after it. */
     again = false;
     message: { readonly fence: number; readonly ttl: number } | undefined;
@@ -318,9 +320,10 @@ export class Waiters {
         waiter.attempting = false;
         if (waiter.settled) return;
         waiter.failure = error;
+        waiter.astray ||= error.unknown;
         const hopeless = error.code !== 'CONNECTION_FAILED';
         if (waiter.busy === undefined || hopeless) {
-            this._leave(waiter, error, error.unknown);
+            this._leave(waiter, error);
             return;
         }
         this._tell({ kind: 'failed', key, holder, context, error });
@@ -351,7 +354,7 @@ export class Waiters {
      *
      * @param underWay an attempt may still reach the store.
      */
-    private _leave(waiter: Waiter, outcome: Error | Busy, underWay = waiter.attempting): void {
+    private _leave(waiter: Waiter, outcome: Error | Busy, underWay = waiter.attempting || waiter.astray): void {
         if (waiter.settled) return;
         const { key, holder, id, ttl } = waiter.request;
         if (outcome instanceof Error) waiter.fail(outcome);

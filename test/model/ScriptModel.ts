@@ -105,7 +105,7 @@ export class ScriptModel {
         if (ours) {
             this.key = undefined;
             this._remember({ released: holder }, 0);
-            if (!this._yields(yields)) window = this._handOn(fence);
+            window = this._yields(yields) ?? this._handOn(fence);
         } else {
             const rank = id === '' ? -1 : this._rank(id);
             if (rank >= 0) this._leave(id);
@@ -210,15 +210,15 @@ export class ScriptModel {
         return ticket;
     }
 
-    /** Whether the key is to be left free now, because it was handed on often enough in a row. */
-    private _yields(rule: ReleaseStep['yields']): boolean {
-        if (rule === undefined || this.queue.value.length === 0) return false;
+    /** For how long the key is to be left free now, because it was handed on often enough in a row. */
+    private _yields(rule: ReleaseStep['yields']): number | undefined {
+        if (rule === undefined || this.queue.value.length === 0) return undefined;
         const handOffs = (this.memory?.value.handOffs ?? 0) + 1;
         this._remember({ handOffs }, 0);
-        if (handOffs <= rule.after) return false;
+        if (handOffs <= rule.after) return undefined;
         this._remember({ handOffs: 0, freeUntil: this.now + rule.pause }, 0);
         this._tellHead(rule.pause);
-        return true;
+        return rule.pause;
     }
 
     private _bury(id: string): void {

@@ -3,7 +3,7 @@ import { Script, isList, isNumber } from './Script';
 
 export interface ReleaseReply {
     readonly kind: 'released' | 'already' | 'gone';
-    /** The key was handed on to a waiter, which has so many ms to claim it; 0: it was not. */
+    /** The first waiter has so many ms to claim the key, which it was granted or which was left free; 0: neither. */
     readonly handedOn: number;
 }
 
@@ -38,18 +38,18 @@ local function bury(queue, waiters, id, now)
     end
 end
 
--- Whether the key is to be left free now: it was handed on often enough in a row.
+-- For how long the key is to be left free now, when it was handed on often enough in a row.
 local function yields(key, queue, waiters, memory, now, yield)
     local most, pause = string.match(yield, '^(%d+) (%d+)$')
     if not most or redis.call('EXISTS', queue) == 0 then
-        return false
+        return nil
     end
     if redis.call('HINCRBY', memory, 'n', 1) <= tonumber(most) then
-        return false
+        return nil
     end
     redis.call('HSET', memory, 'n', 0, 'y', whole(now + pause))
     tell_head(key, queue, waiters, now, tonumber(pause))
-    return true
+    return tonumber(pause)
 end
 
 local function step(key, queue, waiters, memory, holder, id, tombstone, yield)
@@ -66,7 +66,8 @@ local function step(key, queue, waiters, memory, holder, id, tombstone, yield)
         redis.call('HSET', memory, 'r', holder)
         redis.call('PEXPIRE', memory, MEMORY)
         redis.call('DEL', key)
-        if not yields(key, queue, waiters, memory, now, yield) then
+        window = yields(key, queue, waiters, memory, now, yield)
+        if not window then
             _, _, window = grant(key, queue, waiters, memory, fence, now)
         end
     else
