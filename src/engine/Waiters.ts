@@ -67,7 +67,6 @@ class Waiter implements Due {
     /** What came while an attempt was under way, to be looked at after it. */
     again = false;
     message: { readonly fence: number; readonly ttl: number } | undefined;
-    wakeAt = Infinity;
     stoodInAt = -Infinity;
     giveUpAt: number;
     lastTryAt: number;
@@ -210,8 +209,7 @@ export class Waiters {
     }
 
     private _wake(waiter: Waiter, delay: number): void {
-        waiter.wakeAt = this._clock.now() + delay;
-        this._queue.set(waiter, Math.min(waiter.wakeAt, waiter.lastTryAt, waiter.giveUpAt));
+        this._queue.set(waiter, Math.min(this._clock.now() + delay, waiter.lastTryAt, waiter.giveUpAt));
     }
 
     private _attempt(waiter: Waiter): void {
