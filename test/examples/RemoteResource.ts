@@ -6,7 +6,7 @@ export type ResourceMessage =
 export class RemoteResource {
     say(text: string): void {
         if (process.send === undefined) console.log(text);
-        else process.send({ kind: 'say', text } satisfies ResourceMessage);
+        else if (process.connected) process.send({ kind: 'say', text } satisfies ResourceMessage);
     }
 
     enter(fence: number): Promise<void> {
@@ -22,8 +22,13 @@ export class RemoteResource {
             console.log(message);
             return;
         }
-        const answered = new Promise((resolve) => process.once('message', resolve));
+        // When the parent is gone nobody answers.
+        if (!process.connected) return;
+        let done: () => void = () => undefined;
+        const answered = new Promise<void>((resolve) => (done = resolve));
+        process.once('message', done).once('disconnect', done);
         process.send(message);
         await answered;
+        process.off('message', done).off('disconnect', done);
     }
 }
