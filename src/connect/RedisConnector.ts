@@ -7,6 +7,7 @@ import { ConfigParams } from 'pip-services4-components-node';
 import type { IConfigurable, IReferenceable, IReferences } from 'pip-services4-components-node';
 import { ConnectionResolver, CredentialResolver } from 'pip-services4-config-node';
 import type { ConnectionParams, CredentialParams } from 'pip-services4-config-node';
+import { LONGEST } from '../engine/Clock';
 import { asContext, traceIdOrNone } from './context';
 import type { LockContext } from './context';
 import { badOption, boolean, integer } from './options';
@@ -46,7 +47,7 @@ export class RedisConnector implements IConfigurable, IReferenceable {
     configure(config: ConfigParams): void {
         this._tls = readTls(config);
         this._database = integer(config, 'options.db_num', 0, 1_000_000, 0);
-        this._connectTimeout = integer(config, 'options.connect_timeout', 1, 2 ** 31 - 1, 5000);
+        this._connectTimeout = integer(config, 'options.connect_timeout', 1, LONGEST, 5000);
         this._config = config;
     }
 

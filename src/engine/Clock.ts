@@ -15,8 +15,8 @@ export interface Timer {
     cancel(): void;
 }
 
-/** A larger delay makes Node.js fire at once. */
-const LONGEST_DELAY = 2 ** 31 - 1;
+/** The longest time that a timer, or an expiry, can be set to, ms: a larger delay makes Node.js fire at once. */
+export const LONGEST = 2 ** 31 - 1;
 
 /** How far the wall clock must run ahead of the monotonic one before we take it that the machine was asleep. */
 const ASLEEP = 50;
@@ -50,7 +50,7 @@ export class SystemClock implements Clock {
     }
 
     timer(delay: number, action: () => void): Timer {
-        const handle = setTimeout(action, Math.min(Math.max(delay, 0), LONGEST_DELAY));
+        const handle = setTimeout(action, Math.min(Math.max(delay, 0), LONGEST));
         return { cancel: () => clearTimeout(handle) };
     }
 }

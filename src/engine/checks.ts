@@ -1,7 +1,5 @@
+import { LONGEST } from './Clock';
 import { LockError } from './errors';
-
-/** The longest ttl and the longest finite timeout, ms: what a timer can be set to. */
-const LONGEST = 2 ** 31 - 1;
 
 /** @throws LockError BAD_KEY */
 export function checkKey(key: unknown): asserts key is string {

@@ -7,6 +7,9 @@ export const CLAIM_WINDOW = 2000;
 /** How long a waiter is taken to be alive after it was last heard of, ms. */
 export const WAITER_LEASE = 30_000;
 
+/** How long the memory of a lock outlives its last lease, ms: beyond that the server's clock carries the order on. */
+export const MEMORY = 600_000;
+
 /**
  * Lua functions that the scripts of a lock share.
  *
@@ -20,7 +23,7 @@ export const WAITER_LEASE = 30_000;
  * Times are the server's, tickets and fences are at least its clock in µs, so that they rise even when the memory is lost.
  */
 export const GRANT = `
-local WINDOW, LEASE, SIDE, MEMORY = ${CLAIM_WINDOW}, ${WAITER_LEASE}, ${2 * WAITER_LEASE}, 600000
+local WINDOW, LEASE, SIDE, MEMORY = ${CLAIM_WINDOW}, ${WAITER_LEASE}, ${2 * WAITER_LEASE}, ${MEMORY}
 
 local function micros()
     local time = redis.call('TIME')

@@ -1,3 +1,4 @@
+import { MEMORY } from './grant';
 import { Script } from './Script';
 
 export type RenewReply = 'renewed' | 'gone';
@@ -18,7 +19,7 @@ local function step(key, memory, holder, ttl)
     end
     local longest = math.max(tonumber(ttl), redis.call('PTTL', key))
     redis.call('PEXPIRE', key, longest)
-    redis.call('PEXPIRE', memory, longest + 600000)
+    redis.call('PEXPIRE', memory, longest + ${MEMORY})
     return 1
 end
 `;
