@@ -1,7 +1,7 @@
 export { DefaultRedisLockFactory } from './build';
 export { RedisConnector } from './connect';
 export type { LockContext } from './connect';
-export { LockError, Locker, RedisStore, SystemClock } from './engine';
+export { LockError, Locker, RedisStore, SingleServer, SystemClock } from './engine';
 export type {
     AcquireAnswer,
     AcquireRequest,
@@ -18,9 +18,14 @@ export type {
     LockSubject,
     LockerLeaseOptions,
     LockerOptions,
+    RedisServers,
     RedisStoreOptions,
     ReleaseAnswer,
     RenewAnswer,
+    ServerEvents,
+    SingleServerOptions,
+    StepDone,
+    StepRequest,
     StoreListener,
     Timer,
     WaitMode,

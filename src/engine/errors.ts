@@ -7,6 +7,7 @@ export type LockErrorCode =
     | 'ALREADY_OPENED'
     | 'CLOSED'
     | 'CONNECTION_FAILED'
+    | 'BAD_OPTION'
     | 'WRONG_PASSWORD'
     | 'NO_PERMISSION'
     | 'WRONG_TYPE'

@@ -1,7 +1,7 @@
 import type { ConfigParams } from 'pip-services4-components-node';
 import { badOption, boolean, integer, oneOf, optionalInteger } from '../connect/options';
 import { LONGEST } from '../engine/Clock';
-import type { WaitMode } from '../engine/RedisConnection';
+import type { WaitMode } from '../engine/redis/Subscription';
 
 /** Options that DESIGN knows and this version does not have yet. Taken in silence they would promise what is not done. */
 const NOT_YET = ['acks', 'acks_timeout', 'drift_factor', 'local_grants', 'node_timeout', 'sentinel_name'] as const;

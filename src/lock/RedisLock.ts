@@ -8,6 +8,7 @@ import type { Lease } from '../engine/Lease';
 import { Locker, holding } from '../engine/Locker';
 import type { LeaseOptions as LockerLeaseOptions, LockerOptions } from '../engine/Locker';
 import type { LockInfo } from '../engine/LockStore';
+import { SingleServer } from '../engine/redis/SingleServer';
 import { RedisStore } from '../engine/RedisStore';
 import { CallChains } from './CallChains';
 import { toException } from './exceptions';
@@ -295,7 +296,8 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
         const { commandTimeout, connectTimeout, keyPrefix, retryTimeout, wait, yieldAfter } = this._settings;
         const yielding = yieldAfter > 0 ? { after: yieldAfter, pause: retryTimeout } : undefined;
         const client = await this._connector.connect(context);
-        return new RedisStore(client, { commandTimeout, connectTimeout, keyPrefix, wait, yielding });
+        const server = new SingleServer(client, { commandTimeout, connectTimeout, wait });
+        return new RedisStore(server, { keyPrefix, yielding });
     }
 
     private _lockerOptions(): LockerOptions {

@@ -1,5 +1,6 @@
 import {
     BadRequestException,
+    ConfigException,
     ConflictException,
     ConnectionException,
     InvalidStateException,
@@ -19,6 +20,7 @@ const CLASSES: Readonly<Record<LockErrorCode, ExceptionClass>> = {
     NOT_OPENED: InvalidStateException,
     ALREADY_OPENED: InvalidStateException,
     CLOSED: InvalidStateException,
+    BAD_OPTION: ConfigException,
     CONNECTION_FAILED: ConnectionException,
     WRONG_PASSWORD: UnauthorizedException,
     NO_PERMISSION: UnauthorizedException,

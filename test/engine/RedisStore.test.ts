@@ -3,7 +3,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { assert } from 'chai';
 import type { Redis } from 'ioredis';
 import { SystemClock } from '../../src/engine/Clock';
+import type { Clock } from '../../src/engine/Clock';
 import type { AcquireAnswer, StoreListener } from '../../src/engine/LockStore';
+import { SingleServer } from '../../src/engine/redis/SingleServer';
+import type { SingleServerOptions } from '../../src/engine/redis/SingleServer';
 import { RedisStore } from '../../src/engine/RedisStore';
 import type { RedisStoreOptions } from '../../src/engine/RedisStore';
 import { keysOf } from '../../src/engine/slots';
@@ -14,17 +17,23 @@ import { clientOf, ended, ownClient } from './clientOf';
 import { storeContract } from './storeContract';
 import type { StoreWorld } from './storeContract';
 
-const OPTIONS: RedisStoreOptions = { connectTimeout: 5000, commandTimeout: 5000, wait: 'auto', keyPrefix: '' };
+type Options = Partial<SingleServerOptions & RedisStoreOptions>;
+
+/** A store on one server. */
+function storeOf(client: Redis, options: Options = {}, clock: Clock = new SystemClock()): RedisStore {
+    const server: SingleServerOptions = { connectTimeout: 5000, commandTimeout: 5000, wait: 'auto', ...options };
+    return new RedisStore(new SingleServer(client, server, clock), { keyPrefix: '', ...options });
+}
 
 /** The stores on the shared server, as options and protocol say. */
-async function world(options: Partial<RedisStoreOptions>, protocol: 2 | 3): Promise<StoreWorld> {
+async function world(options: Options, protocol: 2 | 3): Promise<StoreWorld> {
     const server = await sharedServer();
     const clock = new SystemClock();
     const raw = await ownClient(server);
     const prefix = options.keyPrefix ?? '';
     return {
         clock,
-        store: () => new RedisStore(clientOf(server, { protocol }), { ...OPTIONS, ...options }, clock),
+        store: () => storeOf(clientOf(server, { protocol }), options, clock),
         pass: sleep,
         set: async (key, value, ttl) => {
             if (ttl === Infinity) await raw.set(prefix + key, value);
@@ -73,8 +82,8 @@ suite('RedisStore', () => {
         await ended(raw);
     });
 
-    async function storeWith(options: Partial<RedisStoreOptions> = {}): Promise<RedisStore> {
-        const one = new RedisStore(clientOf(await sharedServer()), { ...OPTIONS, ...options });
+    async function storeWith(options: Options = {}): Promise<RedisStore> {
+        const one = storeOf(clientOf(await sharedServer()), options);
         more.push(one);
         await one.open(listener);
         return one;

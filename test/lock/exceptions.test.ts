@@ -12,6 +12,7 @@ const EXPECTED: Readonly<Record<LockErrorCode, [name: string, status: number]>> 
     NOT_OPENED: ['InvalidStateException', 500],
     ALREADY_OPENED: ['InvalidStateException', 500],
     CLOSED: ['InvalidStateException', 500],
+    BAD_OPTION: ['ConfigException', 500],
     CONNECTION_FAILED: ['ConnectionException', 500],
     WRONG_PASSWORD: ['UnauthorizedException', 401],
     NO_PERMISSION: ['UnauthorizedException', 401],

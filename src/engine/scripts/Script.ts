@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
 
-/** The one command of an ioredis client that running a script takes. */
+/** The commands of an ioredis client that running a script takes. */
 export interface ScriptClient {
     evalsha(sha: string, keys: number, ...args: string[]): Promise<unknown>;
     eval(lua: string, keys: number, ...args: string[]): Promise<unknown>;
+    /** Needed in a cluster only. */
+    asking?(): Promise<unknown>;
 }
 
 /** What one step is asked to do: as many keys and arguments as its script declares. */
@@ -40,18 +42,36 @@ export class Script<Answer> {
         this.sha = createHash('sha1').update(this.lua).digest('hex');
     }
 
-    /** Runs the script by its hash, and by its text when the server does not have it (yet, or after SCRIPT FLUSH). */
+    /** Runs the script for a list of items. */
     async run(client: ScriptClient, items: readonly ScriptItem[]): Promise<(Answer | ScriptError)[]> {
+        const answers = await this.send(client, items);
+        return answers.map((answer) => (answer instanceof ScriptError ? answer : this.parse(answer)));
+    }
+
+    /**
+     * Runs the script by its hash, and by its text when the server does not have it (yet, or after SCRIPT FLUSH).
+     *
+     * @param asking in a cluster: of keys that are just arriving at this server (an ASK redirection).
+     * @returns what is still to be parsed, or a ScriptError, for each item.
+     */
+    async send(client: ScriptClient, items: readonly ScriptItem[], asking = false): Promise<readonly unknown[]> {
         const keys = items.flatMap((item) => item.keys);
         const args = items.flatMap((item) => item.args);
+        // Holds for the next command only.
+        const ask = (): void => void (asking && client.asking?.().catch(() => undefined));
+        ask();
         const reply = await client.evalsha(this.sha, keys.length, ...keys, ...args).catch((error: unknown) => {
-            if (error instanceof Error && error.message.startsWith('NOSCRIPT')) {
-                return client.eval(this.lua, keys.length, ...keys, ...args);
-            }
-            throw error;
+            if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error;
+            ask();
+            return client.eval(this.lua, keys.length, ...keys, ...args);
         });
         if (!isList(reply) || reply.length !== items.length) throw this.unexpected(reply);
-        return reply.map((answer) => (typeof answer === 'string' ? new ScriptError(answer) : this._parse(answer)));
+        return reply.map((answer) => (typeof answer === 'string' ? new ScriptError(answer) : answer));
+    }
+
+    /** Checks and types one answer. */
+    parse(answer: unknown): Answer {
+        return this._parse(answer);
     }
 
     unexpected(answer: unknown): Error {

@@ -62,13 +62,32 @@ local function first_waiter(queue, waiters, now)
     end
 end
 
--- Whether somebody may have heard. A waiter without a channel polls; where PUBLISH is refused nobody can tell.
+-- The start of this server that channels name, asked for once a command; empty where that is refused.
+local start
+local function here()
+    if not start then
+        local info = redis.pcall('INFO', 'server')
+        start = type(info) == 'string' and string.match(info, 'run_id:(%x+)') or ''
+    end
+    return start
+end
+
+-- Whether somebody may have heard: \`redis-lock:<start of a server>:<name>\`, and \`{tag}\` after it when it is a sharded
+-- channel too. A waiter without a channel polls; where PUBLISH is refused nobody can tell; and one that listened to
+-- another server, which was the master before this one, is just on its way here.
 local function reaches(channel, message)
     if channel == '' then
         return true
     end
-    local listeners = redis.pcall('PUBLISH', channel, message)
-    return type(listeners) ~= 'number' or listeners > 0
+    local listeners = string.sub(channel, -1) == '}' and redis.pcall('SPUBLISH', channel, message)
+    if type(listeners) ~= 'number' then
+        listeners = redis.pcall('PUBLISH', channel, message)
+    end
+    if type(listeners) ~= 'number' or listeners > 0 then
+        return true
+    end
+    local heard_at = string.match(channel, '^redis%-lock:(%x+):')
+    return heard_at ~= nil and string.sub(here(), 1, #heard_at) ~= heard_at
 end
 
 -- Tells the first waiter that it is the first, and that the key is taken for so long.

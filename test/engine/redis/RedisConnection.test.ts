@@ -1,20 +1,22 @@
 import { assert } from 'chai';
 import type { Redis } from 'ioredis';
-import { SystemClock } from '../../src/engine/Clock';
-import type { Clock } from '../../src/engine/Clock';
-import { LockError } from '../../src/engine/errors';
-import { RedisConnection } from '../../src/engine/RedisConnection';
-import type { RedisConnectionOptions } from '../../src/engine/RedisConnection';
-import { refusing } from '../fixtures/CommandFilter';
-import { freePort } from '../fixtures/freePort';
-import { RedisServer } from '../fixtures/RedisServer';
-import { rejection } from '../fixtures/rejection';
-import { skipWithoutRedis } from '../fixtures/sharedServer';
-import type { RedisAddress } from '../fixtures/sharedServer';
-import { TcpProxy } from '../fixtures/TcpProxy';
-import { until } from '../fixtures/until';
-import { VirtualClock } from '../fixtures/VirtualClock';
-import { clientOf, ended, ownClient } from './clientOf';
+import { SystemClock } from '../../../src/engine/Clock';
+import type { Clock } from '../../../src/engine/Clock';
+import { LockError } from '../../../src/engine/errors';
+import { RedisConnection } from '../../../src/engine/redis/RedisConnection';
+import type { RedisConnectionOptions } from '../../../src/engine/redis/RedisConnection';
+import { Subscription } from '../../../src/engine/redis/Subscription';
+import type { SubscriptionOptions } from '../../../src/engine/redis/Subscription';
+import { refusing } from '../../fixtures/CommandFilter';
+import { freePort } from '../../fixtures/freePort';
+import { RedisServer } from '../../fixtures/RedisServer';
+import { rejection } from '../../fixtures/rejection';
+import { skipWithoutRedis } from '../../fixtures/sharedServer';
+import type { RedisAddress } from '../../fixtures/sharedServer';
+import { TcpProxy } from '../../fixtures/TcpProxy';
+import { until } from '../../fixtures/until';
+import { VirtualClock } from '../../fixtures/VirtualClock';
+import { clientOf, ended, ownClient } from '../clientOf';
 
 /** What two busy cores may add to a bound, ms. */
 const PATIENCE = 4000;
@@ -22,7 +24,49 @@ const PATIENCE = 4000;
 const PATIENT = { connectTimeout: 20_000, commandTimeout: 20_000, wait: 'auto' } as const;
 const BRIEF = { connectTimeout: 400, commandTimeout: 400 } as const;
 
-type Options = Partial<RedisConnectionOptions> & Parameters<typeof clientOf>[1] & { clock?: Clock };
+type Settings = RedisConnectionOptions & SubscriptionOptions;
+type Options = Partial<Settings> & Parameters<typeof clientOf>[1] & { clock?: Clock };
+
+/** A connection, and the channel that is subscribed on it. */
+class Link {
+    private readonly _connection: RedisConnection;
+    private readonly _subscription: Subscription;
+
+    constructor(
+        client: Redis,
+        name: string,
+        settings: Settings,
+        clock: Clock,
+        private readonly _told: (what: string) => void,
+    ) {
+        this._connection = new RedisConnection(client, settings, clock);
+        const heard = (text: string): void => _told(`message ${text}`);
+        const renewed = (): void => _told('reconnected');
+        this._subscription = new Subscription(this._connection, name, settings, clock, heard, renewed);
+    }
+
+    get channel(): string {
+        return this._subscription.channel;
+    }
+
+    get wakes(): boolean {
+        return this.channel !== '';
+    }
+
+    open(): Promise<void> {
+        return this._connection.open({
+            prepare: (server) => this._subscription.begin(server),
+            ready: () => this._told('reconnected'),
+            lost: () => this._told('disconnected'),
+        });
+    }
+
+    send: RedisConnection['send'] = (command) => this._connection.send(command);
+
+    async close(): Promise<void> {
+        await Promise.all([this._subscription.close(), this._connection.close()]);
+    }
+}
 
 suite('RedisConnection', function () {
     this.timeout(30_000);
@@ -32,7 +76,7 @@ suite('RedisConnection', function () {
     let proxy: TcpProxy;
     let raw: Redis;
     let told: string[];
-    let connections: RedisConnection[];
+    let connections: Link[];
     let proxies: TcpProxy[];
 
     suiteSetup(skipWithoutRedis);
@@ -54,36 +98,27 @@ suite('RedisConnection', function () {
     });
 
     /** A connection that was not opened yet. */
-    function connectionTo(address: RedisAddress, options: Options = {}): RedisConnection {
+    function connectionTo(address: RedisAddress, options: Options = {}): Link {
         const { connectTimeout, commandTimeout, wait, clock = new SystemClock(), ...rest } = { ...PATIENT, ...options };
-        const channel = `channel:${connections.length}`;
         const settings = { connectTimeout, commandTimeout, wait };
-        const one = new RedisConnection(clientOf(address, rest), channel, settings, clock);
+        const name = String(connections.length);
+        const one = new Link(clientOf(address, rest), name, settings, clock, (what) => told.push(what));
         connections.push(one);
         return one;
     }
 
-    function open(connection: RedisConnection): Promise<void> {
-        return connection.open({
-            message: (text) => told.push(`message ${text}`),
-            reconnected: () => told.push('reconnected'),
-            disconnected: () => told.push('disconnected'),
-            warned: (message) => told.push(`warned ${message}`),
-        });
-    }
-
-    async function opened(address: RedisAddress, options: Options = {}): Promise<RedisConnection> {
+    async function opened(address: RedisAddress, options: Options = {}): Promise<Link> {
         const one = connectionTo(address, options);
-        await open(one);
+        await one.open();
         return one;
     }
 
-    function ping(connection: RedisConnection): Promise<string> {
+    function ping(connection: Link): Promise<string> {
         return connection.send((client) => client.ping());
     }
 
     /** Whether a message on its channel reaches the connection. */
-    async function hears(connection: RedisConnection): Promise<void> {
+    async function hears(connection: Link): Promise<void> {
         told = told.filter((one) => one !== 'message hello');
         await until(async () => {
             await raw.publish(connection.channel, 'hello');
@@ -228,25 +263,9 @@ suite('RedisConnection', function () {
         test('says that it is closed when it is closed meanwhile', async () => {
             server.freeze();
             const connection = connectionTo(server);
-            const opening = failure(open(connection), 'CLOSED');
+            const opening = failure(connection.open(), 'CLOSED');
             await connection.close();
             assert.isBelow((await opening).took, PATIENCE);
-        });
-
-        test('warns of a server that may evict locks', async () => {
-            await raw.config('SET', 'maxmemory', '100mb');
-            await raw.config('SET', 'maxmemory-policy', 'allkeys-lru');
-            await opened(server);
-            assert.match(told.join(), /warned .*allkeys-lru/);
-        });
-
-        test('does not warn of a policy that a server without a limit never uses, nor of noeviction', async () => {
-            await raw.config('SET', 'maxmemory-policy', 'allkeys-lru');
-            await opened(server);
-            await raw.config('SET', 'maxmemory', '100mb');
-            await raw.config('SET', 'maxmemory-policy', 'noeviction');
-            await opened(server);
-            assert.notMatch(told.join(), /warned/);
         });
     });
 

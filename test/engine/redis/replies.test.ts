@@ -1,8 +1,8 @@
 import { assert } from 'chai';
-import { LockError } from '../../src/engine/errors';
-import type { LockErrorCode } from '../../src/engine/errors';
-import { explain, isReply } from '../../src/engine/replies';
-import { ScriptError } from '../../src/engine/scripts/Script';
+import { LockError } from '../../../src/engine/errors';
+import type { LockErrorCode } from '../../../src/engine/errors';
+import { explain, isReply } from '../../../src/engine/redis/replies';
+import { ScriptError } from '../../../src/engine/scripts/Script';
 
 /** An error as ioredis makes it of what a server answers. */
 function reply(text: string): Error {

@@ -1,5 +1,5 @@
-import { LockError, asError } from './errors';
-import type { LockErrorDetails } from './errors';
+import { LockError, asError } from '../errors';
+import type { LockErrorDetails } from '../errors';
 
 /** An error that the server sent, as opposed to one of the connection. */
 export function isReply(error: unknown): error is Error {

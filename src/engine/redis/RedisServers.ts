@@ -1,0 +1,41 @@
+import type { StoreListener } from '../LockStore';
+import type { Script } from '../scripts/Script';
+
+/** What the servers tell of their own accord. */
+export type ServerEvents = Pick<StoreListener, 'reconnected' | 'disconnected' | 'warned'> & {
+    /** A message came on our channel. */
+    message(text: string): void;
+    /** A watched key changed; of all of them, when that may have been missed. */
+    changed(key: string | undefined): void;
+};
+
+/** One step to be done. */
+export interface StepRequest<Answer> {
+    readonly script: Script<Answer>;
+    /** The user's key, for errors. */
+    readonly key: string;
+    /** The keys of the script; the first says where the step is done. */
+    readonly keys: readonly [string, ...string[]];
+    /** The arguments of the script, once it is known on which channel the server can wake us; empty: on none. */
+    readonly args: (channel: string) => readonly string[];
+}
+
+export interface StepDone<Answer> {
+    readonly answer: Answer;
+    /** When it was sent. */
+    readonly sentAt: number;
+}
+
+/**
+ * The server, or the servers, of one Redis: does the steps of scripts where their keys are. Every method rejects with a
+ * LockError whose `unknown` says whether the step may still take effect, and settles within the command timeout.
+ */
+export interface RedisServers {
+    /** Whether messages reach us; else waiters have to poll. Known after `open`. */
+    readonly wakes: boolean;
+    open(events: ServerEvents): Promise<void>;
+    close(): Promise<void>;
+    run<Answer>(request: StepRequest<Answer>): Promise<StepDone<Answer>>;
+    /** Tells when `key`, as it is in Redis, which now holds `value`, changes. False: it cannot. */
+    watch(key: string, value: string): Promise<boolean>;
+}

@@ -1,0 +1,211 @@
+import type { Redis } from 'ioredis';
+import type { Clock } from '../Clock';
+import { SystemClock } from '../Clock';
+import { LockError } from '../errors';
+import { newHolder } from '../holder';
+import { acquireScript } from '../scripts/acquire';
+import { releaseScript } from '../scripts/release';
+import { renewScript } from '../scripts/renew';
+import { ScriptError } from '../scripts/Script';
+import type { ScriptClient, ScriptItem } from '../scripts/Script';
+import { slotOf } from '../slots';
+import { KeyWatch } from './KeyWatch';
+import { RedisConnection } from './RedisConnection';
+import type { Greeting, RedisConnectionOptions } from './RedisConnection';
+import type { RedisServers, ServerEvents, StepDone, StepRequest } from './RedisServers';
+import { explain } from './replies';
+import { warningsOf } from './ServerFacts';
+import { Subscription } from './Subscription';
+import type { SubscriptionOptions } from './Subscription';
+
+export interface SingleServerOptions extends RedisConnectionOptions, SubscriptionOptions {
+    /** What the server has to be. A master that is no longer one is left for its successor. Default: standalone. */
+    readonly role?: 'standalone' | 'master' | 'cluster' | undefined;
+}
+
+/** From so many steps of one kind in a turn on, lists are faster than single calls; and how long a list may get. */
+const LIST_FROM = 16;
+const LIST_LENGTH = 32;
+
+/** One that was asked for in this turn of the event loop. */
+interface Step {
+    readonly key: string;
+    readonly keys: readonly [string, ...string[]];
+    readonly args: (channel: string) => readonly string[];
+    resolve(answer: unknown, sentAt: number): void;
+    reject(error: Error): void;
+}
+
+/** Sends the items, possibly as what an ASK redirection asked for. */
+interface Sender {
+    send(client: ScriptClient, items: readonly ScriptItem[], asking: boolean): Promise<readonly unknown[]>;
+}
+
+/** One server. Steps that are asked for in one turn of the event loop go out together. */
+export class SingleServer implements RedisServers {
+    private readonly _connection: RedisConnection;
+    private readonly _subscription: Subscription;
+    private readonly _watch: KeyWatch;
+    /** By script. Releases first: they make room for what else was asked for in the same turn. */
+    private readonly _lanes = new Map<Sender, Step[]>(
+        [releaseScript, renewScript, acquireScript].map((one) => [one, []]),
+    );
+    private _flushing = false;
+    private _events: ServerEvents | undefined;
+
+    /** @param client an ioredis client made with `lazyConnect`, not yet connected; it is closed with this. */
+    constructor(
+        client: Redis,
+        private readonly _options: SingleServerOptions,
+        clock: Clock = new SystemClock(),
+    ) {
+        this._connection = new RedisConnection(client, _options, clock);
+        this._subscription = new Subscription(
+            this._connection,
+            newHolder(),
+            _options,
+            clock,
+            (text) => this._events?.message(text),
+            () => this._events?.reconnected(),
+        );
+        this._watch = new KeyWatch(this._connection, (key) => this._events?.changed(key));
+    }
+
+    get wakes(): boolean {
+        return this._subscription.channel !== '';
+    }
+
+    async open(events: ServerEvents): Promise<void> {
+        this._events = events;
+        let warnings: readonly string[] = [];
+        await this._connection.open({
+            prepare: async (server) => {
+                this._expect(server);
+                warnings = warningsOf(server);
+                await this._subscription.begin(server);
+            },
+            ready: () => {
+                void this._watch.reset();
+                events.reconnected();
+            },
+            lost: (error) => events.disconnected(error),
+        });
+        for (const warning of warnings) events.warned(warning);
+    }
+
+    async close(): Promise<void> {
+        await Promise.all([this._watch.reset(), this._subscription.close(), this._connection.close()]);
+    }
+
+    run<Answer>(request: StepRequest<Answer>): Promise<StepDone<Answer>> {
+        return this._run(request, (step) => this._enqueue(request.script, step));
+    }
+
+    /** Does one step of a key that is just arriving from another server of the cluster. */
+    runAsking<Answer>(request: StepRequest<Answer>): Promise<StepDone<Answer>> {
+        return this._run(request, (step) => void this._send(request.script, [step], true));
+    }
+
+    /** The slots of a cluster and the addresses of their masters, as this server knows them. */
+    slots(): Promise<unknown> {
+        return this._connection.send((client) => client.cluster('SLOTS'));
+    }
+
+    watch(key: string, value: string): Promise<boolean> {
+        return this._watch.watch(key, value);
+    }
+
+    private _expect({ mode, role }: Greeting): void {
+        const wanted = this._options.role ?? 'standalone';
+        if (mode === 'sentinel') throw misplaced('is a Sentinel, which holds no keys', 'sentinel');
+        if (mode === 'cluster' && wanted !== 'cluster') throw misplaced('runs in cluster mode', 'cluster');
+        if (mode === 'standalone' && wanted === 'cluster') throw misplaced('does not run in cluster mode', 'single');
+        if (wanted === 'master' && role === 'replica') {
+            // The Sentinels have not noticed yet, or have not told it yet.
+            throw new LockError('CONNECTION_FAILED', 'The Sentinels named a server that is no master.');
+        }
+    }
+
+    private _run<Answer>(
+        { script, key, keys, args }: StepRequest<Answer>,
+        take: (step: Step) => void,
+    ): Promise<StepDone<Answer>> {
+        return new Promise((resolve, reject) => {
+            const done = (answer: unknown, sentAt: number): void => resolve({ answer: script.parse(answer), sentAt });
+            take({ key, keys, args, resolve: done, reject });
+        });
+    }
+
+    private _enqueue(script: Sender, step: Step): void {
+        const lane = this._lanes.get(script);
+        if (lane === undefined) this._lanes.set(script, [step]);
+        else lane.push(step);
+        if (this._flushing) return;
+        this._flushing = true;
+        // The end of the turn: after every callback and every promise that is ready now.
+        queueMicrotask(() => process.nextTick(() => this._flush()));
+    }
+
+    private _flush(): void {
+        this._flushing = false;
+        for (const [script, steps] of this._lanes) {
+            if (steps.length === 0) continue;
+            this._lanes.set(script, []);
+            if (steps.length < LIST_FROM) for (const step of steps) void this._send(script, [step]);
+            else for (const list of this._lists(steps)) void this._send(script, list);
+        }
+    }
+
+    /** In a cluster all keys of a command must have one slot. */
+    private *_lists(steps: readonly Step[]): Iterable<readonly Step[]> {
+        const cluster = this._options.role === 'cluster';
+        const together = new Map<number, Step[]>();
+        for (const step of steps) {
+            const slot = cluster ? slotOf(step.keys[0]) : 0;
+            const list = together.get(slot) ?? [];
+            together.set(slot, list);
+            list.push(step);
+            if (list.length < LIST_LENGTH) continue;
+            together.delete(slot);
+            yield list;
+        }
+        yield* together.values();
+    }
+
+    /** Settles every step; never rejects. */
+    private async _send(script: Sender, steps: readonly Step[], asking = false): Promise<void> {
+        try {
+            let sentAt = 0;
+            const answers = await this._connection.send((client, now) => {
+                sentAt = now;
+                const { channel } = this._subscription;
+                const items = steps.map(({ keys, args }) => ({ keys, args: args(channel) }));
+                return script.send(client, items, asking);
+            });
+            steps.forEach((step, at) => this._settle(step, answers[at], sentAt));
+        } catch (error) {
+            for (const step of steps) step.reject(this._explained(error, step));
+        }
+    }
+
+    private _settle(step: Step, answer: unknown, sentAt: number): void {
+        try {
+            if (answer instanceof ScriptError) step.reject(this._explained(answer, step));
+            else step.resolve(answer, sentAt);
+        } catch (error) {
+            // The answer is none of those that the script has.
+            step.reject(this._explained(error, step));
+        }
+    }
+
+    private _explained(error: unknown, { key }: Step): LockError {
+        const told = explain(error, { key });
+        // The server has lost its role to another one, which is found by the same name.
+        if (told.cause instanceof Error && told.cause.message.startsWith('READONLY')) this._connection.reconnect();
+        return told;
+    }
+}
+
+function misplaced(what: string, topology: string): LockError {
+    return new LockError('BAD_OPTION', `The Redis server ${what}: set options.topology to ${topology}.`);
+}
