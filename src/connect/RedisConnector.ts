@@ -1,33 +1,85 @@
-import { readFileSync } from 'node:fs';
 import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import { Redis } from 'ioredis';
-import type { RedisOptions } from 'ioredis';
+import type { Cluster, RedisOptions, SentinelAddress } from 'ioredis';
 import { ConfigException } from 'pip-services4-commons-node';
-import { ConfigParams } from 'pip-services4-components-node';
+import { ConfigParams, Descriptor } from 'pip-services4-components-node';
 import type { IConfigurable, IReferenceable, IReferences } from 'pip-services4-components-node';
 import { ConnectionResolver, CredentialResolver } from 'pip-services4-config-node';
 import type { ConnectionParams, CredentialParams } from 'pip-services4-config-node';
 import { LONGEST } from '../engine/Clock';
 import { asContext, traceIdOrNone } from './context';
 import type { LockContext } from './context';
-import { badOption, boolean, integer } from './options';
+import { badOption, integer, oneOf } from './options';
+import { readTarget } from './targets';
+import type { Target } from './targets';
+import { readTls } from './tls';
+
+/** What the configured connections are to each other. */
+export type Topology = 'single' | 'sentinel' | 'cluster' | 'quorum';
+
+/** A server of a cluster. */
+export interface ServerAddress {
+    readonly host: string;
+    readonly port: number;
+}
+
+/** Clients for what is configured; none is connected yet, but for one that is borrowed. */
+export type RedisClients =
+    | { readonly topology: 'single' | 'sentinel'; readonly client: Redis; readonly borrowed: boolean }
+    | {
+          readonly topology: 'cluster';
+          /** Servers that know the others. */
+          readonly seeds: readonly ServerAddress[];
+          readonly connect: (address: ServerAddress) => Redis;
+      }
+    | { readonly topology: 'quorum'; readonly clients: readonly Redis[] };
+
+/** A client that somebody else made. */
+export type BorrowedClient = Redis | Cluster;
+
+interface Auth {
+    readonly username?: string;
+    readonly password?: string;
+}
+
+/** A Sentinel may take so long to answer, ms. */
+const SENTINEL_TIMEOUT = 1000;
+
+/** What the engine needs of every client. */
+const ENGINE_OPTIONS = {
+    // Of a socket that is closed already; ioredis would keep the process alive for 2 s.
+    disconnectTimeout: 50,
+    lazyConnect: true,
+    // What is sent is sent once, and only on a connection that works: the engine decides about the rest.
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: 0,
+    // The engine pings, subscribes and tells the library's name nowhere, so that few permissions are needed.
+    enableReadyCheck: false,
+    autoResubscribe: false,
+    disableClientInfo: true,
+    retryStrategy: pause,
+} satisfies RedisOptions;
 
 /**
- * Finds the Redis server and the credentials that a component is configured with, and makes ioredis clients for them.
+ * Finds the Redis servers and the credentials that a component is configured with, and makes ioredis clients for them.
  *
  * ### Configuration parameters ###
  *
- * - connection(s):
- *   - discovery_key: key to find the connection with a discovery service
- *   - host, port: of the server; 6379 is the default port, localhost the default host
+ * - connection(s): one, or several with options.topology
+ *   - discovery_key: key to find the connection, or several, with a discovery service
+ *   - host, port: of the server; 6379 is the default port (26379 of a Sentinel), localhost the default host
  *   - protocol: rediss for TLS
  *   - uri: `redis://user:password@host:port/db`, `rediss://…` for TLS, `tcp://…`, `unix:/path`; before host and port
  *   - path: of a Unix socket
  * - credential(s):
  *   - store_key: key to find the credentials with a credential store
  *   - username, password: ACL user, or the password alone for requirepass; before those of the uri
+ * - sentinel_credential: the same, for the Sentinels; before those of their uri
  * - options:
- *   - db_num: database, 0 by default; one in the uri goes before it
+ *   - topology: what the connections are: single (default), sentinel, cluster, quorum
+ *   - sentinel_name: of the master, as the Sentinels know it
+ *   - db_num: database, 0 by default; one in the uri goes before it; a cluster has only 0
  *   - connect_timeout: ms
  *   - tls.ca, tls.cert, tls.key: PEM text or the path of a file; tls.servername; tls.reject_unauthorized
  *
@@ -35,18 +87,36 @@ import { badOption, boolean, integer } from './options';
  *
  * - `*:discovery:*:*:1.0` (optional) to resolve connections
  * - `*:credential-store:*:*:1.0` (optional) to look up credentials
+ * - `*:client:ioredis:*:1.0` (optional) a client to be used instead of connections
  */
 export class RedisConnector implements IConfigurable, IReferenceable {
     private _config = new ConfigParams();
     private _references: IReferences | undefined;
     private _tls: TlsOptions | undefined;
+    private _topology: Topology = 'single';
+    private _sentinelName: string | undefined;
     private _database = 0;
     private _connectTimeout = 5000;
 
+    /** @param _client made by somebody else, who closes it: used instead of connections. */
+    constructor(private readonly _client?: BorrowedClient) {}
+
     /** @throws ConfigException BAD_OPTION, with the name of the option. */
     configure(config: ConfigParams): void {
+        const topology = oneOf(config, 'options.topology', ['single', 'sentinel', 'cluster', 'quorum'], 'single');
+        const sentinelName = config.getAsNullableString('options.sentinel_name') || undefined;
+        if (topology === 'sentinel' && sentinelName === undefined) {
+            throw badOption('options.sentinel_name', 'is needed with topology sentinel: the name of the master.');
+        }
+        if (topology !== 'sentinel' && sentinelName !== undefined) {
+            throw badOption('options.sentinel_name', `is for topology sentinel, not ${topology}.`);
+        }
+        const database = integer(config, 'options.db_num', 0, 1_000_000, 0);
+        if (topology === 'cluster' && database !== 0) throw badOption('options.db_num', 'must be 0 in a cluster.');
         this._tls = readTls(config);
-        this._database = integer(config, 'options.db_num', 0, 1_000_000, 0);
+        this._topology = topology;
+        this._sentinelName = sentinelName;
+        this._database = database;
         this._connectTimeout = integer(config, 'options.connect_timeout', 1, LONGEST, 5000);
         this._config = config;
     }
@@ -56,64 +126,108 @@ export class RedisConnector implements IConfigurable, IReferenceable {
     }
 
     /**
-     * Makes a client for the configured server; it is not connected yet.
+     * Makes clients for the configured servers; they are not connected yet.
      *
      * @throws ConfigException NO_CONNECTION, NO_CREDENTIAL, BAD_OPTION; what discovery and credential store throw.
      */
-    async connect(context: LockContext): Promise<Redis> {
-        const connection = await this._resolveConnection(context);
-        const credential = await this._lookupCredential(context);
-        const target = readTarget(connection);
-        const tls = target.tls || this._tls !== undefined ? (this._tls ?? {}) : undefined;
-        const username = credential?.getUsername() || target.username;
-        const password = credential?.getPassword() || target.password;
-        const options = {
+    async connect(context: LockContext): Promise<RedisClients> {
+        const borrowed = this._client ?? this._findClient();
+        if (borrowed !== undefined) return borrow(borrowed, traceIdOrNone(context));
+        const [first, ...more] = await this._targets(context);
+        const credential = await this._lookupCredential(context, this._config);
+        switch (this._topology) {
+            case 'single': {
+                if (more.length > 0) throw ambiguous(context);
+                return { topology: 'single', client: this._make(first, credential), borrowed: false };
+            }
+            case 'sentinel': {
+                const client = await this._makeSentinel(context, [first, ...more], credential);
+                return { topology: 'sentinel', client, borrowed: false };
+            }
+            case 'cluster': {
+                const seeds = [first, ...more].map(serverOf);
+                const connect = (address: ServerAddress): Redis => this._make({ ...first, address }, credential);
+                return { topology: 'cluster', seeds, connect };
+            }
+            case 'quorum': {
+                checkDistinct([first, ...more]);
+                const clients = [first, ...more].map((target) => this._make(target, credential));
+                return { topology: 'quorum', clients };
+            }
+        }
+    }
+
+    private _findClient(): BorrowedClient | undefined {
+        const descriptor = new Descriptor('*', 'client', 'ioredis', '*', '1.0');
+        return this._references?.getOneOptional<BorrowedClient>(descriptor) ?? undefined;
+    }
+
+    private _make(target: Target, credential: CredentialParams | undefined): Redis {
+        const tls = this._tlsOf(target);
+        return new Redis({
+            ...ENGINE_OPTIONS,
             ...target.address,
             db: target.database ?? this._database,
             ...(tls === undefined ? {} : { tls }),
-            ...(username === undefined ? {} : { username }),
-            ...(password === undefined ? {} : { password }),
+            ...authOf(target, credential),
             connectTimeout: this._connectTimeout,
-            // Of a socket that is closed already; ioredis would keep the process alive for 2 s.
-            disconnectTimeout: 50,
-            lazyConnect: true,
-            // What is sent is sent once, and only on a connection that works: the engine decides about the rest.
-            enableOfflineQueue: false,
-            autoResendUnfulfilledCommands: false,
-            maxRetriesPerRequest: 0,
-            // The engine pings, subscribes and tells the library's name nowhere, so that few permissions are needed.
-            enableReadyCheck: false,
-            autoResubscribe: false,
-            disableClientInfo: true,
-            retryStrategy: (attempt: number) =>
-                Math.min(2 ** Math.min(attempt, 10) * 10, 1000) * (0.5 + Math.random() / 2),
-        } satisfies RedisOptions;
-        return new Redis(options);
+        });
     }
 
-    private async _resolveConnection(context: LockContext): Promise<ConnectionParams> {
-        const resolver = new ConnectionResolver(this._config, this._references);
-        const all = resolver.getAll();
-        if (all.length > 1) {
-            const text =
-                'Several connections are configured, but options.topology does not say what they are. ' +
-                'This version knows topology single: configure one connection.';
-            throw new ConfigException(traceIdOrNone(context), 'BAD_OPTION', text).withDetails(
-                'option',
-                'options.topology',
-            );
-        }
-        const connection: ConnectionParams | null = await resolver.resolve(asContext(context));
-        if (connection !== null && connection !== undefined) return connection;
-        const key = all[0]?.getDiscoveryKey();
-        const text = key
-            ? `Discovery knows no connection by the discovery_key "${key}".`
-            : 'No connection is configured: give connection.host and port, connection.uri, or connection.discovery_key.';
+    private async _makeSentinel(
+        context: LockContext,
+        targets: readonly [Target, ...Target[]],
+        credential: CredentialParams | undefined,
+    ): Promise<Redis> {
+        const sentinels: SentinelAddress[] = targets.map(serverOf);
+        const known = await this._lookupCredential(context, sentinelSection(this._config));
+        const { username, password } = authOf(targets[0], known);
+        const tls = this._tlsOf(targets[0]);
+        return new Redis({
+            ...ENGINE_OPTIONS,
+            sentinels,
+            name: this._sentinelName ?? '',
+            db: this._database,
+            ...(tls === undefined ? {} : { tls, sentinelTLS: tls, enableTLSForSentinelMode: true }),
+            ...authOf(undefined, credential),
+            ...(username === undefined ? {} : { sentinelUsername: username }),
+            ...(password === undefined ? {} : { sentinelPassword: password }),
+            connectTimeout: this._connectTimeout,
+            // A Sentinel that does not answer must not keep us from asking the next.
+            sentinelCommandTimeout: Math.min(this._connectTimeout, SENTINEL_TIMEOUT),
+            sentinelRetryStrategy: pause,
+            // A master that is cut off from the others is left as soon as they have another one.
+            failoverDetector: true,
+        });
+    }
+
+    private _tlsOf(target: Target): TlsOptions | undefined {
+        return target.tls || this._tls !== undefined ? (this._tls ?? {}) : undefined;
+    }
+
+    /** What every connection leads to; one that leads nowhere is an error, or a quorum would shrink in silence. */
+    private async _targets(context: LockContext): Promise<[Target, ...Target[]]> {
+        const configured: ConnectionParams[] = new ConnectionResolver(this._config).getAll();
+        const found = await Promise.all(configured.map((one) => this._resolve(context, one)));
+        const standardPort = this._topology === 'sentinel' ? 26_379 : 6379;
+        const [first, ...more] = found.flat().map((one) => readTarget(one, standardPort));
+        if (first !== undefined) return [first, ...more];
+        const text =
+            'No connection is configured: give connection.host and port, connection.uri, or connection.discovery_key.';
         throw new ConfigException(traceIdOrNone(context), 'NO_CONNECTION', text);
     }
 
-    private async _lookupCredential(context: LockContext): Promise<CredentialParams | undefined> {
-        const resolver = new CredentialResolver(this._config, this._references);
+    private async _resolve(context: LockContext, connection: ConnectionParams): Promise<ConnectionParams[]> {
+        const resolver = new ConnectionResolver(undefined, this._references);
+        resolver.add(connection);
+        const found: ConnectionParams[] = await resolver.resolveAll(asContext(context));
+        if (found.length > 0) return found;
+        const text = `Discovery knows no connection by the discovery_key "${connection.getDiscoveryKey()}".`;
+        throw new ConfigException(traceIdOrNone(context), 'NO_CONNECTION', text);
+    }
+
+    private async _lookupCredential(context: LockContext, config: ConfigParams): Promise<CredentialParams | undefined> {
+        const resolver = new CredentialResolver(config, this._references);
         const credential: CredentialParams | null = await resolver.lookup(asContext(context));
         if (credential !== null && credential !== undefined) return credential;
         const key = resolver
@@ -126,90 +240,74 @@ export class RedisConnector implements IConfigurable, IReferenceable {
     }
 }
 
-interface Target {
-    readonly address: Pick<RedisOptions, 'host' | 'port' | 'path'>;
-    readonly database: number | undefined;
-    readonly username: string | undefined;
-    readonly password: string | undefined;
-    readonly tls: boolean;
+/** The longer the server is away, the longer, ms. */
+function pause(attempt: number): number {
+    return Math.min(2 ** Math.min(attempt, 10) * 10, 1000) * (0.5 + Math.random() / 2);
 }
 
-function readTarget(connection: ConnectionParams): Target {
-    const uri = connection.getAsNullableString('uri');
-    const path = connection.getAsNullableString('path');
-    if (uri) return readUri(uri);
-    const none = { database: undefined, username: undefined, password: undefined };
-    if (path) return { address: { path }, ...none, tls: false };
-    const host = connection.getAsNullableString('host') ?? 'localhost';
-    const port = integer(connection, 'port', 1, 65_535, 6379, 'connection.port');
-    return { address: { host, port }, ...none, tls: connection.getAsNullableString('protocol') === 'rediss' };
+/** Credentials that are configured go before those of a uri. */
+function authOf(target: Target | undefined, credential: CredentialParams | undefined): Auth {
+    const username = credential?.getUsername() || target?.username;
+    const password = credential?.getPassword() || target?.password;
+    return { ...(username === undefined ? {} : { username }), ...(password === undefined ? {} : { password }) };
 }
 
-/** Never repeats the uri in an error: it may hold a password. */
-function readUri(uri: string): Target {
-    if (uri.startsWith('unix:')) return readUnixUri(uri);
-    const url = URL.canParse(uri) ? new URL(uri) : undefined;
-    if (url === undefined || !/^(redis|rediss|tcp):$/.test(url.protocol) || url.hostname === '') {
-        throw badOption(
-            'connection.uri',
-            'must look like redis://user:password@host:port/db, rediss://…, tcp://… or unix:/path.',
+/** The credentials of the Sentinels, where the toolkit's resolver looks for credentials. */
+function sentinelSection(config: ConfigParams): ConfigParams {
+    const credential = new ConfigParams();
+    credential.addSection('credential', config.getSection('sentinel_credential'));
+    return credential;
+}
+
+/** Sentinels and the servers of a cluster know each other by host and port, and have one database. */
+function serverOf({ address, database }: Target): ServerAddress {
+    if (!('host' in address))
+        throw badOption('connection.path', 'cannot be the address of a Sentinel or of a cluster.');
+    if (database) throw badOption('connection.uri', 'must not name a database here.');
+    return address;
+}
+
+/** A node that is named twice would vote twice. */
+function checkDistinct(targets: readonly Target[]): void {
+    const seen = new Set<string>();
+    for (const { address, database } of targets) {
+        const name = JSON.stringify([address, database ?? 0]);
+        if (seen.has(name))
+            throw badOption('connections', 'name the same node twice; the nodes of a quorum are independent.');
+        seen.add(name);
+    }
+}
+
+function ambiguous(context: LockContext): ConfigException {
+    const text =
+        'Several connections are configured: set options.topology to say what they are. sentinel: Sentinels that know the ' +
+        'master (with options.sentinel_name). cluster: servers of one Redis Cluster. quorum: independent servers, of which ' +
+        'most must agree. single: one server, so configure one connection.';
+    const error = new ConfigException(traceIdOrNone(context), 'BAD_OPTION', text);
+    error.withDetails('option', 'options.topology');
+    return error;
+}
+
+/** What is needed of a client that somebody else made. */
+function borrow(client: BorrowedClient, traceId: string): RedisClients {
+    const { keyPrefix } = client.options;
+    if (keyPrefix) {
+        const text = `The client has the keyPrefix "${keyPrefix}": use options.key_prefix instead.`;
+        throw new ConfigException(traceId, 'BAD_OPTION', text).withDetails('option', 'options.key_prefix');
+    }
+    if (!('nodes' in client)) return { topology: 'single', client, borrowed: true };
+    const [first, ...more] = client.nodes();
+    if (first === undefined) {
+        throw new ConfigException(
+            traceId,
+            'NO_CONNECTION',
+            'The cluster client is not connected: wait for its ready event.',
         );
     }
-    const database = url.pathname.slice(1);
-    const port = url.port === '' ? 6379 : Number(url.port);
-    // What is not understood is not repeated: a password with a / or a # in it is cut in the wrong place.
-    if (!/^\d{0,6}$/.test(database) || url.search !== '' || url.hash !== '' || port === 0) {
-        throw badOption(
-            'connection.uri',
-            'must end in :port/db, with % escapes for special characters in the password.',
-        );
-    }
-    return {
-        address: { host: url.hostname.replace(/^\[(.*)\]$/, '$1'), port },
-        database: database === '' ? undefined : Number(database),
-        username: url.username === '' ? undefined : decoded(url.username),
-        password: url.password === '' ? undefined : decoded(url.password),
-        tls: url.protocol === 'rediss:',
-    };
-}
-
-function readUnixUri(uri: string): Target {
-    const path = decoded(uri.replace(/^unix:(\/\/)?/, ''));
-    if (!path.startsWith('/')) throw badOption('connection.uri', 'must name an absolute path: unix:/path.');
-    return { address: { path }, database: undefined, username: undefined, password: undefined, tls: false };
-}
-
-function decoded(text: string): string {
-    try {
-        return decodeURIComponent(text);
-    } catch {
-        throw badOption('connection.uri', 'has a % that is not followed by two hexadecimal digits.');
-    }
-}
-
-function readTls(config: ConfigParams): TlsOptions | undefined {
-    const section = config.getSection('options.tls');
-    if (section.getKeys().length === 0) return undefined;
-    const servername = section.getAsNullableString('servername');
-    return {
-        ...pem(config, 'ca'),
-        ...pem(config, 'cert'),
-        ...pem(config, 'key'),
-        ...(servername ? { servername } : {}),
-        rejectUnauthorized: boolean(config, 'options.tls.reject_unauthorized', true),
-    };
-}
-
-function pem(config: ConfigParams, name: 'ca' | 'cert' | 'key'): TlsOptions {
-    const option = `options.tls.${name}`;
-    const text = config.getAsNullableString(option);
-    if (!text) return {};
-    if (text.includes('-----BEGIN')) return { [name]: text };
-    try {
-        return { [name]: readFileSync(text) };
-    } catch (error) {
-        // Not the text itself: it may be a key whose first line was lost.
-        const why = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable';
-        throw badOption(option, `must be PEM text, or a file that can be read (${why}).`);
-    }
+    const seeds = [first, ...more].map(({ options: { host, port } }) => ({
+        host: host ?? 'localhost',
+        port: port ?? 6379,
+    }));
+    // A connection to each server, as the cluster client would make it; these are ours.
+    return { topology: 'cluster', seeds, connect: (address) => first.duplicate({ ...ENGINE_OPTIONS, ...address }) };
 }

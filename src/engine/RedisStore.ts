@@ -1,19 +1,21 @@
-import { LockError } from './errors';
+import { LockError, asLockError } from './errors';
 import type {
     AcquireAnswer,
     AcquireRequest,
+    Granted,
     LockInfo,
     LockStore,
     ReleaseAnswer,
     RenewAnswer,
     StoreListener,
 } from './LockStore';
-import type { RedisServers } from './redis/RedisServers';
+import type { RedisServers, StepRequest } from './redis/RedisServers';
 import { acquireScript } from './scripts/acquire';
 import { parseMessage } from './scripts/grant';
 import { inspectScript } from './scripts/inspect';
 import { releaseScript } from './scripts/release';
 import { renewScript } from './scripts/renew';
+import type { RenewReply } from './scripts/renew';
 import { keysOf } from './slots';
 import { deadlineOf } from './validity';
 
@@ -66,8 +68,10 @@ export class RedisStore implements LockStore {
             args: (channel) => [holder, id, String(ttl), ticket === undefined ? '' : `${ticket} ${channel}`],
         });
         switch (answer.kind) {
-            case 'granted':
-                return { kind: 'granted', fence: answer.fence, deadline: deadlineOf(sentAt, ttl) };
+            case 'granted': {
+                const granted = { kind: 'granted', fence: answer.fence, deadline: deadlineOf(sentAt, ttl) } as const;
+                return this._servers.acks === undefined ? granted : this._replicated(request, granted);
+            }
             case 'busy': {
                 const { handedOn, ...busy } = answer;
                 if (handedOn) this._listener?.handedOn(key, busy.remaining);
@@ -79,10 +83,7 @@ export class RedisStore implements LockStore {
     }
 
     async renew(key: string, holder: string, ttl: number): Promise<RenewAnswer> {
-        const [lock, , , memory] = keysOf(this._prefix + key);
-        const args = [holder, String(ttl)];
-        const request = { script: renewScript, key, keys: [lock, memory], args: () => args } as const;
-        const { answer, sentAt } = await this._servers.run(request);
+        const { answer, sentAt } = await this._servers.run(this._renewal(key, holder, ttl));
         return answer === 'gone' ? { kind: 'gone' } : { kind: 'renewed', deadline: deadlineOf(sentAt, ttl) };
     }
 
@@ -115,6 +116,32 @@ export class RedisStore implements LockStore {
         return this._servers.watch(this._prefix + key, holder);
     }
 
+    private _renewal(key: string, holder: string, ttl: number): StepRequest<RenewReply> {
+        const [lock, , , memory] = keysOf(this._prefix + key);
+        return { script: renewScript, key, keys: [lock, memory], args: () => [holder, String(ttl)] };
+    }
+
+    /** A grant that counts only when enough replicas have it; else it is taken back. */
+    private async _replicated(request: AcquireRequest, granted: Granted): Promise<Granted> {
+        const { key, holder, id, ttl } = request;
+        const wanted = this._servers.acks?.replicas ?? 0;
+        let error: LockError;
+        try {
+            const renewal = this._renewal(key, holder, ttl);
+            const { renewed, replicas, sentAt } = await this._servers.replicate(renewal);
+            if (renewed === 'renewed' && replicas >= wanted) return { ...granted, deadline: deadlineOf(sentAt, ttl) };
+            const text = `Only ${replicas} replicas have the grant of ${key}; options.acks asks for ${wanted}.`;
+            error = new LockError('NOT_REPLICATED', text, { key, holder });
+        } catch (thrown) {
+            error = asLockError(thrown, key, holder);
+        }
+        const unknown = await this.giveUp(key, holder, id, false).then(
+            () => false,
+            () => true,
+        );
+        throw new LockError(error.code, error.message, { key, holder, cause: error.cause, unknown });
+    }
+
     private async _give(key: string, holder: string, id: string, tombstone: string): Promise<ReleaseAnswer> {
         const args = [holder, id, tombstone, this._yield];
         const keys = keysOf(this._prefix + key);
@@ -132,7 +159,10 @@ export class RedisStore implements LockStore {
         const message = parseMessage(text);
         if (message === undefined || !message.key.startsWith(this._prefix)) return;
         const key = message.key.slice(this._prefix.length);
-        if (message.kind === 'grant') this._listener?.granted(key, message.id, message.fence, message.ttl);
-        else this._listener?.first(key, message.id, message.taken);
+        if (message.kind === 'grant') {
+            // Where replicas have to have it too, nothing can be relied on before they were asked.
+            const ttl = this._servers.acks === undefined ? message.ttl : 0;
+            this._listener?.granted(key, message.id, message.fence, ttl);
+        } else this._listener?.first(key, message.id, message.taken);
     }
 }

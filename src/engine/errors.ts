@@ -10,6 +10,7 @@ export type LockErrorCode =
     | 'BAD_OPTION'
     | 'WRONG_PASSWORD'
     | 'NO_PERMISSION'
+    | 'NOT_REPLICATED'
     | 'WRONG_TYPE'
     | 'BAD_KEY'
     | 'BAD_HOLDER'

@@ -3,7 +3,7 @@
  * that must share the slot of the user's key. See "Redis cluster specification", key distribution model.
  */
 
-const SLOTS = 16384;
+export const SLOTS = 16384;
 
 const CRC16 = Uint16Array.from({ length: 256 }, (_, byte) => {
     let crc = byte << 8;

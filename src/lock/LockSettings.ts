@@ -4,7 +4,7 @@ import { LONGEST } from '../engine/Clock';
 import type { WaitMode } from '../engine/redis/Subscription';
 
 /** Options that DESIGN knows and this version does not have yet. Taken in silence they would promise what is not done. */
-const NOT_YET = ['acks', 'acks_timeout', 'drift_factor', 'local_grants', 'node_timeout', 'sentinel_name'] as const;
+const NOT_YET = ['drift_factor', 'local_grants', 'node_timeout'] as const;
 
 /** Every option of the lock itself, with its default and bounds. Those of connection and TLS are with RedisConnector. */
 export class LockSettings {
@@ -22,6 +22,9 @@ export class LockSettings {
     readonly wait: WaitMode;
     /** After so many hand-offs in a row a key is left free for one pause; 0: never. */
     readonly yieldAfter: number;
+    /** Replicas that must have a grant, within acksTimeout ms, for it to count; 0: none. */
+    readonly acks: number;
+    readonly acksTimeout: number;
     readonly connectTimeout: number;
     readonly commandTimeout: number;
     readonly maxHeld: number;
@@ -29,9 +32,8 @@ export class LockSettings {
 
     /** @throws ConfigException BAD_OPTION, with the name of the option. */
     constructor(config: ConfigParams) {
-        const topology = oneOf(config, 'options.topology', ['single', 'sentinel', 'cluster', 'quorum'], 'single');
-        if (topology !== 'single')
-            throw badOption('options.topology', `is ${topology}, which this version does not have.`);
+        if (config.getAsNullableString('options.topology') === 'quorum')
+            throw badOption('options.topology', 'is quorum, which this version does not have.');
         for (const name of NOT_YET) {
             // Their default, 0, says that they are not wanted.
             if (!['0', ''].includes(config.getAsNullableString(`options.${name}`) ?? '')) {
@@ -46,6 +48,8 @@ export class LockSettings {
         this.reentrant = boolean(config, 'options.reentrant', false);
         this.wait = oneOf(config, 'options.wait', ['auto', 'queue', 'poll'], 'auto');
         this.yieldAfter = integer(config, 'options.yield_after', 0, 1_000_000, 0);
+        this.acks = integer(config, 'options.acks', 0, 100, 0);
+        this.acksTimeout = integer(config, 'options.acks_timeout', 1, LONGEST, 1000);
         this.connectTimeout = integer(config, 'options.connect_timeout', 1, LONGEST, 5000);
         this.commandTimeout = integer(config, 'options.command_timeout', 1, LONGEST, 3000);
         this.maxHeld = integer(config, 'options.max_held', 1, 10_000_000, 100_000);

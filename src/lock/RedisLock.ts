@@ -3,13 +3,12 @@ import type { IConfigurable, IOpenable, IReferenceable, IReferences } from 'pip-
 import { traceIdOf } from '../connect/context';
 import type { LockContext } from '../connect/context';
 import { RedisConnector } from '../connect/RedisConnector';
+import type { BorrowedClient } from '../connect/RedisConnector';
 import { LockError } from '../engine/errors';
 import type { Lease } from '../engine/Lease';
 import { Locker, holding } from '../engine/Locker';
 import type { LeaseOptions as LockerLeaseOptions, LockerOptions } from '../engine/Locker';
 import type { LockInfo } from '../engine/LockStore';
-import { SingleServer } from '../engine/redis/SingleServer';
-import { RedisStore } from '../engine/RedisStore';
 import { CallChains } from './CallChains';
 import { toException } from './exceptions';
 import { HeldLocks } from './HeldLocks';
@@ -17,6 +16,7 @@ import type { ILock } from './ILock';
 import { LockSettings } from './LockSettings';
 import { LockTelemetry } from './LockTelemetry';
 import type { SharedLease } from './SharedLease';
+import { storeOf } from './storeOf';
 
 /** How a lease is wanted. Times in ms. */
 export type LeaseOptions = Omit<LockerLeaseOptions, 'context'>;
@@ -49,6 +49,7 @@ type Keys = string | readonly string[];
  * ### References ###
  *
  * - `*:discovery:*:*:1.0`, `*:credential-store:*:*:1.0` (optional) to resolve connection and credentials
+ * - `*:client:ioredis:*:1.0` (optional) a client to be used instead of connections
  * - `*:logger:*:*:1.0`, `*:counters:*:*:1.0`, `*:tracer:*:*:1.0` (optional) to watch it
  *
  * ### Example ###
@@ -67,7 +68,7 @@ type Keys = string | readonly string[];
  * Errors are toolkit exceptions, told apart by `code`.
  */
 export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenable {
-    private readonly _connector = new RedisConnector();
+    private readonly _connector: RedisConnector;
     private readonly _telemetry = new LockTelemetry();
     private _settings = new LockSettings(new ConfigParams());
     private _locker: Locker | undefined;
@@ -77,6 +78,14 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
     private _turn: Promise<void> = Promise.resolve();
     private _held = new HeldLocks();
     private readonly _chains = new CallChains();
+
+    /**
+     * @param client (optional) an ioredis client to be used instead of connections of its own. It is never closed; closing
+     * the lock only stops using it.
+     */
+    constructor(client?: BorrowedClient) {
+        this._connector = new RedisConnector(client);
+    }
 
     /**
      * @param config see the class.
@@ -275,7 +284,8 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
     /** @param closes how often it had been closed when it was to be opened. */
     private async _connect(context: LockContext, closes: number): Promise<void> {
         if (this._open) throw new LockError('ALREADY_OPENED', 'The lock is open already.');
-        const locker = new Locker(await this._store(context), this._lockerOptions(), {
+        const store = storeOf(await this._connector.connect(context), this._settings);
+        const locker = new Locker(store, this._lockerOptions(), {
             observe: (event) => this._telemetry.observe(event, locker.load),
         });
         if (closes === this._closes) {
@@ -290,14 +300,6 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
             throw new LockError('CLOSED', 'The lock was closed while it was opened.');
         }
         this._open = true;
-    }
-
-    private async _store(context: LockContext): Promise<RedisStore> {
-        const { commandTimeout, connectTimeout, keyPrefix, retryTimeout, wait, yieldAfter } = this._settings;
-        const yielding = yieldAfter > 0 ? { after: yieldAfter, pause: retryTimeout } : undefined;
-        const client = await this._connector.connect(context);
-        const server = new SingleServer(client, { commandTimeout, connectTimeout, wait });
-        return new RedisStore(server, { keyPrefix, yielding });
     }
 
     private _lockerOptions(): LockerOptions {

@@ -24,6 +24,7 @@ const CLASSES: Readonly<Record<LockErrorCode, ExceptionClass>> = {
     CONNECTION_FAILED: ConnectionException,
     WRONG_PASSWORD: UnauthorizedException,
     NO_PERMISSION: UnauthorizedException,
+    NOT_REPLICATED: ConnectionException,
     WRONG_TYPE: InvalidStateException,
     BAD_KEY: BadRequestException,
     BAD_HOLDER: BadRequestException,

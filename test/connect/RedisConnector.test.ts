@@ -25,7 +25,10 @@ async function options(config: Record<string, unknown>, given: Given = {}): Prom
     const connector = new RedisConnector();
     connector.configure(ConfigParams.fromTuples(...Object.entries(config).flat()));
     if (given.references !== undefined) connector.setReferences(given.references);
-    const client = await connector.connect(given.context);
+    const clients = await connector.connect(given.context);
+    assert.include(clients, { topology: 'single', borrowed: false });
+    if (!('client' in clients)) assert.fail('It is not a single server.');
+    const { client } = clients;
     assert.strictEqual(client.status, 'wait', 'It must not connect by itself');
     client.disconnect();
     return client.options;
@@ -103,10 +106,10 @@ suite('RedisConnector', () => {
             const first = { 'connection.host': 'one', 'connection.port': 7000, 'options.db_num': 1 };
             connector.configure(ConfigParams.fromTuples(...Object.entries(first).flat()));
             connector.configure(ConfigParams.fromTuples('connection.host', 'two'));
-            const client = await connector.connect(null);
-            const { host, port, db } = client.options;
+            const clients = await connector.connect(null);
+            if (!('client' in clients)) assert.fail('It is not a single server.');
+            const { host, port, db } = clients.client.options;
             assert.deepEqual([host, port, db], ['two', 6379, 0]);
-            client.disconnect();
         });
     });
 
@@ -374,7 +377,7 @@ suite('RedisConnector', () => {
                 config.put(name, value);
             const connector = new RedisConnector();
             connector.configure(config);
-            (await connector.connect(null)).disconnect();
+            await connector.connect(null);
             assert.sameMembers([...documentedOptions('connect/RedisConnector.ts').keys()], config.options);
         });
     });

@@ -20,10 +20,10 @@ export interface ConnectionEvents {
      * A server was connected to: does what has to work before the connection is ready. What it throws is why it is not; it
      * is called again with the next attempt.
      */
-    prepare(server: Greeting): Promise<void>;
+    prepare?(server: Greeting): Promise<void>;
     /** The connection is ready, again or for the first time. */
-    ready(): void;
-    lost(error: Error): void;
+    ready?(): void;
+    lost?(error: Error): void;
 }
 
 /** What a server said first. */
@@ -68,6 +68,10 @@ export class RedisConnection {
         private readonly _options: RedisConnectionOptions,
         private readonly _clock: Clock,
     ) {}
+
+    get isReady(): boolean {
+        return this._state.kind === 'ready';
+    }
 
     /** Settles when the server is ready, or when it is certain that it will not be within the connect timeout. */
     async open(events: ConnectionEvents): Promise<void> {
@@ -193,13 +197,14 @@ export class RedisConnection {
         if (this._state.kind !== 'ready') return;
         const error = new LockError('CONNECTION_FAILED', 'The connection to Redis was lost.');
         this._state = { kind: 'connecting', error };
-        this._events?.lost(error);
+        this._events?.lost?.(error);
     }
 
     private async _arrived(): Promise<void> {
         const epoch = this.client.stream;
         try {
-            await this._events?.prepare(await this._greet());
+            const greeting = await this._greet();
+            await this._events?.prepare?.(greeting);
         } catch (error) {
             this._failed(asError(error));
             // It has to be tried again, but not at once: ioredis takes a connection that answers for a good one.
@@ -211,7 +216,7 @@ export class RedisConnection {
         this._handshake?.cancel();
         this._state = { kind: 'ready' };
         this._announce();
-        this._events?.ready();
+        this._events?.ready?.();
     }
 
     /** Waits until the server has its data; tells what it is. */

@@ -1,5 +1,7 @@
 import type { StoreListener } from '../LockStore';
+import type { RenewReply } from '../scripts/renew';
 import type { Script } from '../scripts/Script';
+import type { Acks, Replicated } from './Replication';
 
 /** What the servers tell of their own accord. */
 export type ServerEvents = Pick<StoreListener, 'reconnected' | 'disconnected' | 'warned'> & {
@@ -36,6 +38,10 @@ export interface RedisServers {
     open(events: ServerEvents): Promise<void>;
     close(): Promise<void>;
     run<Answer>(request: StepRequest<Answer>): Promise<StepDone<Answer>>;
+    /** How many replicas have to have a grant, if any. */
+    readonly acks: Acks | undefined;
+    /** Renews what was granted, and settles when enough replicas have it, or when their time is over. */
+    replicate(request: StepRequest<RenewReply>): Promise<Replicated>;
     /** Tells when `key`, as it is in Redis, which now holds `value`, changes. False: it cannot. */
     watch(key: string, value: string): Promise<boolean>;
 }

@@ -4,8 +4,10 @@ import { SystemClock } from '../Clock';
 import { LockError } from '../errors';
 import { newHolder } from '../holder';
 import { acquireScript } from '../scripts/acquire';
+import { permissionsScript } from '../scripts/permissions';
 import { releaseScript } from '../scripts/release';
 import { renewScript } from '../scripts/renew';
+import type { RenewReply } from '../scripts/renew';
 import { ScriptError } from '../scripts/Script';
 import type { ScriptClient, ScriptItem } from '../scripts/Script';
 import { slotOf } from '../slots';
@@ -14,11 +16,15 @@ import { RedisConnection } from './RedisConnection';
 import type { Greeting, RedisConnectionOptions } from './RedisConnection';
 import type { RedisServers, ServerEvents, StepDone, StepRequest } from './RedisServers';
 import { explain } from './replies';
+import { Replication } from './Replication';
+import type { Acks, Replicated } from './Replication';
 import { warningsOf } from './ServerFacts';
 import { Subscription } from './Subscription';
 import type { SubscriptionOptions } from './Subscription';
 
 export interface SingleServerOptions extends RedisConnectionOptions, SubscriptionOptions {
+    /** Replicas that have to have each grant. */
+    readonly acks?: Acks | undefined;
     /** What the server has to be. A master that is no longer one is left for its successor. Default: standalone. */
     readonly role?: 'standalone' | 'master' | 'cluster' | undefined;
 }
@@ -46,6 +52,7 @@ export class SingleServer implements RedisServers {
     private readonly _connection: RedisConnection;
     private readonly _subscription: Subscription;
     private readonly _watch: KeyWatch;
+    private readonly _replication: Replication | undefined;
     /** By script. Releases first: they make room for what else was asked for in the same turn. */
     private readonly _lanes = new Map<Sender, Step[]>(
         [releaseScript, renewScript, acquireScript].map((one) => [one, []]),
@@ -60,6 +67,11 @@ export class SingleServer implements RedisServers {
         clock: Clock = new SystemClock(),
     ) {
         this._connection = new RedisConnection(client, _options, clock);
+        const { acks } = _options;
+        if (acks !== undefined) {
+            const apart = new RedisConnection(this._connection.duplicate(), { ..._options, borrowed: false }, clock);
+            this._replication = new Replication(apart, acks);
+        }
         this._subscription = new Subscription(
             this._connection,
             newHolder(),
@@ -71,8 +83,17 @@ export class SingleServer implements RedisServers {
         this._watch = new KeyWatch(this._connection, (key) => this._events?.changed(key));
     }
 
+    get acks(): Acks | undefined {
+        return this._options.acks;
+    }
+
     get wakes(): boolean {
         return this._subscription.channel !== '';
+    }
+
+    /** Whether a step would be sent at once. */
+    get isReady(): boolean {
+        return this._connection.isReady;
     }
 
     async open(events: ServerEvents): Promise<void> {
@@ -90,11 +111,18 @@ export class SingleServer implements RedisServers {
             },
             lost: (error) => events.disconnected(error),
         });
+        try {
+            await this._replication?.open();
+        } catch (error) {
+            await this.close();
+            throw error;
+        }
         for (const warning of warnings) events.warned(warning);
     }
 
     async close(): Promise<void> {
-        await Promise.all([this._watch.reset(), this._subscription.close(), this._connection.close()]);
+        const parts = [this._subscription.close(), this._replication?.close(), this._connection.close()];
+        await Promise.all([this._watch.reset(), ...parts]);
     }
 
     run<Answer>(request: StepRequest<Answer>): Promise<StepDone<Answer>> {
@@ -109,6 +137,14 @@ export class SingleServer implements RedisServers {
     /** The slots of a cluster and the addresses of their masters, as this server knows them. */
     slots(): Promise<unknown> {
         return this._connection.send((client) => client.cluster('SLOTS'));
+    }
+
+    replicate({ key, keys, args }: StepRequest<RenewReply>): Promise<Replicated> {
+        const item = { keys, args: args('') };
+        if (this._replication === undefined) return Promise.reject(new LockError('NOT_REPLICATED', 'No acks are set.'));
+        return this._replication.replicate(item).catch((error: unknown) => {
+            throw explain(error, { key });
+        });
     }
 
     watch(key: string, value: string): Promise<boolean> {
@@ -190,7 +226,7 @@ export class SingleServer implements RedisServers {
 
     private _settle(step: Step, answer: unknown, sentAt: number): void {
         try {
-            if (answer instanceof ScriptError) step.reject(this._explained(answer, step));
+            if (answer instanceof ScriptError) void this._refuse(step, this._explained(answer, step));
             else step.resolve(answer, sentAt);
         } catch (error) {
             // The answer is none of those that the script has.
@@ -198,8 +234,31 @@ export class SingleServer implements RedisServers {
         }
     }
 
-    private _explained(error: unknown, { key }: Step): LockError {
+    /** Rejects a step that its script could not do; names the commands that it may not run. Never rejects. */
+    private async _refuse(step: Step, error: LockError): Promise<void> {
+        if (error.code !== 'NO_PERMISSION') {
+            step.reject(error);
+            return;
+        }
+        const item = { keys: step.keys, args: [] };
+        const names = await this._connection
+            .send((client) => permissionsScript.run(client, [item]))
+            .then(([answer]) => (answer === undefined || answer instanceof ScriptError ? [] : answer))
+            .catch(() => []);
+        const text = `The Redis user may not run ${names.join(', ')}, which the scripts of a lock need.`;
+        const { key, cause } = error;
+        step.reject(names.length === 0 ? error : new LockError('NO_PERMISSION', text, { key, cause }));
+    }
+
+    private _explained(error: unknown, { key, keys }: Step): LockError {
         const told = explain(error, { key });
+        if (told.code === 'NO_PERMISSION' && / key/.test(told.message)) {
+            const { cause } = told;
+            return new LockError('NO_PERMISSION', `${told.message} The lock on ${key} uses ${keys.join(', ')}.`, {
+                key,
+                cause,
+            });
+        }
         // The server has lost its role to another one, which is found by the same name.
         if (told.cause instanceof Error && told.cause.message.startsWith('READONLY')) this._connection.reconnect();
         return told;

@@ -6,10 +6,6 @@ export function isReply(error: unknown): error is Error {
     return error instanceof Error && (error.name === 'ReplyError' || error.name === 'ScriptError');
 }
 
-/** What the scripts of a lock run: before version 7.2 a server that refuses one of them does not say which. */
-const COMMANDS =
-    'get set del pttl pexpire exists time publish hget hset hdel hmget hlen hgetall hincrby zadd zrem zrange zrank zscore zcard';
-
 /** Says in our words and codes what the client or the server said. */
 export function explain(thrown: unknown, details: LockErrorDetails): LockError {
     if (thrown instanceof LockError) {
@@ -25,12 +21,8 @@ export function explain(thrown: unknown, details: LockErrorDetails): LockError {
     if (/^(WRONGPASS|NOAUTH|ERR invalid password|ERR AUTH)/.test(text)) {
         return new LockError('WRONG_PASSWORD', `Redis refused the credentials: ${text}`, known);
     }
-    if (/NOPERM|no permissions to|can't run this command/i.test(text)) {
-        return new LockError(
-            'NO_PERMISSION',
-            `The Redis user may not do this: ${text}. A lock needs evalsha, eval, and in its scripts ${COMMANDS}.`,
-            known,
-        );
+    if (/NOPERM|no permissions to|can't run this command|can't access at least one/i.test(text)) {
+        return new LockError('NO_PERMISSION', `The Redis user may not do this: ${text}`, known);
     }
     if (cause.name === 'MaxRetriesPerRequestError' || text === 'Connection is closed.') {
         return new LockError('CONNECTION_FAILED', 'The connection to Redis was lost before it answered.', known);

@@ -1,0 +1,33 @@
+import type { RedisClients } from '../connect/RedisConnector';
+import type { LockStore } from '../engine/LockStore';
+import { ClusterServers } from '../engine/redis/ClusterServers';
+import { SingleServer } from '../engine/redis/SingleServer';
+import { RedisStore } from '../engine/RedisStore';
+import type { LockSettings } from './LockSettings';
+
+/** The store for what is configured. */
+export function storeOf(clients: RedisClients, settings: LockSettings): LockStore {
+    const { acks, acksTimeout, commandTimeout, connectTimeout, keyPrefix, retryTimeout, wait, yieldAfter } = settings;
+    const yielding = yieldAfter > 0 ? { after: yieldAfter, pause: retryTimeout } : undefined;
+    const store = { keyPrefix, yielding };
+    const server = {
+        commandTimeout,
+        connectTimeout,
+        wait,
+        acks: acks > 0 ? { replicas: acks, timeout: acksTimeout } : undefined,
+    };
+    switch (clients.topology) {
+        case 'single':
+        case 'sentinel': {
+            const { borrowed, client, topology } = clients;
+            const role = topology === 'sentinel' ? 'master' : 'standalone';
+            return new RedisStore(new SingleServer(client, { ...server, borrowed, role }), store);
+        }
+        case 'cluster': {
+            const { connect, seeds } = clients;
+            return new RedisStore(new ClusterServers({ ...server, connect, seeds }), store);
+        }
+        case 'quorum':
+            throw new Error('not yet');
+    }
+}

@@ -1,0 +1,118 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { assert } from 'chai';
+import type { RedisLock } from '../../src';
+import { Crowd } from '../fixtures/Crowd';
+import { rejection } from '../fixtures/rejection';
+import { until } from '../fixtures/until';
+import type { Settings } from './lockOf';
+
+/** Nobody polls that often: whoever is served sooner was told. */
+const PAUSE = 60_000;
+
+/** Declares what a lock does wherever it is kept. @param make a component that is not open. */
+export function lockContract(name: string, make: (settings: Settings) => RedisLock): void {
+    suite(`${name} as a lock`, function () {
+        this.timeout(30_000);
+        let made: RedisLock[];
+        let key: string;
+
+        setup(() => {
+            made = [];
+            key = `contract:${randomUUID()}`;
+        });
+
+        teardown(async () => {
+            await Promise.all(made.map((lock) => lock.close(null)));
+        });
+
+        async function opened(): Promise<RedisLock> {
+            const lock = make({ 'options.retry_timeout': PAUSE });
+            made.push(lock);
+            await lock.open(null);
+            return lock;
+        }
+
+        async function several(): Promise<[RedisLock, RedisLock, RedisLock]> {
+            return Promise.all([opened(), opened(), opened()]);
+        }
+
+        test('excludes others until it is released, whatever the key looks like', async () => {
+            const [one, other] = await several();
+            for (const odd of ['plain', '{tag}ged', 'a}b', '{}x', '{a', 'a{b}c{d}', 'ключ ✓', '{{x}}']) {
+                const odder = `${odd}:${key}`;
+                assert.isTrue(await one.tryAcquireLock(null, odder, 20_000), odd);
+                assert.isFalse(await other.tryAcquireLock(null, odder, 20_000), odd);
+                const waiting = other.acquireLock(null, odder, 20_000, 15_000);
+                await until(async () => (await one.inspect(null, odder)).waiters.length === 1);
+                await one.releaseLock(null, odder);
+                await waiting;
+                assert.isFalse(await one.tryAcquireLock(null, odder, 20_000), odd);
+                await other.releaseLock(null, odder);
+                assert.strictEqual((await one.inspect(null, odder)).holder, undefined, odd);
+            }
+        });
+
+        test('serves waiters in the order in which they came, one at a time, with rising fences', async () => {
+            const crowd = await Crowd.gather(await several(), key, { count: 12, ttl: 20_000 });
+            await crowd.start();
+            await crowd.served(12, 20_000);
+            crowd.resource.check();
+            assert.deepEqual(crowd.resource.order, crowd.line);
+        });
+
+        test('does many keys at once', async () => {
+            const [one, other] = await several();
+            const keys = Array.from({ length: 100 }, (_, at) => `${key}:${at}`);
+            const leases = await Promise.all(keys.map((each) => one.acquire(null, each, { timeout: 10_000 })));
+            const waiting = keys.map((each) => other.acquire(null, each, { timeout: 20_000 }));
+            await until(async () => {
+                const looks = await Promise.all(keys.map((each) => one.inspect(null, each)));
+                return looks.every(({ waiters }) => waiters.length === 1);
+            }, 10_000);
+            assert.isTrue((await Promise.all(leases.map((lease) => lease.release()))).every(Boolean));
+            const next = await Promise.all(waiting);
+            for (const [at, lease] of next.entries()) assert.isAbove(lease.fence, leases[at]?.fence ?? Infinity);
+            await Promise.all(next.map((lease) => lease.release()));
+        });
+
+        test('takes several keys all or nothing', async () => {
+            const [one, other] = await several();
+            const keys = [1, 2, 3, 4].map((at) => `${key}:${at}`);
+            const lease = await one.acquire(null, keys, { timeout: 5000 });
+            for (const each of keys) assert.isNumber(lease.fenceOf(each));
+            assert.isNull(await other.tryAcquire(null, [`${key}:0`, ...keys]));
+            assert.strictEqual((await one.inspect(null, `${key}:0`)).holder, undefined);
+            await lease.release();
+            await (await other.acquire(null, keys, { timeout: 5000 })).release();
+        });
+
+        test('keeps a lease alive, and tells when its key is taken away', async () => {
+            const [one, other] = await several();
+            const lease = await one.acquire(null, key, { ttl: 600 });
+            await sleep(1500);
+            assert.isTrue(lease.isHeld());
+            assert.isNull(await other.tryAcquire(null, key));
+            assert.isTrue(await other.release(null, key, lease.holder));
+            await until(() => lease.signal.aborted);
+            assert.isFalse(lease.isHeld());
+        });
+
+        test('says LOCK_TIMEOUT when it was busy to the end, and leaves the line', async () => {
+            const [one, other] = await several();
+            await one.acquire(null, key);
+            const error = await rejection(other.acquireLock(null, key, 5000, 300), 'LOCK_TIMEOUT');
+            assert.strictEqual(error.constructor.name, 'ConflictException');
+            await until(async () => (await one.inspect(null, key)).waiters.length === 0);
+        });
+
+        test('passes on to the next what is released by closing', async () => {
+            const [one, other] = await several();
+            const lease = await one.acquire(null, key);
+            const waiting = other.acquire(null, key, { timeout: 20_000 });
+            await until(async () => (await other.inspect(null, key)).waiters.length === 1);
+            await one.close(null);
+            assert.isAbove((await waiting).fence, lease.fence);
+        });
+    });
+}
