@@ -1,12 +1,14 @@
 export { DefaultRedisLockFactory } from './build';
 export { RedisConnector } from './connect';
-export type { LockContext } from './connect';
-export { LockError, Locker, RedisStore, SingleServer, SystemClock } from './engine';
+export type { BorrowedClient, LockContext, RedisClients, ServerAddress, Topology } from './connect';
+export { LockError, Locker, ClusterServers, RedisStore, SingleServer, SystemClock } from './engine';
 export type {
+    Acks,
     AcquireAnswer,
     AcquireRequest,
     Busy,
     Clock,
+    ClusterServersOptions,
     Granted,
     Lease,
     LockErrorCode,
@@ -21,6 +23,7 @@ export type {
     RedisServers,
     RedisStoreOptions,
     ReleaseAnswer,
+    Replicated,
     RenewAnswer,
     ServerEvents,
     SingleServerOptions,

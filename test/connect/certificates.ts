@@ -19,23 +19,24 @@ export class Authority {
         this.cert = this._certify(_name, publicKey, isAuthority);
     }
 
-    /** For a server or client of this name, which may be an IPv4 address. */
-    issue(name: string): Certificate {
+    /** For a server or client of this name, which may be an IPv4 address. @param expired an hour ago. */
+    issue(name: string, expired = false): Certificate {
         const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
         const address = /^[\d.]+$/.test(name) ? Buffer.from(name.split('.').map(Number)) : undefined;
         const alternative = address === undefined ? der(0x82, Buffer.from(name)) : der(0x87, address);
-        const cert = this._certify(name, publicKey, extension([0x55, 0x1d, 0x11], false, sequence(alternative)));
+        const extra = extension([0x55, 0x1d, 0x11], false, sequence(alternative));
+        const cert = this._certify(name, publicKey, extra, expired ? -1 : 1);
         return { cert, key: String(privateKey.export({ type: 'pkcs8', format: 'pem' })) };
     }
 
-    private _certify(name: string, key: KeyObject, extensions: Buffer): string {
+    private _certify(name: string, key: KeyObject, extensions: Buffer, hours = 1): string {
         const hour = 3_600_000;
         const body = sequence(
             der(0xa0, integer(Buffer.from([2]))),
             integer(Buffer.concat([Buffer.from([1]), randomBytes(15)])),
             ECDSA_WITH_SHA256,
             distinguished(this._name),
-            sequence(time(Date.now() - hour), time(Date.now() + hour)),
+            sequence(time(Date.now() - 2 * hour), time(Date.now() + hours * hour)),
             distinguished(name),
             key.export({ type: 'spki', format: 'der' }),
             der(0xa3, sequence(extensions)),

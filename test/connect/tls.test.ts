@@ -130,6 +130,15 @@ suite('TLS', () => {
         await refused({ ...settings, 'options.tls.servername': 'redis.example' }, /redis\.example/);
     });
 
+    test('refuses a server whose certificate has expired', async () => {
+        const late = await freePort();
+        await using expired = await RedisServer.start({
+            args: serving(late, authority.issue('127.0.0.1', true), 'no'),
+        });
+        assert.isAbove(expired.port, 0);
+        await refused({ 'connection.port': late, 'options.tls.ca': authority.cert }, /expired/i);
+    });
+
     test('asks for the certificate of tls.servername', async () => {
         const named = await freePort();
         await using other = await RedisServer.start({ args: serving(named, authority.issue('redis.example'), 'no') });

@@ -100,6 +100,11 @@ suite('RedisStore', () => {
     }
 
     suite('a list of steps', () => {
+        suiteSetup(function () {
+            // Others use somebody else's server at the same time, and so its counts.
+            if (givenServer() !== null) this.skip();
+        });
+
         test('goes out as a few commands', async () => {
             await acquire('me', `${key}:first`);
             const before = await calls('evalsha');

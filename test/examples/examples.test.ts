@@ -1,10 +1,12 @@
 import { assert } from 'chai';
+import { Redis } from 'ioredis';
 import { ConfigParams } from 'pip-services4-components-node';
 import { RedisLock } from '../../src';
 import { rejection } from '../fixtures/rejection';
 import { type RedisAddress, sharedServer } from '../fixtures/sharedServer';
 import { transfer } from './awaitUsing';
 import { engineOnly } from './engineOnly';
+import { ownClient } from './ownClient';
 import { GuardedResource } from './GuardedResource';
 import { guardedWrite } from './guardedWrite';
 import { begin, finish } from './handOver';
@@ -75,6 +77,13 @@ suite('Examples', () => {
         assert.strictEqual((await lock.inspect(null, 'upload:7')).holder, holder);
         assert.isTrue(await finish(lock, holder));
         assert.isUndefined((await lock.inspect(null, 'upload:7')).holder);
+    });
+
+    test('a client of your own is used, and left open', async () => {
+        const client = new Redis(address.port, address.host);
+        assert.isTrue(await ownClient(client));
+        assert.strictEqual(await client.ping(), 'PONG');
+        client.disconnect();
     });
 
     test('the engine gives leases without the toolkit', async () => {

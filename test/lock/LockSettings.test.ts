@@ -16,6 +16,8 @@ const NUMBERS: [option: string, setting: Setting, standard: number | undefined, 
     ['yield_after', 'yieldAfter', 0, 0, 1_000_000],
     ['connect_timeout', 'connectTimeout', 5000, 1, LONGEST],
     ['command_timeout', 'commandTimeout', 3000, 1, LONGEST],
+    ['acks', 'acks', 0, 0, 100],
+    ['acks_timeout', 'acksTimeout', 1000, 1, LONGEST],
     ['max_held', 'maxHeld', 100_000, 1, 10_000_000],
     ['max_waiting', 'maxWaiting', 10_000, 1, 10_000_000],
 ];
@@ -23,7 +25,7 @@ const SWITCHES: [option: string, setting: Setting][] = [
     ['keep_alive', 'keepAlive'],
     ['reentrant', 'reentrant'],
 ];
-const LATER = ['acks', 'acks_timeout', 'drift_factor', 'local_grants', 'node_timeout', 'sentinel_name'];
+const LATER = ['drift_factor', 'local_grants', 'node_timeout'];
 
 function settings(...tuples: unknown[]): LockSettings {
     return new LockSettings(ConfigParams.fromTuples(...tuples));
@@ -91,15 +93,9 @@ suite('LockSettings', () => {
         assert.strictEqual(settings('options.key_prefix', 'locks:{a} ').keyPrefix, 'locks:{a} ');
     });
 
-    test('options.topology is single; one of a later version is refused as such, another as unknown', async () => {
-        assert.doesNotThrow(() => settings('options.topology', 'single'));
-        for (const topology of ['sentinel', 'cluster', 'quorum']) {
-            const error = await refusal(() => settings('options.topology', topology), 'options.topology');
-            assert.include(error.message, topology);
-            assert.include(error.message, 'this version');
-        }
-        const error = await refusal(() => settings('options.topology', 'ring'), 'options.topology');
-        assert.include(error.message, 'single, sentinel, cluster, quorum');
+    test('options.topology quorum of a later version is refused, not ignored', async () => {
+        const error = await refusal(() => settings('options.topology', 'quorum'), 'options.topology');
+        assert.include(error.message, 'this version');
     });
 
     for (const option of LATER) {

@@ -196,7 +196,8 @@ suite('RedisLock', () => {
         test('that is closed while its server is being looked up ends closed, and connects to nobody', async () => {
             await using proxy = await TcpProxy.start(server);
             let answer = (_found: ConnectionParams): void => undefined;
-            const discovery = { resolveOne: () => new Promise<ConnectionParams>((resolve) => (answer = resolve)) };
+            const found = new Promise<ConnectionParams>((resolve) => (answer = resolve));
+            const discovery = { resolveAll: () => found.then((one) => [one]) };
             const lock = new RedisLock();
             lock.configure(ConfigParams.fromTuples('connection.discovery_key', 'redis'));
             lock.setReferences(

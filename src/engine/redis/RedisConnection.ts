@@ -38,6 +38,9 @@ type State =
     | { readonly kind: 'ready' }
     | { readonly kind: 'closed' };
 
+/** Of a client that will say when it is ready. A fake that stands in for one in tests has no status at all. */
+const NOT_READY: ReadonlySet<string> = new Set(['connecting', 'connect', 'reconnecting', 'close', 'end']);
+
 /** How long a server that answered, but not as we need it, is left alone, ms. */
 const REFUSED_PAUSE = 250;
 
@@ -78,10 +81,9 @@ export class RedisConnection {
         this._events = events;
         this._state = { kind: 'connecting', error: undefined };
         for (const [event, listener] of this._listeners) this.client.on(event, listener);
-        if (this.client.status === 'ready') void this._arrived();
-        else if (this.client.status === 'wait') {
+        if (this.client.status === 'wait') {
             this.client.connect().catch((error: unknown) => this._failed(asError(error)));
-        }
+        } else if (!NOT_READY.has(this.client.status)) void this._arrived();
         try {
             await this._ready(this._options.connectTimeout);
         } catch (error) {
@@ -235,13 +237,13 @@ export class RedisConnection {
         if (db) await this.client.select(db);
         // What the server refuses to tell is not known; without a connection there is nothing to go on with.
         const untold = (error: unknown): string => {
-            if (this.client.status === 'ready') return '';
-            throw error;
+            if (NOT_READY.has(this.client.status)) throw error;
+            return '';
         };
         const [info, hello] = await Promise.all([
             this.client.info().catch(untold),
             // Servers before 6.0, and proxies, do not know HELLO and speak RESP2.
-            this.client.call('HELLO').catch(untold),
+            this._options.borrowed === true ? [] : this.client.call('HELLO').catch(untold),
         ]);
         const facts: readonly unknown[] = Array.isArray(hello) ? hello : [];
         return { ...readFacts(info), protocol: facts[facts.indexOf('proto') + 1] === 3 ? 3 : 2 };

@@ -240,14 +240,16 @@ export class SingleServer implements RedisServers {
             step.reject(error);
             return;
         }
-        const item = { keys: step.keys, args: [] };
+        // A renewal has no queue; any key of the lock will do instead.
+        const [key, second = key, third = second, fourth = third] = step.keys;
+        const item = { keys: [key, second, third, fourth], args: [] };
         const names = await this._connection
             .send((client) => permissionsScript.run(client, [item]))
             .then(([answer]) => (answer === undefined || answer instanceof ScriptError ? [] : answer))
             .catch(() => []);
         const text = `The Redis user may not run ${names.join(', ')}, which the scripts of a lock need.`;
-        const { key, cause } = error;
-        step.reject(names.length === 0 ? error : new LockError('NO_PERMISSION', text, { key, cause }));
+        const { cause } = error;
+        step.reject(names.length === 0 ? error : new LockError('NO_PERMISSION', text, { key: error.key, cause }));
     }
 
     private _explained(error: unknown, { key, keys }: Step): LockError {

@@ -18,7 +18,14 @@ export function explain(thrown: unknown, details: LockErrorDetails): LockError {
     if (text.startsWith('WRONGTYPE')) {
         return new LockError('WRONG_TYPE', `The key ${details.key} holds something that is no lock.`, known);
     }
-    if (/^(WRONGPASS|NOAUTH|ERR invalid password|ERR AUTH)/.test(text)) {
+    if (/^All sentinels are unreachable.*No such master/.test(text)) {
+        return new LockError(
+            'CONNECTION_FAILED',
+            'No Sentinel knows a master named as options.sentinel_name says.',
+            known,
+        );
+    }
+    if (/^(.* Last error: )?(WRONGPASS|NOAUTH|ERR invalid password|ERR AUTH)/.test(text)) {
         return new LockError('WRONG_PASSWORD', `Redis refused the credentials: ${text}`, known);
     }
     if (/NOPERM|no permissions to|can't run this command|can't access at least one/i.test(text)) {

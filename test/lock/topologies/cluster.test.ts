@@ -157,11 +157,11 @@ suite('A lock in a Redis Cluster', function () {
         const locks = [await opened(), await opened(), await opened()];
         const keys = Array.from({ length: 8 }, (_, at) => `load:${at}`);
         const crowds = await Promise.all(
-            keys.map((key) => Crowd.gather(locks, key, { count: 12, ttl: 20_000, stay: 10 })),
+            keys.map((key) => Crowd.gather(locks, key, { count: 40, ttl: 20_000, stay: 10 })),
         );
         await Promise.all(crowds.map((crowd) => crowd.start()));
         for (const key of keys) await cluster.move(key, await otherMaster(key));
-        await Promise.all(crowds.map((crowd) => crowd.served(12, 40_000)));
+        await Promise.all(crowds.map((crowd) => crowd.served(40, 40_000)));
         for (const crowd of crowds) {
             crowd.resource.check();
             assert.deepEqual(crowd.resource.order, crowd.line);

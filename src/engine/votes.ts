@@ -1,0 +1,46 @@
+/** What a node of a quorum says to an acquisition. */
+export type Vote =
+    | { readonly kind: 'yes'; /** That the node gave it. */ readonly fence: number; readonly deadline: number }
+    | { readonly kind: 'no' }
+    /** It did not answer in time, or could not be asked. Whether it voted is not known. */
+    | { readonly kind: 'unknown'; readonly error: Error };
+
+/** The smallest majority: any two of them have a node in common. */
+export function quorumOf(nodes: number): number {
+    return Math.floor(nodes / 2) + 1;
+}
+
+/** Whether so many are enough, or can still become enough; undefined stands for a node that has not answered yet. */
+export function verdictOf(votes: readonly (Vote | undefined)[]): 'won' | 'lost' | 'open' {
+    const quorum = quorumOf(votes.length);
+    const yes = votes.filter((vote) => vote?.kind === 'yes').length;
+    if (yes >= quorum) return 'won';
+    const open = votes.filter((vote) => vote === undefined).length;
+    return yes + open >= quorum ? 'open' : 'lost';
+}
+
+/** The fencing token of a grant, and the nodes that have to be given it before the grant may be used. */
+export interface QuorumFence {
+    readonly fence: number;
+    /** Nodes that voted yes with a smaller one; empty when a quorum has it already. */
+    readonly behind: readonly number[];
+}
+
+/**
+ * The greatest of what a majority gave. As every later majority has a node in common with those that have it, its own will
+ * be greater; unless fewer than a majority have it, so then it has to be written to the others first.
+ */
+export function fenceOf(votes: readonly (Vote | undefined)[]): QuorumFence {
+    const fences = votes.map((vote) => (vote?.kind === 'yes' ? vote.fence : undefined));
+    const fence = Math.max(...fences.map((one) => one ?? 0));
+    const having = fences.filter((one) => one === fence).length;
+    if (having >= quorumOf(votes.length)) return { fence, behind: [] };
+    const behind = fences.flatMap((one, at) => (one !== undefined && one < fence ? [at] : []));
+    return { fence, behind };
+}
+
+/** Until when a quorum of nodes holds the key for us. */
+export function deadlineOfVotes(votes: readonly (Vote | undefined)[]): number {
+    const deadlines = votes.flatMap((vote) => (vote?.kind === 'yes' ? [vote.deadline] : []));
+    return deadlines.sort((a, b) => b - a)[quorumOf(votes.length) - 1] ?? -Infinity;
+}

@@ -1,0 +1,163 @@
+import { once } from 'node:events';
+import { assert } from 'chai';
+import { Cluster, Redis } from 'ioredis';
+import RedisMock from 'ioredis-mock';
+import { ConfigParams, Descriptor, References } from 'pip-services4-components-node';
+import { RedisLock } from '../../../src';
+import { Crowd } from '../../fixtures/Crowd';
+import { RedisCluster } from '../../fixtures/RedisCluster';
+import { RedisServer } from '../../fixtures/RedisServer';
+import { rejection } from '../../fixtures/rejection';
+import { skipWithoutRedis } from '../../fixtures/sharedServer';
+import { until } from '../../fixtures/until';
+import { lockContract } from '../lockContract';
+import { configOf } from '../lockOf';
+
+suite('A lock with a client of somebody else', function () {
+    this.timeout(30_000);
+    let server: RedisServer;
+    let client: Redis;
+    let made: RedisLock[];
+
+    suiteSetup(skipWithoutRedis);
+    suiteSetup(async () => {
+        server = await RedisServer.start();
+    });
+    suiteTeardown(async () => {
+        await server?.stop();
+    });
+    setup(() => {
+        client = new Redis(server.port);
+        client.on('error', () => undefined);
+        made = [];
+    });
+    teardown(async () => {
+        await Promise.all(made.map((lock) => lock.close(null)));
+        client.disconnect();
+    });
+
+    function use(one: Redis | Cluster): RedisLock {
+        const lock = new RedisLock(one);
+        made.push(lock);
+        return lock;
+    }
+
+    lockContract('With a borrowed client', (settings) => {
+        const lock = new RedisLock(client);
+        lock.configure(configOf(settings));
+        return lock;
+    });
+
+    test('needs no connection, and takes the client from the constructor or by reference', async () => {
+        const lock = use(client);
+        await lock.open(null);
+        assert.isTrue(await lock.tryAcquireLock(null, 'key', 5000));
+        const other = new RedisLock();
+        made.push(other);
+        other.configure(ConfigParams.fromTuples('options.ttl', 1000));
+        other.setReferences(References.fromTuples(new Descriptor('app', 'client', 'ioredis', 'main', '1.0'), client));
+        await other.open(null);
+        assert.isFalse(await other.tryAcquireLock(null, 'key', 5000));
+    });
+
+    test('never closes it, and leaves nothing of its own on it', async () => {
+        await once(client, 'ready');
+        const before = client.eventNames().map((name) => [name, client.listenerCount(name)]);
+        const lock = use(client);
+        await lock.open(null);
+        const lease = await lock.acquire(null, 'key');
+        await lock.close(null);
+        assert.isFalse(lease.isHeld());
+        assert.strictEqual(await client.ping(), 'PONG');
+        assert.deepEqual(
+            client.eventNames().map((name) => [name, client.listenerCount(name)]),
+            before,
+        );
+        await until(
+            async () =>
+                String(await client.client('LIST'))
+                    .trim()
+                    .split('\n').length === 1,
+        );
+    });
+
+    test('leaves what the client listens to alone', async () => {
+        const heard: string[] = [];
+        client.on('message', (_channel, text) => heard.push(text));
+        const crowd = await Crowd.gather([await ready(use(client))], 'quiet', { count: 3 });
+        await crowd.start();
+        await crowd.served(3);
+        assert.deepEqual(heard, []);
+    });
+
+    async function ready(lock: RedisLock): Promise<RedisLock> {
+        await lock.open(null);
+        return lock;
+    }
+
+    test('connects a client that waits to be connected', async () => {
+        client.disconnect();
+        client = new Redis(server.port, { lazyConnect: true });
+        const lock = await ready(use(client));
+        assert.isTrue(await lock.tryAcquireLock(null, 'lazy', 5000));
+    });
+
+    test('fails within connect_timeout with one that was closed', async () => {
+        client.disconnect();
+        const lock = use(client);
+        lock.configure(ConfigParams.fromTuples('options.connect_timeout', 200));
+        await rejection(lock.open(null), 'CONNECTION_FAILED');
+    });
+
+    test('goes on when the client has reconnected', async () => {
+        const lock = await ready(use(client));
+        await server.restart();
+        await until(async () => (await lock.tryAcquire(null, 'again').catch(() => null)) !== null, 10_000);
+    });
+
+    test('refuses a client that puts a prefix before every key', async () => {
+        client.disconnect();
+        client = new Redis(server.port, { keyPrefix: 'app:' });
+        const error = await rejection(use(client).open(null), 'BAD_OPTION');
+        assert.match(error.message, /"app:".*options\.key_prefix/);
+    });
+
+    test('makes connections with the options of a cluster client', async () => {
+        await using cluster = await RedisCluster.start();
+        const addresses = cluster.servers.map(({ host, port }) => ({ host, port }));
+        const idle = new Cluster(addresses, { lazyConnect: true });
+        assert.include((await rejection(use(idle).open(null), 'NO_CONNECTION')).message, 'ready');
+        const own = new Cluster(addresses);
+        try {
+            await once(own, 'ready');
+            const lock = await ready(use(own));
+            const keys = Array.from({ length: 20 }, (_, at) => `key:${at}`);
+            const lease = await lock.acquire(null, keys);
+            assert.isTrue(await lease.release());
+            await lock.close(null);
+            assert.strictEqual(await own.get('key:1'), null);
+        } finally {
+            own.disconnect();
+        }
+    });
+});
+
+suite('A lock with ioredis-mock', () => {
+    test('acquires, excludes, waits, hands on, renews and releases', async () => {
+        const made = [new RedisLock(new RedisMock()), new RedisLock(new RedisMock())];
+        const [one, other] = made;
+        await Promise.all(made.map((lock) => lock.open(null)));
+        const lease = await one?.acquire(null, 'key', { ttl: 5000 });
+        assert.isFalse(await other?.tryAcquireLock(null, 'key', 5000));
+        const waiting = other?.acquire(null, 'key', { timeout: 5000 });
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        assert.isTrue(await lease?.release());
+        const next = await waiting;
+        assert.isAbove(next?.fence ?? 0, lease?.fence ?? Infinity);
+        await next?.renew(9000);
+        assert.isAbove(next?.remaining() ?? 0, 5000);
+        assert.isTrue(await next?.release());
+        await Promise.all(made.map((lock) => lock.close(null)));
+        assert.strictEqual(await new RedisMock().get('key'), null);
+    });
+});
