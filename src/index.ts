@@ -1,7 +1,7 @@
 export { DefaultRedisLockFactory } from './build';
 export { RedisConnector } from './connect';
 export type { BorrowedClient, LockContext, RedisClients, ServerAddress, Topology } from './connect';
-export { LockError, Locker, ClusterServers, RedisStore, SingleServer, SystemClock } from './engine';
+export { LockError, Locker, ClusterServers, QuorumStore, RedisStore, SingleServer, SystemClock } from './engine';
 export type {
     Acks,
     AcquireAnswer,
@@ -20,6 +20,8 @@ export type {
     LockSubject,
     LockerLeaseOptions,
     LockerOptions,
+    QuorumNode,
+    QuorumStoreOptions,
     RedisServers,
     RedisStoreOptions,
     ReleaseAnswer,

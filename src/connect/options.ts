@@ -34,6 +34,15 @@ export function optionalInteger(
     throw badOption(called, `must be a whole number from ${least} to ${most}, not "${text}".`);
 }
 
+/** A number that need not be whole. */
+export function fraction(config: ConfigParams, name: string, most: number, standard: number): number {
+    const text = config.getAsNullableString(name);
+    if (text === null || text === undefined) return standard;
+    const value = /^\d*\.?\d+$/.test(text.trim()) ? Number(text) : NaN;
+    if (value >= 0 && value <= most) return value;
+    throw badOption(name, `must be a number from 0 to ${most}, not "${text}".`);
+}
+
 export function boolean(config: ConfigParams, name: string, standard: boolean): boolean {
     const text = config.getAsNullableString(name);
     if (text === null || text === undefined) return standard;

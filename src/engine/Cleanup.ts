@@ -1,5 +1,5 @@
 import type { Clock, Timer } from './Clock';
-import { LockError } from './errors';
+import { isTemporary } from './errors';
 import type { LockStore } from './LockStore';
 
 /** What must not be left behind: a key that may be ours, or a place in the queue. */
@@ -57,8 +57,7 @@ export class Cleanup {
     }
 
     private _failed(leftover: Leftover, error: unknown): void {
-        const temporary = error instanceof LockError && error.code === 'CONNECTION_FAILED';
-        if (this._closed || !temporary || this._clock.now() + PAUSE >= leftover.until) return;
+        if (this._closed || !isTemporary(error) || this._clock.now() + PAUSE >= leftover.until) return;
         this._later.push(leftover);
         this._timer ??= this._clock.timer(PAUSE, () => {
             this._timer = undefined;

@@ -10,10 +10,11 @@ import type {
     StoreListener,
 } from './LockStore';
 import type { RedisServers, StepRequest } from './redis/RedisServers';
-import { acquireScript } from './scripts/acquire';
+import { acquireNodeScript, acquireScript } from './scripts/acquire';
 import { parseMessage } from './scripts/grant';
 import { inspectScript } from './scripts/inspect';
-import { releaseScript } from './scripts/release';
+import { raiseScript } from './scripts/raise';
+import { releaseNodeScript, releaseScript } from './scripts/release';
 import { renewScript } from './scripts/renew';
 import type { RenewReply } from './scripts/renew';
 import { keysOf } from './slots';
@@ -24,20 +25,35 @@ export interface RedisStoreOptions {
     readonly keyPrefix: string;
     /** After so many hand-offs in a row a key is left free for `pause` ms, for those who poll; undefined: never. */
     readonly yielding?: { readonly after: number; readonly pause: number } | undefined;
+    /** It is a node of a quorum: its fences are proposals. */
+    readonly node?: boolean | undefined;
+    /** How much faster than ours the clock of a server may be; default 0.01. */
+    readonly drift?: number | undefined;
 }
 
 /** Locks on one Redis: a server, or a cluster of them. What the steps do is said in `scripts/`. */
 export class RedisStore implements LockStore {
     private readonly _prefix: string;
     private readonly _yield: string;
+    private readonly _drift: number | undefined;
+    private readonly _acquireScript: typeof acquireScript;
+    private readonly _releaseScript: typeof releaseScript;
     private _listener: StoreListener | undefined;
 
     constructor(
         private readonly _servers: RedisServers,
-        { keyPrefix, yielding }: RedisStoreOptions = { keyPrefix: '' },
+        { drift, keyPrefix, node, yielding }: RedisStoreOptions = { keyPrefix: '' },
     ) {
         this._prefix = keyPrefix;
+        this._drift = drift;
+        this._acquireScript = node === true ? acquireNodeScript : acquireScript;
+        this._releaseScript = node === true ? releaseNodeScript : releaseScript;
         this._yield = yielding === undefined ? '' : `${yielding.after} ${yielding.pause}`;
+    }
+
+    /** Whether a step would be sent at once. */
+    get isReady(): boolean {
+        return this._servers.isReady;
     }
 
     get wakes(): boolean {
@@ -62,14 +78,18 @@ export class RedisStore implements LockStore {
     async acquire(request: AcquireRequest): Promise<AcquireAnswer> {
         const { key, holder, id, ttl, ticket } = request;
         const { answer, sentAt } = await this._servers.run({
-            script: acquireScript,
+            script: this._acquireScript,
             key,
             keys: keysOf(this._prefix + key),
             args: (channel) => [holder, id, String(ttl), ticket === undefined ? '' : `${ticket} ${channel}`],
         });
         switch (answer.kind) {
             case 'granted': {
-                const granted = { kind: 'granted', fence: answer.fence, deadline: deadlineOf(sentAt, ttl) } as const;
+                const granted = {
+                    kind: 'granted',
+                    fence: answer.fence,
+                    deadline: deadlineOf(sentAt, ttl, this._drift),
+                } as const;
                 return this._servers.acks === undefined ? granted : this._replicated(request, granted);
             }
             case 'busy': {
@@ -84,7 +104,9 @@ export class RedisStore implements LockStore {
 
     async renew(key: string, holder: string, ttl: number): Promise<RenewAnswer> {
         const { answer, sentAt } = await this._servers.run(this._renewal(key, holder, ttl));
-        return answer === 'gone' ? { kind: 'gone' } : { kind: 'renewed', deadline: deadlineOf(sentAt, ttl) };
+        return answer === 'gone'
+            ? { kind: 'gone' }
+            : { kind: 'renewed', deadline: deadlineOf(sentAt, ttl, this._drift) };
     }
 
     release(key: string, holder: string): Promise<ReleaseAnswer> {
@@ -112,6 +134,14 @@ export class RedisStore implements LockStore {
         };
     }
 
+    /** @see QuorumNode */
+    async raise(key: string, holder: string, id: string, fence: number): Promise<boolean> {
+        const [lock, , , memory] = keysOf(this._prefix + key);
+        const args = [holder, id, String(fence)];
+        const request = { script: raiseScript, key, keys: [lock, memory], args: () => args } as const;
+        return (await this._servers.run(request)).answer;
+    }
+
     watch(key: string, holder: string): Promise<boolean> {
         return this._servers.watch(this._prefix + key, holder);
     }
@@ -129,7 +159,8 @@ export class RedisStore implements LockStore {
         try {
             const renewal = this._renewal(key, holder, ttl);
             const { renewed, replicas, sentAt } = await this._servers.replicate(renewal);
-            if (renewed === 'renewed' && replicas >= wanted) return { ...granted, deadline: deadlineOf(sentAt, ttl) };
+            if (renewed === 'renewed' && replicas >= wanted)
+                return { ...granted, deadline: deadlineOf(sentAt, ttl, this._drift) };
             const text = `Only ${replicas} replicas have the grant of ${key}; options.acks asks for ${wanted}.`;
             error = new LockError('NOT_REPLICATED', text, { key, holder });
         } catch (thrown) {
@@ -145,7 +176,7 @@ export class RedisStore implements LockStore {
     private async _give(key: string, holder: string, id: string, tombstone: string): Promise<ReleaseAnswer> {
         const args = [holder, id, tombstone, this._yield];
         const keys = keysOf(this._prefix + key);
-        const { answer } = await this._servers.run({ script: releaseScript, key, keys, args: () => args });
+        const { answer } = await this._servers.run({ script: this._releaseScript, key, keys, args: () => args });
         if (answer.handedOn > 0) this._listener?.handedOn(key, answer.handedOn);
         return answer.kind;
     }

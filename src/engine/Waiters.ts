@@ -2,7 +2,7 @@ import type { Cleanup } from './Cleanup';
 import type { Clock } from './Clock';
 import { DueQueue } from './DueQueue';
 import type { Due } from './DueQueue';
-import { LockError, asLockError } from './errors';
+import { LockError, asLockError, isTemporary } from './errors';
 import type { LockEvent } from './LockObserver';
 import type { AcquireAnswer, Busy, LockStore } from './LockStore';
 import { deadlineOf } from './validity';
@@ -319,8 +319,7 @@ export class Waiters {
         if (waiter.settled) return;
         waiter.failure = error;
         waiter.astray ||= error.unknown;
-        const hopeless = error.code !== 'CONNECTION_FAILED';
-        if (waiter.busy === undefined || hopeless) {
+        if (waiter.busy === undefined || !isTemporary(error)) {
             this._leave(waiter, error);
             return;
         }

@@ -10,6 +10,7 @@ export type LockErrorCode =
     | 'BAD_OPTION'
     | 'WRONG_PASSWORD'
     | 'NO_PERMISSION'
+    | 'NO_QUORUM'
     | 'NOT_REPLICATED'
     | 'WRONG_TYPE'
     | 'BAD_KEY'
@@ -23,6 +24,8 @@ export interface LockErrorDetails {
     holder?: string | undefined;
     /** How long the present holder's lease still runs, ms. */
     remaining?: number | undefined;
+    /** What each node of a quorum answered. */
+    votes?: readonly string[] | undefined;
     cause?: unknown;
     /** The request may have reached the server, so it may still take effect. */
     unknown?: boolean | undefined;
@@ -34,6 +37,7 @@ export class LockError extends Error {
     readonly key: string | undefined;
     readonly holder: string | undefined;
     readonly remaining: number | undefined;
+    readonly votes: readonly string[] | undefined;
     /** True when the request may have reached the server, so that it may still take effect there. */
     readonly unknown: boolean;
 
@@ -46,8 +50,14 @@ export class LockError extends Error {
         this.key = details.key;
         this.holder = details.holder;
         this.remaining = details.remaining;
+        this.votes = details.votes;
         this.unknown = details.unknown ?? false;
     }
+}
+
+/** Whether it may be over later without anything else being changed. */
+export function isTemporary(error: unknown): boolean {
+    return error instanceof LockError && (error.code === 'CONNECTION_FAILED' || error.code === 'NO_QUORUM');
 }
 
 /** Whatever was thrown, as an Error. */

@@ -14,5 +14,7 @@ export type { RedisServers, ServerEvents, StepDone, StepRequest } from './redis/
 export { SingleServer } from './redis/SingleServer';
 export type { SingleServerOptions } from './redis/SingleServer';
 export type { WaitMode } from './redis/Subscription';
+export { QuorumStore } from './QuorumStore';
+export type { QuorumNode, QuorumStoreOptions } from './QuorumStore';
 export { RedisStore } from './RedisStore';
 export type { RedisStoreOptions } from './RedisStore';

@@ -3,6 +3,6 @@
  * the ttl any earlier. One per cent and 2 ms are taken off for clocks that run at different speed and for the rounding of
  * expiry to milliseconds (Redis, "Distributed Locks with Redis", the section on drift).
  */
-export function deadlineOf(sentAt: number, ttl: number): number {
-    return sentAt + ttl - ttl * 0.01 - 2;
+export function deadlineOf(sentAt: number, ttl: number, drift = 0.01): number {
+    return sentAt + ttl - ttl * drift - 2;
 }

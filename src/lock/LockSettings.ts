@@ -1,10 +1,10 @@
 import type { ConfigParams } from 'pip-services4-components-node';
-import { badOption, boolean, integer, oneOf, optionalInteger } from '../connect/options';
+import { badOption, boolean, fraction, integer, oneOf, optionalInteger } from '../connect/options';
 import { LONGEST } from '../engine/Clock';
 import type { WaitMode } from '../engine/redis/Subscription';
 
 /** Options that DESIGN knows and this version does not have yet. Taken in silence they would promise what is not done. */
-const NOT_YET = ['drift_factor', 'local_grants', 'node_timeout'] as const;
+const NOT_YET = ['local_grants'] as const;
 
 /** Every option of the lock itself, with its default and bounds. Those of connection and TLS are with RedisConnector. */
 export class LockSettings {
@@ -25,6 +25,10 @@ export class LockSettings {
     /** Replicas that must have a grant, within acksTimeout ms, for it to count; 0: none. */
     readonly acks: number;
     readonly acksTimeout: number;
+    /** How much faster than ours the clock of a server may be. */
+    readonly driftFactor: number;
+    /** How long a node of a quorum may take to answer, ms; undefined: 5 % of the ttl. */
+    readonly nodeTimeout: number | undefined;
     readonly connectTimeout: number;
     readonly commandTimeout: number;
     readonly maxHeld: number;
@@ -32,8 +36,6 @@ export class LockSettings {
 
     /** @throws ConfigException BAD_OPTION, with the name of the option. */
     constructor(config: ConfigParams) {
-        if (config.getAsNullableString('options.topology') === 'quorum')
-            throw badOption('options.topology', 'is quorum, which this version does not have.');
         for (const name of NOT_YET) {
             // Their default, 0, says that they are not wanted.
             if (!['0', ''].includes(config.getAsNullableString(`options.${name}`) ?? '')) {
@@ -50,6 +52,11 @@ export class LockSettings {
         this.yieldAfter = integer(config, 'options.yield_after', 0, 1_000_000, 0);
         this.acks = integer(config, 'options.acks', 0, 100, 0);
         this.acksTimeout = integer(config, 'options.acks_timeout', 1, LONGEST, 1000);
+        if (this.acks > 0 && config.getAsNullableString('options.topology') === 'quorum') {
+            throw badOption('options.acks', 'is for servers with replicas; the nodes of a quorum are independent.');
+        }
+        this.driftFactor = fraction(config, 'options.drift_factor', 0.5, 0.01);
+        this.nodeTimeout = optionalInteger(config, 'options.node_timeout', 1, LONGEST);
         this.connectTimeout = integer(config, 'options.connect_timeout', 1, LONGEST, 5000);
         this.commandTimeout = integer(config, 'options.command_timeout', 1, LONGEST, 3000);
         this.maxHeld = integer(config, 'options.max_held', 1, 10_000_000, 100_000);

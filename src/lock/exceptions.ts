@@ -24,6 +24,7 @@ const CLASSES: Readonly<Record<LockErrorCode, ExceptionClass>> = {
     CONNECTION_FAILED: ConnectionException,
     WRONG_PASSWORD: UnauthorizedException,
     NO_PERMISSION: UnauthorizedException,
+    NO_QUORUM: ConnectionException,
     NOT_REPLICATED: ConnectionException,
     WRONG_TYPE: InvalidStateException,
     BAD_KEY: BadRequestException,
@@ -40,6 +41,7 @@ export function toException(thrown: unknown, traceId: string | undefined): unkno
     if (thrown.key !== undefined) exception.withDetails('key', thrown.key);
     if (thrown.holder !== undefined) exception.withDetails('holder', thrown.holder);
     if (thrown.remaining !== undefined) exception.withDetails('remaining', thrown.remaining);
+    if (thrown.votes !== undefined) exception.withDetails('votes', thrown.votes);
     if (thrown.cause instanceof Error) exception.withCause(thrown.cause);
     return exception;
 }

@@ -1,5 +1,6 @@
 import type { RedisClients } from '../connect/RedisConnector';
 import type { LockStore } from '../engine/LockStore';
+import { QuorumStore } from '../engine/QuorumStore';
 import { ClusterServers } from '../engine/redis/ClusterServers';
 import { SingleServer } from '../engine/redis/SingleServer';
 import { RedisStore } from '../engine/RedisStore';
@@ -9,7 +10,7 @@ import type { LockSettings } from './LockSettings';
 export function storeOf(clients: RedisClients, settings: LockSettings): LockStore {
     const { acks, acksTimeout, commandTimeout, connectTimeout, keyPrefix, retryTimeout, wait, yieldAfter } = settings;
     const yielding = yieldAfter > 0 ? { after: yieldAfter, pause: retryTimeout } : undefined;
-    const store = { keyPrefix, yielding };
+    const store = { drift: settings.driftFactor, keyPrefix, yielding };
     const server = {
         commandTimeout,
         connectTimeout,
@@ -27,7 +28,14 @@ export function storeOf(clients: RedisClients, settings: LockSettings): LockStor
             const { connect, seeds } = clients;
             return new RedisStore(new ClusterServers({ ...server, connect, seeds }), store);
         }
-        case 'quorum':
-            throw new Error('not yet');
+        case 'quorum': {
+            return new QuorumStore(
+                clients.clients.map((client) => {
+                    const node = new SingleServer(client, { ...server, persistent: true, settled: settings.ttl });
+                    return new RedisStore(node, { ...store, node: true });
+                }),
+                { longestTtl: settings.ttl, nodeTimeout: settings.nodeTimeout },
+            );
+        }
     }
 }

@@ -13,6 +13,7 @@ const EXPECTED: Readonly<Record<LockErrorCode, [name: string, status: number]>> 
     ALREADY_OPENED: ['InvalidStateException', 500],
     CLOSED: ['InvalidStateException', 500],
     BAD_OPTION: ['ConfigException', 500],
+    NO_QUORUM: ['ConnectionException', 500],
     NOT_REPLICATED: ['ConnectionException', 500],
     CONNECTION_FAILED: ['ConnectionException', 500],
     WRONG_PASSWORD: ['UnauthorizedException', 401],

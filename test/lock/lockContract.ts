@@ -10,8 +10,13 @@ import type { Settings } from './lockOf';
 /** Nobody polls that often: whoever is served sooner was told. */
 const PAUSE = 60_000;
 
-/** Declares what a lock does wherever it is kept. @param make a component that is not open. */
-export function lockContract(name: string, make: (settings: Settings) => RedisLock): void {
+/**
+ * Declares what a lock does wherever it is kept.
+ *
+ * @param make a component that is not open.
+ * @param ttl  of its locks, ms.
+ */
+export function lockContract(name: string, make: (settings: Settings) => RedisLock, ttl = 20_000): void {
     suite(`${name} as a lock`, function () {
         this.timeout(30_000);
         let made: RedisLock[];
@@ -27,7 +32,7 @@ export function lockContract(name: string, make: (settings: Settings) => RedisLo
         });
 
         async function opened(): Promise<RedisLock> {
-            const lock = make({ 'options.retry_timeout': PAUSE });
+            const lock = make({ 'options.retry_timeout': PAUSE, 'options.ttl': ttl });
             made.push(lock);
             await lock.open(null);
             return lock;
@@ -41,20 +46,20 @@ export function lockContract(name: string, make: (settings: Settings) => RedisLo
             const [one, other] = await several();
             for (const odd of ['plain', '{tag}ged', 'a}b', '{}x', '{a', 'a{b}c{d}', 'ключ ✓', '{{x}}']) {
                 const odder = `${odd}:${key}`;
-                assert.isTrue(await one.tryAcquireLock(null, odder, 20_000), odd);
-                assert.isFalse(await other.tryAcquireLock(null, odder, 20_000), odd);
-                const waiting = other.acquireLock(null, odder, 20_000, 15_000);
+                assert.isTrue(await one.tryAcquireLock(null, odder, ttl), odd);
+                assert.isFalse(await other.tryAcquireLock(null, odder, ttl), odd);
+                const waiting = other.acquireLock(null, odder, ttl, 15_000);
                 await until(async () => (await one.inspect(null, odder)).waiters.length === 1);
                 await one.releaseLock(null, odder);
                 await waiting;
-                assert.isFalse(await one.tryAcquireLock(null, odder, 20_000), odd);
+                assert.isFalse(await one.tryAcquireLock(null, odder, ttl), odd);
                 await other.releaseLock(null, odder);
                 assert.strictEqual((await one.inspect(null, odder)).holder, undefined, odd);
             }
         });
 
         test('serves waiters in the order in which they came, one at a time, with rising fences', async () => {
-            const crowd = await Crowd.gather(await several(), key, { count: 12, ttl: 20_000 });
+            const crowd = await Crowd.gather(await several(), key, { count: 12, ttl });
             await crowd.start();
             await crowd.served(12, 20_000);
             crowd.resource.check();
@@ -101,7 +106,7 @@ export function lockContract(name: string, make: (settings: Settings) => RedisLo
         test('says LOCK_TIMEOUT when it was busy to the end, and leaves the line', async () => {
             const [one, other] = await several();
             await one.acquire(null, key);
-            const error = await rejection(other.acquireLock(null, key, 5000, 300), 'LOCK_TIMEOUT');
+            const error = await rejection(other.acquireLock(null, key, ttl, 300), 'LOCK_TIMEOUT');
             assert.strictEqual(error.constructor.name, 'ConflictException');
             await until(async () => (await one.inspect(null, key)).waiters.length === 0);
         });

@@ -97,6 +97,10 @@ export class ClusterServers implements RedisServers {
         return this._route(request.keys[0], (server) => server.replicate(request));
     }
 
+    get isReady(): boolean {
+        return [...this._members.values()].some(({ server }) => server.isReady);
+    }
+
     get acks(): Acks | undefined {
         return this._options.acks;
     }

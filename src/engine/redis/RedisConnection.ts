@@ -10,6 +10,8 @@ export interface RedisConnectionOptions {
     readonly connectTimeout: number;
     /** How long a command may take, ms, with the wait for a lost connection. */
     readonly commandTimeout: number;
+    /** An `open` that fails does not give up: the connection is tried for on. */
+    readonly persistent?: boolean | undefined;
     /** The client is somebody else's: it is used, but neither disconnected nor closed. */
     readonly borrowed?: boolean | undefined;
 }
@@ -87,7 +89,7 @@ export class RedisConnection {
         try {
             await this._ready(this._options.connectTimeout);
         } catch (error) {
-            await this.close();
+            if (this._options.persistent !== true) await this.close();
             throw error;
         }
     }

@@ -35,6 +35,8 @@ export interface StepDone<Answer> {
 export interface RedisServers {
     /** Whether messages reach us; else waiters have to poll. Known after `open`. */
     readonly wakes: boolean;
+    /** Whether a step would be sent at once, as far as known. */
+    readonly isReady: boolean;
     open(events: ServerEvents): Promise<void>;
     close(): Promise<void>;
     run<Answer>(request: StepRequest<Answer>): Promise<StepDone<Answer>>;

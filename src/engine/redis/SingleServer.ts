@@ -5,7 +5,7 @@ import { LockError } from '../errors';
 import { newHolder } from '../holder';
 import { acquireScript } from '../scripts/acquire';
 import { permissionsScript } from '../scripts/permissions';
-import { releaseScript } from '../scripts/release';
+import { releaseNodeScript, releaseScript } from '../scripts/release';
 import { renewScript } from '../scripts/renew';
 import type { RenewReply } from '../scripts/renew';
 import { ScriptError } from '../scripts/Script';
@@ -25,6 +25,8 @@ import type { SubscriptionOptions } from './Subscription';
 export interface SingleServerOptions extends RedisConnectionOptions, SubscriptionOptions {
     /** Replicas that have to have each grant. */
     readonly acks?: Acks | undefined;
+    /** A server that was started less than so many ms ago is not used yet; default 0. */
+    readonly settled?: number | undefined;
     /** What the server has to be. A master that is no longer one is left for its successor. Default: standalone. */
     readonly role?: 'standalone' | 'master' | 'cluster' | undefined;
 }
@@ -55,7 +57,7 @@ export class SingleServer implements RedisServers {
     private readonly _replication: Replication | undefined;
     /** By script. Releases first: they make room for what else was asked for in the same turn. */
     private readonly _lanes = new Map<Sender, Step[]>(
-        [releaseScript, renewScript, acquireScript].map((one) => [one, []]),
+        [releaseScript, releaseNodeScript, renewScript, acquireScript].map((one) => [one, []]),
     );
     private _flushing = false;
     private _events: ServerEvents | undefined;
@@ -151,7 +153,7 @@ export class SingleServer implements RedisServers {
         return this._watch.watch(key, value);
     }
 
-    private _expect({ mode, role }: Greeting): void {
+    private _expect({ mode, role, uptime }: Greeting): void {
         const wanted = this._options.role ?? 'standalone';
         if (mode === 'sentinel') throw misplaced('is a Sentinel, which holds no keys', 'sentinel');
         if (mode === 'cluster' && wanted !== 'cluster') throw misplaced('runs in cluster mode', 'cluster');
@@ -159,6 +161,11 @@ export class SingleServer implements RedisServers {
         if (wanted === 'master' && role === 'replica') {
             // The Sentinels have not noticed yet, or have not told it yet.
             throw new LockError('CONNECTION_FAILED', 'The Sentinels named a server that is no master.');
+        }
+        // It says whole seconds.
+        const left = (this._options.settled ?? 0) - (uptime - 1000);
+        if ((this._options.settled ?? 0) > 0 && left > 0) {
+            throw new LockError('CONNECTION_FAILED', `The server was started a moment ago and votes in ${left} ms.`);
         }
     }
 

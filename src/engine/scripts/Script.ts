@@ -29,14 +29,14 @@ export class Script<Answer> {
 
     /**
      * @param body  Lua text that defines `local function step(keys…, args…)`, which returns the answer of one item.
-     * @param parse checks and types one answer.
+     * @param parse types one answer; undefined: it is none that the script has.
      */
     constructor(
         readonly name: string,
         keys: number,
         args: number,
         body: string,
-        private readonly _parse: (answer: unknown) => Answer,
+        private readonly _parse: (answer: unknown) => Answer | undefined,
     ) {
         this.lua = body + loop(keys, args);
         this.sha = createHash('sha1').update(this.lua).digest('hex');
@@ -65,16 +65,18 @@ export class Script<Answer> {
             ask();
             return client.eval(this.lua, keys.length, ...keys, ...args);
         });
-        if (!isList(reply) || reply.length !== items.length) throw this.unexpected(reply);
+        if (!isList(reply) || reply.length !== items.length) throw this._unexpected(reply);
         return reply.map((answer) => (typeof answer === 'string' ? new ScriptError(answer) : answer));
     }
 
     /** Checks and types one answer. */
     parse(answer: unknown): Answer {
-        return this._parse(answer);
+        const reply = this._parse(answer);
+        if (reply === undefined) throw this._unexpected(answer);
+        return reply;
     }
 
-    unexpected(answer: unknown): Error {
+    private _unexpected(answer: unknown): Error {
         return new Error(`The ${this.name} script gave an answer that it does not have: ${JSON.stringify(answer)}`);
     }
 }

@@ -1,4 +1,5 @@
-import { GRANT } from './grant';
+import { grantFunctions } from './grant';
+import type { Scope } from './grant';
 import { Script, isList, isNumber } from './Script';
 
 export type AcquireReply =
@@ -37,7 +38,7 @@ export type AcquireReply =
  *     free for others than us.
  *   {-1}: refused by a tombstone.
  */
-const BODY = `${GRANT}
+const BODY = `
 -- Takes or keeps the place in the queue and lengthens the waiter's lease.
 local function enqueue(queue, waiters, memory, holder, id, ttl, wait, last, clock, now)
     local asked, channel = string.match(wait, '^(%d+) (.*)$')
@@ -72,7 +73,7 @@ local function step(key, queue, waiters, memory, holder, id, ttl, wait)
         leave(queue, waiters, id)
         local left = redis.call('PTTL', key)
         if granted ~= holder then
-            fence = after(known[1], clock)
+            fence = next_fence(known[1], clock)
             hold(key, memory, holder, id, math.max(ttl, left), fence)
             return { 1, fence }
         end
@@ -93,7 +94,7 @@ local function step(key, queue, waiters, memory, holder, id, ttl, wait)
     end
     local pause = (tonumber(known[4]) or 0) - now
     if not current and not (lined and pause > 0) then
-        fence = after(known[1], clock)
+        fence = next_fence(known[1], clock)
         local first, its_holder
         if lined then
             first, its_holder = grant(key, queue, waiters, memory, fence, now, id)
@@ -118,7 +119,16 @@ local function step(key, queue, waiters, memory, holder, id, ttl, wait)
 end
 `;
 
-export const acquireScript: Script<AcquireReply> = new Script('acquire', 4, 4, BODY, (answer) => {
+export const acquireScript = scriptOf('redis');
+
+/** The same on a node of a quorum. */
+export const acquireNodeScript = scriptOf('node');
+
+function scriptOf(scope: Scope): Script<AcquireReply> {
+    return new Script('acquire', 4, 4, grantFunctions(scope) + BODY, parse);
+}
+
+function parse(answer: unknown): AcquireReply | undefined {
     if (isList(answer)) {
         const [kind, first, fence, ticket, rank, foreign, holder, handed] = answer;
         if (kind === 1 && isNumber(first)) return { kind: 'granted', fence: first };
@@ -136,5 +146,5 @@ export const acquireScript: Script<AcquireReply> = new Script('acquire', 4, 4, B
             };
         }
     }
-    throw acquireScript.unexpected(answer);
-});
+    return undefined;
+}

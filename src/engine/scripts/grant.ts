@@ -22,7 +22,7 @@ export const MEMORY = 600_000;
  *
  * Times are the server's, tickets and fences are at least its clock in µs, so that they rise even when the memory is lost.
  */
-export const GRANT = `
+const SHARED = `
 local WINDOW, LEASE, SIDE, MEMORY = ${CLAIM_WINDOW}, ${WAITER_LEASE}, ${2 * WAITER_LEASE}, ${MEMORY}
 
 local function micros()
@@ -129,6 +129,29 @@ local function grant(key, queue, waiters, memory, fence, now, me)
     end
 end
 `;
+
+/** Where the locks are: on one Redis, or on each node of a quorum. The difference is how a fence is chosen. */
+export type Scope = 'redis' | 'node';
+
+const NEXT_FENCE: Readonly<Record<Scope, string>> = {
+    redis: `
+local function next_fence(last, clock)
+    return after(last, clock)
+end
+`,
+    // Nodes that have seen the same grants choose the same fence, so that it need not be written to any of them again; and
+    // so do those whose clocks differ a little, for a key that is not remembered.
+    node: `
+local function next_fence(last, clock)
+    return last and tonumber(last) + 1 or math.ceil(clock / 100000) * 100000
+end
+`,
+};
+
+/** The shared functions, with the fences of a scope. */
+export function grantFunctions(scope: Scope): string {
+    return SHARED + NEXT_FENCE[scope];
+}
 
 /** What a message on a waiter's channel says. A grant is a fact about the past, not a proof that it still holds. */
 export type Message =

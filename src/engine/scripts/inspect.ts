@@ -41,7 +41,7 @@ local function step(key, queue, waiters, memory)
 end
 `;
 
-export const inspectScript: Script<InspectReply> = new Script('inspect', 4, 0, BODY, (answer) => {
+export const inspectScript = new Script<InspectReply>('inspect', 4, 0, BODY, (answer) => {
     if (isList(answer)) {
         const [holder, remaining, fence, foreign, list] = answer;
         if (typeof holder === 'string' && isNumber(remaining) && isNumber(fence) && isList(list)) {
@@ -49,7 +49,7 @@ export const inspectScript: Script<InspectReply> = new Script('inspect', 4, 0, B
             return { holder: held, remaining, fence, foreign: foreign === 1, waiters: pairs(list) };
         }
     }
-    throw inspectScript.unexpected(answer);
+    return undefined;
 });
 
 function pairs(list: readonly unknown[]): { holder: string; waited: number }[] {

@@ -30,7 +30,6 @@ local function step(key, queue, waiters, memory)
 end
 `;
 
-export const permissionsScript: Script<readonly string[]> = new Script('permissions', 4, 0, BODY, (answer) => {
-    if (isList(answer)) return answer.map(String);
-    throw permissionsScript.unexpected(answer);
-});
+export const permissionsScript = new Script('permissions', 4, 0, BODY, (answer) =>
+    isList(answer) ? answer.map(String) : undefined,
+);

@@ -1,4 +1,5 @@
-import { GRANT } from './grant';
+import { grantFunctions } from './grant';
+import type { Scope } from './grant';
 import { Script, isList, isNumber } from './Script';
 
 export interface ReleaseReply {
@@ -22,7 +23,7 @@ const KINDS = ['gone', 'released', 'already'] as const;
  * Answers, per item: {kind, window}. Kind 1: released; 2: this holder was the last that released the key (a resend); 0: it
  * did not hold the key. Window: for how long the key was granted to a waiter in this step, ms; 0: it was not.
  */
-const BODY = `${GRANT}
+const BODY = `
 -- Tombstones stand in a hash that waiters keep alive; when they are many, old ones are swept out now and then.
 local function bury(queue, waiters, id, now)
     redis.call('HSET', waiters, id, 'x' .. whole(now + SIDE))
@@ -57,7 +58,7 @@ local function step(key, queue, waiters, memory, holder, id, tombstone, yield)
     local now = math.floor(clock / 1000)
     local current = redis.call('GET', key)
     local known = redis.call('HMGET', memory, 'f', 'r', 'a', 'y', 'h')
-    local fence = after(known[1], clock)
+    local fence = next_fence(known[1], clock)
     local _, window
     -- Where the memory was lost, only a holder that is an acquisition's own id tells whose the key is.
     local its = id == known[3] or id == holder and known[5] ~= holder
@@ -88,11 +89,20 @@ local function step(key, queue, waiters, memory, holder, id, tombstone, yield)
 end
 `;
 
-export const releaseScript: Script<ReleaseReply> = new Script('release', 4, 4, BODY, (answer) => {
+export const releaseScript = scriptOf('redis');
+
+/** The same on a node of a quorum. */
+export const releaseNodeScript = scriptOf('node');
+
+function scriptOf(scope: Scope): Script<ReleaseReply> {
+    return new Script('release', 4, 4, grantFunctions(scope) + BODY, parse);
+}
+
+function parse(answer: unknown): ReleaseReply | undefined {
     if (isList(answer)) {
         const [code, handedOn] = answer;
         const kind = typeof code === 'number' ? KINDS[code] : undefined;
         if (kind !== undefined && isNumber(handedOn)) return { kind, handedOn };
     }
-    throw releaseScript.unexpected(answer);
-});
+    return undefined;
+}

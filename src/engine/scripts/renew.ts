@@ -24,7 +24,6 @@ local function step(key, memory, holder, ttl)
 end
 `;
 
-export const renewScript: Script<RenewReply> = new Script('renew', 2, 2, BODY, (answer) => {
-    if (answer !== 0 && answer !== 1) throw renewScript.unexpected(answer);
-    return answer === 1 ? 'renewed' : 'gone';
-});
+export const renewScript: Script<RenewReply> = new Script('renew', 2, 2, BODY, (answer) =>
+    answer === 1 ? 'renewed' : answer === 0 ? 'gone' : undefined,
+);

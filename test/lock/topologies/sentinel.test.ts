@@ -114,7 +114,9 @@ suite('A lock behind Sentinels', function () {
 
     suite('when the master is killed', () => {
         test('serves every waiter in order, with rising fences, and tells holders of lost leases in time', async () => {
-            const locks = await Promise.all(Array.from({ length: 4 }, () => opened({ 'options.max_held': 1000 })));
+            const locks = await Promise.all(
+                Array.from({ length: 4 }, () => opened({ 'options.command_timeout': 20_000 })),
+            );
             const [first] = locks;
             if (first === undefined) assert.fail();
             const old = await group.master();

@@ -1,0 +1,448 @@
+import { SystemClock } from './Clock';
+import type { Clock } from './Clock';
+import { LockError, isTemporary } from './errors';
+import type { LockErrorDetails } from './errors';
+import type {
+    AcquireAnswer,
+    AcquireRequest,
+    Busy,
+    Granted,
+    LockInfo,
+    LockStore,
+    ReleaseAnswer,
+    RenewAnswer,
+    StoreListener,
+} from './LockStore';
+import { poll, settled } from './poll';
+import type { Settled } from './poll';
+import { deadlineOfVotes, fenceOf, quorumOf, verdictOf } from './votes';
+import type { Vote } from './votes';
+
+/** One independent node: a store, with what the others need of it. */
+export interface QuorumNode extends LockStore {
+    /** Whether a step would be sent at once. */
+    readonly isReady: boolean;
+    /** Remembers the fence that others gave, while the acquisition has the key. @returns whether it has. */
+    raise(key: string, holder: string, id: string, fence: number): Promise<boolean>;
+}
+
+export interface QuorumStoreOptions {
+    /** How long a node may take to answer, ms; default 5 % of the ttl, 50 ms at least. */
+    readonly nodeTimeout?: number | undefined;
+    /** No lease is longer, ms: for so long a node that was restarted does not vote. */
+    readonly longestTtl: number;
+}
+
+type Outcome =
+    | { readonly kind: 'done'; readonly answer: AcquireAnswer }
+    /** Others have votes that are needed. */
+    | { readonly kind: 'contended'; readonly busy: Busy };
+
+/** What a node says to an attempt; undefined: nothing in time. */
+type Answered = Exclude<Vote, { kind: 'no' }> | { readonly kind: 'no'; readonly busy: Busy };
+
+type Answers<T> = readonly (Settled<T> | undefined)[];
+
+/** However short the lease is, a node may take so long, ms. */
+const SHORTEST_NODE_TIMEOUT = 50;
+
+/** Nodes that are slower to open by so many ms are not waited for. */
+const MOMENT = 500;
+
+/** Between two attempts of one whose turn it is, ms: a release and a grant may just cross each other. */
+const SHORTEST_PAUSE = 2;
+const LONGEST_PAUSE = 40;
+
+/** One whose turn it is, and who cannot get a quorum, lets the next in line try after so many ms, and asks again then. */
+const PATIENCE = 500;
+const AGAIN = 100;
+
+/**
+ * Locks on several independent nodes, of which most must agree: Redlock ("Distributed Locks with Redis"), with an answer to
+ * what it leaves open. All nodes are asked in parallel, each for a limited time, and the answer is given as soon as it is
+ * decided. The first node that is healthy leads: its lock is a vote, and the turnstile at which waiters stand in line.
+ * A lease lasts as long as a quorum has it. Its fencing token is the greatest that a quorum gave, and a quorum has it before
+ * the lease is used (votes.ts says why).
+ */
+export class QuorumStore implements LockStore {
+    private readonly _quorum: number;
+    private _listener: StoreListener | undefined;
+    /** Nodes that did not answer in time, until they do again. */
+    private readonly _slow = new Set<QuorumNode>();
+    /** The nodes at which those stand in line who wait. */
+    private readonly _lines = new Map<string, QuorumNode>();
+    private _led: QuorumNode | undefined;
+    private _closed = false;
+
+    /** @param _nodes in the order in which they lead, the same for everybody. */
+    constructor(
+        private readonly _nodes: readonly QuorumNode[],
+        private readonly _options: QuorumStoreOptions,
+        private readonly _clock: Clock = new SystemClock(),
+    ) {
+        this._quorum = quorumOf(_nodes.length);
+    }
+
+    get wakes(): boolean {
+        return this._lead()?.wakes ?? true;
+    }
+
+    /** Settles when a quorum is ready, and the others had a moment to be it too: they may come later. */
+    async open(listener: StoreListener): Promise<void> {
+        this._listener = listener;
+        const opening = this._nodes.map((node) => settled(node.open(this._listenerFor(node))));
+        await poll(this._clock, opening, Infinity, (so) => doneOf(so).length >= this._quorum);
+        const answers = await poll(this._clock, opening, Math.min(this._timeout(this._options.longestTtl), MOMENT));
+        this._led = this._lead();
+        // What is wrong with the configuration of one node is not made good by the others.
+        const wrong = answers.find((one) => one?.kind === 'failed' && !isTemporary(one.error));
+        if (wrong === undefined && doneOf(answers).length >= this._quorum) return;
+        const error =
+            wrong?.kind === 'failed' ? wrong.error : this._noQuorum('Too few nodes can be reached', answers, {});
+        await this.close();
+        throw error;
+    }
+
+    async close(): Promise<void> {
+        this._closed = true;
+        await Promise.all(this._nodes.map((node) => node.close()));
+    }
+
+    async acquire(request: AcquireRequest): Promise<AcquireAnswer> {
+        const { key, holder, ttl } = request;
+        const { longestTtl } = this._options;
+        if (ttl > longestTtl) {
+            const text = `With a quorum no ttl is longer than options.ttl: ${longestTtl}, not ${ttl}.`;
+            throw new LockError('BAD_TTL', text, { key, holder });
+        }
+        const until = this._clock.now() + Math.min(PATIENCE, ttl / 3);
+        for (let pause = SHORTEST_PAUSE; ; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
+            const outcome = await this._attempt(request);
+            if (outcome.kind === 'done') return outcome.answer;
+            const { busy } = outcome;
+            if (this._clock.now() >= until) {
+                await this._undo(request, this._nodes);
+                return { ...busy, ticket: request.ticket ?? 0, rank: 0, remaining: Math.min(busy.remaining, AGAIN) };
+            }
+            await new Promise<void>((resolve) => this._clock.timer(pause * (0.5 + Math.random()), resolve));
+        }
+    }
+
+    async renew(key: string, holder: string, ttl: number): Promise<RenewAnswer> {
+        const answers = await this._ask(
+            this._nodes,
+            (node) => node.renew(key, holder, ttl),
+            this._timeout(ttl),
+            (so) => verdictOf(so.map(voteOfRenewal)) !== 'open',
+        );
+        const votes = answers.map(voteOfRenewal);
+        if (verdictOf(votes) === 'won') return { kind: 'renewed', deadline: deadlineOfVotes(votes) };
+        if (votes.filter((vote) => vote?.kind === 'no').length > this._nodes.length - this._quorum)
+            return { kind: 'gone' };
+        throw this._noQuorum(`It is unknown whether ${key} was renewed`, answers, { key, holder, unknown: true });
+    }
+
+    async release(key: string, holder: string): Promise<ReleaseAnswer> {
+        const decided = (so: Answers<ReleaseAnswer>): boolean => decidedOf(so, this._quorum);
+        const answers = await this._giveBack((node) => node.release(key, holder), decided);
+        const given = doneOf(answers);
+        const ours = given.filter((one) => one !== 'gone');
+        if (ours.length >= this._quorum) return ours.includes('released') ? 'released' : 'already';
+        if (given.length - ours.length > this._nodes.length - this._quorum) return 'gone';
+        throw this._noQuorum(`It is unknown whether ${key} was released`, answers, { key, holder, unknown: true });
+    }
+
+    async giveUp(key: string, holder: string, id: string, underWay: boolean): Promise<ReleaseAnswer> {
+        this._lines.delete(id);
+        const at = this._nodes.findIndex((node) => node === this._lead());
+        const answers = await this._giveBack(
+            (node) => node.giveUp(key, holder, id, underWay),
+            (so) => so[at] !== undefined && doneOf(so).length >= this._quorum,
+        );
+        const given = doneOf(answers);
+        if (given.length >= this._quorum) return given.find((one) => one !== 'gone') ?? 'gone';
+        throw this._noQuorum(`It is unknown whether ${key} was given up`, answers, { key, holder, unknown: true });
+    }
+
+    async handOn(key: string): Promise<void> {
+        const lead = this._lead();
+        if (lead === undefined) throw this._noQuorum(`No node can be asked for ${key}`, [], { key });
+        await lead.handOn(key);
+    }
+
+    /** Who has the key at a quorum of nodes; who stands in line at the node that leads. */
+    async inspect(key: string): Promise<LockInfo> {
+        const lead = this._lead();
+        const at = this._nodes.findIndex((node) => node === lead);
+        const answers = await this._ask(
+            this._nodes,
+            (node) => node.inspect(key),
+            this._timeout(this._options.longestTtl),
+            (so) => so[at] !== undefined && doneOf(so).length >= this._quorum,
+        );
+        const infos = doneOf(answers);
+        if (infos.length < this._quorum) throw this._noQuorum(`It is unknown who has ${key}`, answers, { key });
+        const led = answers[at];
+        const waiters = led?.kind === 'done' ? led.value.waiters : [];
+        const same = infos.filter(({ holder }) => infos.filter((one) => one.holder === holder).length >= this._quorum);
+        const remaining = same.map((one) => one.remaining).sort((a, b) => b - a)[this._quorum - 1] ?? 0;
+        const fence = Math.max(...same.map((one) => one.fence ?? 0));
+        return { key, holder: same[0]?.holder, remaining, fence: fence > 0 ? fence : undefined, waiters };
+    }
+
+    async watch(key: string, holder: string): Promise<boolean> {
+        return (await this._lead()?.watch(key, holder)) ?? false;
+    }
+
+    /** The first node that is healthy. */
+    private _lead(): QuorumNode | undefined {
+        const ready = this._nodes.filter((node) => node.isReady);
+        return ready.find((node) => !this._slow.has(node)) ?? ready[0];
+    }
+
+    private _timeout(ttl: number): number {
+        return this._options.nodeTimeout ?? Math.max(ttl * 0.05, SHORTEST_NODE_TIMEOUT);
+    }
+
+    private async _attempt(request: AcquireRequest): Promise<Outcome> {
+        const { key, holder, id, ttl, ticket } = request;
+        const lead = this._lead();
+        if (lead === undefined) throw this._noQuorum(`No node can be asked for ${key}`, [], { key, holder });
+        this._move(request, lead);
+        const within = this._timeout(ttl);
+        const sentAt = this._clock.now();
+        const first = this._vote(lead, request);
+        if (ticket !== undefined && ticket > 0) {
+            // In line, the others are asked when it is our turn: before, that would only hinder the one whose turn it is.
+            const [vote] = await poll(this._clock, [first], within);
+            if (vote?.kind === 'no') return { kind: 'done', answer: { ...vote.busy, sentAt } };
+        }
+        const at = this._nodes.indexOf(lead);
+        const follow = { ...request, ticket: undefined };
+        const votes = await poll(
+            this._clock,
+            this._nodes.map((node) => (node === lead ? first : this._vote(node, follow))),
+            within,
+            (so) => so[at]?.kind === 'no' || (so[at] !== undefined && verdictOf(so) !== 'open'),
+        );
+        if (votes[at] === undefined) this._mark(lead);
+        const led = votes[at];
+        if (led?.kind === 'no') {
+            if (ticket !== undefined) this._lines.set(id, lead);
+            void this._undo(
+                request,
+                this._nodes.filter((node) => node !== lead),
+            );
+            return { kind: 'done', answer: { ...led.busy, sentAt } };
+        }
+        if (verdictOf(votes) === 'won') return { kind: 'done', answer: await this._won(request, votes) };
+        return this._lost(request, votes, lead);
+    }
+
+    /** Leaves the line at the node that led before. */
+    private _move(request: AcquireRequest, lead: QuorumNode): void {
+        const before = this._lines.get(request.id);
+        if (before === undefined || before === lead) return;
+        this._lines.delete(request.id);
+        void this._undo(request, [before]);
+    }
+
+    /** Asks one node; never rejects. */
+    private async _vote(node: QuorumNode, request: AcquireRequest): Promise<Answered> {
+        if (!node.isReady) return AWAY;
+        const since = this._clock.now();
+        try {
+            const answer = await node.acquire(request);
+            if (this._clock.now() - since <= this._timeout(request.ttl)) this._unmark(node);
+            return answer.kind === 'granted' ? { ...answer, kind: 'yes' } : { kind: 'no', busy: answer };
+        } catch (error) {
+            return { kind: 'unknown', error: error instanceof LockError ? error : AWAY.error };
+        }
+    }
+
+    /** The lease may be used when a quorum has its fence, and if there is time left. */
+    private async _won(request: AcquireRequest, votes: readonly (Answered | undefined)[]): Promise<Granted> {
+        const { key, holder, id, ttl } = request;
+        const { fence, behind } = fenceOf(votes);
+        const deadline = deadlineOfVotes(votes);
+        const having = votes.filter((vote) => vote?.kind === 'yes').length - behind.length;
+        const missing = this._quorum - having;
+        const raised = await this._ask(
+            behind.flatMap((at) => this._nodes[at] ?? []),
+            (node) => node.raise(key, holder, id, fence),
+            this._timeout(ttl),
+            (so) => doneOf(so).filter(Boolean).length >= missing,
+        );
+        if (doneOf(raised).filter(Boolean).length < missing) {
+            await this._undo(request, this._nodes);
+            const text = `The fencing token of ${key} could not be stored`;
+            throw this._noQuorum(text, raised, { key, holder, unknown: true });
+        }
+        if (deadline <= this._clock.now()) {
+            await this._undo(request, this._nodes);
+            const text = `The nodes took longer to answer than the lease of ${key} would have lasted (ttl ${ttl}).`;
+            throw new LockError('NO_QUORUM', text, { key, holder, unknown: true });
+        }
+        this._lines.delete(id);
+        return { kind: 'granted', fence, deadline };
+    }
+
+    /** Gives the votes back; but for that of the lead, which keeps our turn where others only have to let go. */
+    private async _lost(
+        request: AcquireRequest,
+        votes: readonly (Answered | undefined)[],
+        lead: QuorumNode,
+    ): Promise<Outcome> {
+        const { key, holder } = request;
+        const refusal = votes.find((vote) => vote?.kind === 'no');
+        const answered = votes.filter((vote) => vote !== undefined && vote.kind !== 'unknown').length;
+        if (answered < this._quorum || refusal === undefined) {
+            await this._undo(request, this._nodes);
+            // What is wrong with the key, or with our rights, is more than a node that is away.
+            const wrong = votes.find((vote) => vote?.kind === 'unknown' && !isTemporary(vote.error));
+            if (wrong?.kind === 'unknown') throw wrong.error;
+            throw this._noQuorum(`Too few nodes answered for ${key}`, votes, { key, holder, unknown: true });
+        }
+        const others = this._nodes.filter((node, at) => node !== lead && votes[at]?.kind !== 'no');
+        await this._undo(request, others);
+        return { kind: 'contended', busy: refusal.busy };
+    }
+
+    /** Takes back what nodes gave, or will have given by then: they do things in the order in which they are asked. */
+    private async _undo(request: AcquireRequest, nodes: readonly QuorumNode[]): Promise<void> {
+        const { key, holder, id, ttl } = request;
+        await this._ask(nodes, (node) => node.giveUp(key, holder, id, false), this._timeout(ttl));
+    }
+
+    /** The turnstile comes last: whomever it lets in finds the other nodes free. */
+    private async _giveBack(
+        give: (node: QuorumNode) => Promise<ReleaseAnswer>,
+        decided: (so: Answers<ReleaseAnswer>) => boolean,
+    ): Promise<Answers<ReleaseAnswer>> {
+        const lead = this._lead();
+        const within = this._timeout(this._options.longestTtl);
+        const others = this._nodes.map((node) => (node === lead ? undefined : this._one(node, give)));
+        const known = others.flatMap((one) => one ?? []);
+        await poll(this._clock, known, within, (so) => doneOf(so).length >= this._quorum - 1);
+        const asked = others.map((one, at) => one ?? this._one(this._nodes[at], give));
+        const at = this._nodes.findIndex((node) => node === lead);
+        const led = asked[at];
+        if (lead !== undefined && led !== undefined) {
+            void poll(this._clock, [led], within).then(([answer]) => {
+                if (answer === undefined) this._mark(lead);
+            });
+        }
+        return poll(this._clock, asked, within, decided);
+    }
+
+    private _ask<T>(
+        nodes: readonly QuorumNode[],
+        what: (node: QuorumNode) => Promise<T>,
+        within: number,
+        decided?: (so: Answers<T>) => boolean,
+    ): Promise<Answers<T>> {
+        const asked = nodes.map((node) => this._one(node, what));
+        return poll(this._clock, asked, within, decided);
+    }
+
+    /** Asks one node; never rejects. */
+    private async _one<T>(node: QuorumNode | undefined, what: (node: QuorumNode) => Promise<T>): Promise<Settled<T>> {
+        if (node === undefined || !node.isReady) return { kind: 'failed', error: AWAY.error };
+        return settled(what(node));
+    }
+
+    private _mark(node: QuorumNode): void {
+        this._slow.add(node);
+        this._look();
+    }
+
+    private _unmark(node: QuorumNode): void {
+        if (this._slow.delete(node)) this._look();
+    }
+
+    /** When another node leads, those who wait have to stand in line there. */
+    private _look(): void {
+        const lead = this._lead();
+        if (lead === this._led || lead === undefined) return;
+        this._led = lead;
+        this._listener?.reconnected();
+    }
+
+    private _listenerFor(node: QuorumNode): StoreListener {
+        const listener = this._listener;
+        return {
+            // What one node says about a grant is not enough to rely on.
+            granted: (key, id, fence) => listener?.granted(key, id, fence, 0),
+            first: (key, id, remaining) => listener?.first(key, id, remaining),
+            handedOn: (key, window) => {
+                if (node === this._lead()) listener?.handedOn(key, window);
+            },
+            changed: (key) => listener?.changed(key),
+            reconnected: () => {
+                if (node === this._led) listener?.reconnected();
+                else this._look();
+            },
+            disconnected: (error) => {
+                const ready = this._nodes.filter((one) => one.isReady).length;
+                if (ready < this._quorum) listener?.disconnected(error);
+                else
+                    listener?.warned(
+                        `One of ${this._nodes.length} nodes is away; ${ready} are there. ${error.message}`,
+                    );
+                this._look();
+            },
+            warned: (message) => listener?.warned(message),
+        };
+    }
+
+    private _noQuorum(
+        what: string,
+        answers: readonly (Vote | Settled<unknown> | undefined)[],
+        details: LockErrorDetails,
+    ): LockError {
+        if (this._closed) return new LockError('CLOSED', 'The lock was closed.', details);
+        const votes = answers.map((answer, at) => `node ${at + 1}: ${told(answer)}`);
+        return new LockError('NO_QUORUM', `${what}: ${votes.join('; ')}.`, { ...details, votes });
+    }
+}
+
+const AWAY = {
+    kind: 'unknown',
+    error: new LockError('CONNECTION_FAILED', 'It is not connected'),
+} as const;
+
+function doneOf<T>(answers: Answers<T>): T[] {
+    return answers.flatMap((one) => (one?.kind === 'done' ? [one.value] : []));
+}
+
+/** Whether so many have said the same that the others make no difference. */
+function decidedOf(answers: Answers<ReleaseAnswer>, quorum: number): boolean {
+    const given = doneOf(answers);
+    const gone = given.filter((one) => one === 'gone').length;
+    return given.length - gone >= quorum || gone > answers.length - quorum;
+}
+
+function voteOfRenewal(answer: Settled<RenewAnswer> | undefined): Vote | undefined {
+    if (answer === undefined) return undefined;
+    if (answer.kind === 'failed') return { kind: 'unknown', error: answer.error };
+    return answer.value.kind === 'renewed'
+        ? { kind: 'yes', fence: 0, deadline: answer.value.deadline }
+        : { kind: 'no' };
+}
+
+/** What a node answered, in words. */
+function told(answer: Vote | Settled<unknown> | undefined): string {
+    switch (answer?.kind) {
+        case undefined:
+            return 'did not answer in time';
+        case 'yes':
+            return 'granted';
+        case 'no':
+            return 'is held by another';
+        case 'done':
+            return 'answered';
+        case 'unknown':
+        case 'failed':
+            return answer.error.message.replace(/\.$/, '');
+    }
+}

@@ -1,0 +1,332 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { assert } from 'chai';
+import type { Redis } from 'ioredis';
+import { RedisLock } from '../../../src';
+import { SystemClock } from '../../../src/engine/Clock';
+import { QuorumStore } from '../../../src/engine/QuorumStore';
+import { SingleServer } from '../../../src/engine/redis/SingleServer';
+import { RedisStore } from '../../../src/engine/RedisStore';
+import { clientOf, ended, ownClient } from '../../engine/clientOf';
+import { storeContract } from '../../engine/storeContract';
+import { Crowd } from '../../fixtures/Crowd';
+import { QuorumNodes } from '../../fixtures/QuorumNodes';
+import { RedisServer } from '../../fixtures/RedisServer';
+import { rejection } from '../../fixtures/rejection';
+import { skipWithoutRedis } from '../../fixtures/sharedServer';
+import type { RedisAddress } from '../../fixtures/sharedServer';
+import { TcpProxy } from '../../fixtures/TcpProxy';
+import { until } from '../../fixtures/until';
+import { WorkerProcess, turnsOf } from '../../fixtures/WorkerProcess';
+import { lockContract } from '../lockContract';
+import { lockFrom } from '../lockFrom';
+import { configOf } from '../lockOf';
+import type { Settings } from '../lockOf';
+
+/** The longest ttl of most tests, ms: a node votes so long after its start. */
+const LONGEST = 4000;
+
+const [COMMAND, NODE] = [4000, 300];
+
+suite('A lock on a quorum', function () {
+    this.timeout(60_000);
+
+    let three: QuorumNodes;
+    let five: QuorumNodes;
+    let made: RedisLock[];
+
+    suiteSetup(skipWithoutRedis);
+    suiteSetup(async () => {
+        [three, five] = await Promise.all([QuorumNodes.start(3), QuorumNodes.start(5)]);
+        await five.voting(LONGEST);
+    });
+    suiteTeardown(async () => {
+        await Promise.all([three?.[Symbol.asyncDispose](), five?.[Symbol.asyncDispose]()]);
+    });
+    setup(() => {
+        made = [];
+    });
+    teardown(async () => {
+        three.thaw();
+        five.thaw();
+        await Promise.all(made.map((lock) => lock.close(null)));
+    });
+
+    function make(nodes: readonly RedisAddress[], settings: Settings = {}): RedisLock {
+        const uris = nodes.map(({ host, port }, at) => [`connections.${at}.uri`, `redis://${host}:${port}`]);
+        const lock = new RedisLock();
+        lock.configure(
+            configOf({
+                ...Object.fromEntries(uris),
+                'options.topology': 'quorum',
+                'options.ttl': LONGEST,
+                'options.node_timeout': NODE,
+                'options.command_timeout': COMMAND,
+                'options.retry_timeout': 60_000,
+                ...settings,
+            }),
+        );
+        made.push(lock);
+        return lock;
+    }
+
+    async function opened(nodes: readonly RedisAddress[], settings: Settings = {}): Promise<RedisLock> {
+        const lock = make(nodes, settings);
+        await lock.open(null);
+        return lock;
+    }
+
+    /** What each node says of a key. */
+    async function read<T>(nodes: readonly RedisServer[], what: (client: Redis) => Promise<T>): Promise<T[]> {
+        const clients = await Promise.all(nodes.map((server) => ownClient(server)));
+        try {
+            return await Promise.all(clients.map(what));
+        } finally {
+            await Promise.all(clients.map(ended));
+        }
+    }
+
+    lockContract(
+        'config/quorum.yml',
+        (settings) => {
+            const uris = three.servers.map(({ host, port }, at) => [`REDIS_NODE_${at + 1}`, `redis://${host}:${port}`]);
+            const environment = { ...Object.fromEntries(uris), REDIS_LONGEST_TTL: LONGEST };
+            return lockFrom('config/quorum.yml', environment, { 'options.node_timeout': 2000, ...settings });
+        },
+        LONGEST,
+    );
+
+    storeContract('QuorumStore', { wakes: true, watches: true, hints: true }, async () => {
+        const clock = new SystemClock();
+        const clients = await Promise.all(three.servers.map((server) => ownClient(server)));
+        const all = (act: (client: Redis) => Promise<unknown>): Promise<unknown> => Promise.all(clients.map(act));
+        return {
+            clock,
+            store: () => {
+                const nodes = three.servers.map((server) => {
+                    const options = {
+                        connectTimeout: 5000,
+                        commandTimeout: 5000,
+                        wait: 'auto',
+                        persistent: true,
+                    } as const;
+                    return new RedisStore(new SingleServer(clientOf(server), options, clock), {
+                        keyPrefix: '',
+                        node: true,
+                    });
+                });
+                return new QuorumStore(nodes, { longestTtl: 60_000, nodeTimeout: 3000 }, clock);
+            },
+            pass: sleep,
+            set: async (key: string, value: string, ttl: number) => {
+                await all((client) => (ttl === Infinity ? client.set(key, value) : client.set(key, value, 'PX', ttl)));
+            },
+            delete: async (key: string) => {
+                await all((client) => client.del(key));
+            },
+            get: async (key: string) => (await clients[0]?.get(key)) ?? undefined,
+            close: async () => {
+                await Promise.all(clients.map(ended));
+            },
+        };
+    });
+
+    for (const count of [1, 2, 3, 4, 5]) {
+        test(`of ${count} excludes others, serves in order and leaves nothing behind`, async () => {
+            const nodes = five.servers.slice(0, count);
+            const locks = await Promise.all([opened(nodes), opened(nodes), opened(nodes)]);
+            const crowd = await Crowd.gather(locks, `count:${count}`, { count: 9, ttl: LONGEST });
+            await crowd.start();
+            await crowd.served(9, 20_000);
+            crowd.resource.check();
+            assert.deepEqual(crowd.resource.order, crowd.line);
+            await until(async () => {
+                const keys = await read(nodes, (client) => client.keys(`*count:${count}*`));
+                return keys.every((one) => one.every((key) => key.endsWith(':m')));
+            });
+        });
+    }
+
+    for (const [count, failing] of [
+        [3, 1],
+        [5, 2],
+    ] as const) {
+        suite(`of ${count} of which ${failing} fail`, () => {
+            let nodes: QuorumNodes;
+
+            setup(() => {
+                nodes = count === 3 ? three : five;
+            });
+
+            /** Everybody in line behind a holder, and the nodes that fail: the one that leads is among them. */
+            async function interrupted(
+                fault: (server: RedisServer) => unknown,
+                settings: Settings = {},
+            ): Promise<Crowd> {
+                const locks = await Promise.all([1, 2, 3, 4].map(() => opened(nodes.servers, settings)));
+                const crowd = await Crowd.gather(locks, `fault:${count}:${made.length}:${performance.now()}`, {
+                    count: 20,
+                    ttl: LONGEST,
+                });
+                await crowd.start();
+                await crowd.served(4, 20_000);
+                for (const server of nodes.servers.slice(0, failing)) await fault(server);
+                await crowd.served(20, 40_000);
+                crowd.resource.check();
+                return crowd;
+            }
+
+            test('serves everybody, one at a time, with rising fences, when they are frozen', async () => {
+                await interrupted((server) => server.freeze());
+                const lock = await opened(nodes.servers);
+                assert.isNotNull(await lock.tryAcquire(null, 'frozen'));
+            });
+
+            test('serves everybody, one at a time, with rising fences, when they are slow', async () => {
+                const proxies = await Promise.all(nodes.servers.slice(0, failing).map((one) => TcpProxy.start(one)));
+                const through = [...proxies, ...nodes.servers.slice(failing)];
+                const locks = await Promise.all([1, 2].map(() => opened(through, { 'options.node_timeout': 100 })));
+                for (const proxy of proxies) proxy.delay(200);
+                const crowd = await Crowd.gather(locks, `slow:${count}`, { count: 6, ttl: LONGEST });
+                await crowd.start();
+                await crowd.served(6, 30_000);
+                crowd.resource.check();
+                await Promise.all(locks.map((lock) => lock.close(null)));
+                await Promise.all(proxies.map((proxy) => proxy.stop()));
+            });
+
+            test('serves everybody, one at a time, with rising fences, when they are killed and restarted empty', async () => {
+                await interrupted((server) => server.restart());
+                const lock = await opened(nodes.servers);
+                assert.isNotNull(await lock.tryAcquire(null, 'restarted'));
+                await nodes.restarted(LONGEST);
+            });
+
+            test('serves everybody, one at a time, with rising fences, when they are dead', async () => {
+                await interrupted((server) => server.kill());
+                const lock = await opened(nodes.servers, { 'options.connect_timeout': 3000 });
+                assert.isNotNull(await lock.tryAcquire(null, 'dead'));
+                for (const server of nodes.servers.slice(0, failing)) await server.restart();
+                await nodes.restarted(LONGEST);
+            });
+        });
+    }
+
+    test('grants nothing without a quorum, says what each node answered, and leaves nothing behind', async () => {
+        const lock = await opened(three.servers);
+        for (const server of three.servers.slice(1)) server.freeze();
+        const error = await rejection(lock.tryAcquire(null, 'alone'), 'NO_QUORUM');
+        assert.strictEqual(error.constructor.name, 'ConnectionException');
+        assert.match(error.message, /node 1: granted; node 2: did not answer in time; node 3: did not answer in time/);
+        three.thaw();
+        await until(
+            async () => (await read(three.servers, (client) => client.get('alone'))).every((one) => one === null),
+            8000,
+        );
+        await until(async () => (await lock.tryAcquire(null, 'alone').catch(() => null)) !== null, 8000);
+    });
+
+    test('says that it is busy when another has a quorum, also when nodes are away', async () => {
+        const [one, other] = [await opened(three.servers), await opened(three.servers)];
+        await one.acquire(null, 'busy');
+        three.servers[0]?.freeze();
+        assert.isNull(await other.tryAcquire(null, 'busy'));
+        const error = await rejection(other.acquire(null, 'busy', { timeout: 400 }), 'LOCK_TIMEOUT');
+        assert.include(error.message, 'busy');
+    });
+
+    test('does not open without a quorum', async () => {
+        const nobody = [1, 2].map((port) => ({ host: '127.0.0.1', port }));
+        const [there] = three.servers;
+        if (there === undefined) assert.fail();
+        const error = await rejection(
+            make([there, ...nobody], { 'options.connect_timeout': 300 }).open(null),
+            'NO_QUORUM',
+        );
+        assert.match(error.message, /node 1: answered.*node 2: .*ECONNREFUSED.*node 3: .*ECONNREFUSED/);
+    });
+
+    test('fails at once when one node is configured wrongly', async () => {
+        const [first, second] = three.servers;
+        if (first === undefined || second === undefined) assert.fail();
+        await using guarded = await RedisServer.start({ args: ['--requirepass', 'sesame'] });
+        const error = await rejection(make([guarded, first, second]).open(null), 'WRONG_PASSWORD');
+        assert.isNotEmpty(error.message);
+    });
+
+    test('takes no lease that is longer than a restarted node is kept from voting', async () => {
+        const lock = await opened(three.servers);
+        const error = await rejection(lock.tryAcquireLock(null, 'long', LONGEST + 1), 'BAD_TTL');
+        assert.include(error.message, 'options.ttl');
+    });
+
+    test('counts a lease from before its request, and takes no more than a quorum has left', async () => {
+        const lock = await opened(three.servers, { 'options.drift_factor': 0.1 });
+        const before = performance.now();
+        const lease = await lock.acquire(null, 'valid', { ttl: 2000, keepAlive: false });
+        assert.isAtMost(lease.remaining(), 2000 - 200 - 2 + 1);
+        assert.isAtMost(before + lease.remaining(), performance.now() + 1800);
+        // One node of the three loses it: the others are a quorum. Two lose it: the lease is over.
+        const [, second, third] = three.servers;
+        if (second === undefined || third === undefined) assert.fail();
+        await read([third], (client) => client.del('valid'));
+        await lease.renew();
+        await read([second], (client) => client.del('valid'));
+        await rejection(lease.renew(), 'LOCK_LOST');
+        assert.isFalse(lease.isHeld());
+    });
+
+    test('takes back what arrived too late to be of use', async () => {
+        const proxies = await Promise.all(three.servers.map((one) => TcpProxy.start(one)));
+        const lock = await opened(proxies, { 'options.node_timeout': 3000 });
+        for (const proxy of proxies) proxy.delay(150);
+        await rejection(lock.tryAcquire(null, 'late', { ttl: 200 }), 'NO_QUORUM');
+        await until(async () =>
+            (await read(three.servers, (client) => client.exists('late'))).every((one) => one === 0),
+        );
+        await lock.close(null);
+        await Promise.all(proxies.map((proxy) => proxy.stop()));
+    });
+
+    test('writes the fence to a quorum before the lease is used, where the nodes gave different ones', async () => {
+        const memories = [5, 9, 20].map((fence, at) => [three.servers[at], fence] as const);
+        for (const [server, fence] of memories) {
+            if (server !== undefined) await read([server], (client) => client.hset('{fence}:m', 'f', fence));
+        }
+        const lock = await opened(three.servers);
+        const lease = await lock.acquire(null, 'fence');
+        const stored = (await read(three.servers, (client) => client.hget('{fence}:m', 'f'))).map(Number);
+        assert.isAtLeast(lease.fence, 10);
+        assert.isAtLeast(stored.filter((one) => one >= lease.fence).length, 2, String(stored));
+        await lease.release();
+        assert.isAbove((await lock.acquire(null, 'fence')).fence, lease.fence);
+    });
+
+    test('asks each node once for a grant that nobody else wants, and once for its release', async () => {
+        const lock = await opened(three.servers);
+        await (await lock.acquire(null, 'cheap')).release();
+        await read(three.servers, (client) => client.config('RESETSTAT'));
+        for (let time = 0; time < 20; time++) await (await lock.acquire(null, 'cheap', { keepAlive: false })).release();
+        const calls = await read(three.servers, async (client) =>
+            Number(/cmdstat_evalsha:calls=(\d+)/.exec(await client.info('commandstats'))?.[1]),
+        );
+        for (const count of calls) assert.isAtMost(count, 41);
+    });
+
+    test('serves waiters of four processes on three and on five nodes', async () => {
+        for (const { servers } of [three, five]) {
+            const workers = await WorkerProcess.startMany(4, servers, { ttl: LONGEST, node_timeout: NODE });
+            try {
+                const key = `processes:${servers.length}`;
+                await Promise.all(workers.map((worker) => worker.crowd(key, 10, { ttl: LONGEST, stay: 2 })));
+                const turns = await turnsOf(workers, key, 40, 30_000);
+                // In the order of their fences: one at a time.
+                turns.forEach(({ entered, held }, at) => {
+                    assert.isTrue(held);
+                    assert.isAtLeast(entered, turns[at - 1]?.left ?? 0);
+                });
+            } finally {
+                await Promise.all(workers.map((worker) => worker.kill()));
+            }
+        }
+    });
+});
