@@ -50,12 +50,21 @@ export class ClusterServers implements RedisServers {
     private _looking: Promise<void> | undefined;
     private _timer: Timer | undefined;
     private _events: ServerEvents | undefined;
+    private _opened = false;
     private _closed = false;
 
     constructor(
         private readonly _options: ClusterServersOptions,
         private readonly _clock: Clock = new SystemClock(),
     ) {}
+
+    get isReady(): boolean {
+        return [...this._members.values()].some(({ server }) => server.isReady);
+    }
+
+    get acks(): Acks | undefined {
+        return this._options.acks;
+    }
 
     get wakes(): boolean {
         return [...this._members.values()].every(({ server }) => server.wakes || !server.isReady);
@@ -74,6 +83,8 @@ export class ClusterServers implements RedisServers {
             const reason = failed.find(({ code }) => code !== 'CONNECTION_FAILED');
             if (reason !== undefined) throw reason;
             if (failed[0] !== undefined && failed.length === masters.length) throw failed[0];
+            this._opened = true;
+            if (failed.length > 0) this._look();
         } catch (error) {
             await this.close();
             throw error;
@@ -97,14 +108,6 @@ export class ClusterServers implements RedisServers {
         return this._route(request.keys[0], (server) => server.replicate(request));
     }
 
-    get isReady(): boolean {
-        return [...this._members.values()].some(({ server }) => server.isReady);
-    }
-
-    get acks(): Acks | undefined {
-        return this._options.acks;
-    }
-
     async watch(key: string, value: string): Promise<boolean> {
         try {
             const { server } = await this._member(this._masters[slotOf(key)]);
@@ -126,6 +129,7 @@ export class ClusterServers implements RedisServers {
                 return await act(server, next?.asking === true);
             } catch (thrown) {
                 const error = asLockError(thrown);
+                if (!isAnswer(textOf(error))) this._look();
                 if (this._closed || error.unknown || this._clock.now() >= until) throw this._explained(error);
                 next = await this._redirected(error, slot, name);
             }
@@ -142,7 +146,10 @@ export class ClusterServers implements RedisServers {
     }
 
     private _join(name: string): Member {
-        const { seeds: _, connect, ...options } = this._options;
+        const { seeds: _, connect, ...rest } = this._options;
+        const { commandTimeout, connectTimeout } = rest;
+        // Once it is open, whoever waits for a server waits for a command.
+        const options = this._opened ? { ...rest, connectTimeout: Math.min(connectTimeout, commandTimeout) } : rest;
         const tag = (): string | undefined => this._tagOf(name);
         const server = new SingleServer(connect(addressOf(name)), { ...options, role: 'cluster', tag }, this._clock);
         const opened = server.open({
@@ -180,7 +187,7 @@ export class ClusterServers implements RedisServers {
         slot: number,
         from: string | undefined,
     ): Promise<Redirection | undefined> {
-        const text = error.cause instanceof Error ? error.cause.message : '';
+        const text = textOf(error);
         const [, kind, host, port] = /^(MOVED|ASK) \d+ (\S*):(\d+)/.exec(text) ?? [];
         if (kind !== undefined && port !== undefined) {
             // Without a host it is the one that answers.
@@ -189,8 +196,10 @@ export class ClusterServers implements RedisServers {
             return kind === 'ASK' ? { address, asking: true } : undefined;
         }
         const away = error.code === 'CLOSED' || (error.code === 'CONNECTION_FAILED' && !isAnswer(text));
-        if (!away && !/^(TRYAGAIN|CLUSTERDOWN|MASTERDOWN|LOADING)/.test(text)) throw this._explained(error);
-        if (!text.startsWith('TRYAGAIN')) this._look();
+        // A step that broke off because its slot is about to leave is done again elsewhere, as a whole.
+        if (!away && !/^(TRYAGAIN|CLUSTERDOWN|MASTERDOWN|LOADING)|non local key/.test(text))
+            throw this._explained(error);
+        if (/^(CLUSTERDOWN|MASTERDOWN)/.test(text)) this._look();
         await new Promise<void>((resolve) => this._clock.timer(AGAIN, resolve));
         return undefined;
     }
@@ -223,10 +232,10 @@ export class ClusterServers implements RedisServers {
                 this._looking = undefined;
                 if (this._closed) return;
                 this._tidy((name, server) => !server.isReady && !this._masters.includes(name));
-                const missing = [...new Set(this._masters)].some(
-                    (name) => name !== undefined && this._members.get(name)?.server.isReady === false,
-                );
-                if (missing) this._timer = this._clock.timer(LOOK, () => this._look());
+                const masters = [...new Set(this._masters)].filter((name) => name !== undefined);
+                for (const name of masters) this._member(name).catch(() => undefined);
+                if (masters.every((name) => this._members.get(name)?.server.isReady === true)) return;
+                this._timer = this._clock.timer(LOOK, () => this._look());
             });
     }
 
@@ -278,6 +287,10 @@ function nameOf({ host, port }: ServerAddress): string {
 function addressOf(name: string): ServerAddress {
     const at = name.lastIndexOf(':');
     return { host: name.slice(0, at), port: Number(name.slice(at + 1)) };
+}
+
+function textOf(error: LockError): string {
+    return error.cause instanceof Error ? error.cause.message : '';
 }
 
 /** Whether a server said it, not a connection. */

@@ -66,11 +66,15 @@ local function step(key, queue, waiters, memory, holder, id, tombstone, yield)
     if ours then
         redis.call('HSET', memory, 'r', holder)
         redis.call('PEXPIRE', memory, MEMORY)
-        redis.call('DEL', key)
-        window = yields(key, queue, waiters, memory, now, yield)
-        if not window then
+        local free = yields(key, queue, waiters, memory, now, yield)
+        if not free then
             _, _, window = grant(key, queue, waiters, memory, fence, now)
         end
+        -- Only then: in a slot that is about to leave this server, a key that is deleted cannot be set again.
+        if not window then
+            redis.call('DEL', key)
+        end
+        window = window or free
     else
         local rank = id ~= '' and redis.call('ZRANK', queue, id)
         if rank then

@@ -135,6 +135,27 @@ suite('A lock in a Redis Cluster', function () {
         assert.deepEqual(crowd.resource.order, crowd.line);
     });
 
+    test('hands on, gives up and releases in a slot that is about to leave its server', async () => {
+        const locks = [await opened(), await opened()] as const;
+        const lease = await locks[0].acquire(null, 'leaving', { ttl: 20_000 });
+        const controller = new AbortController();
+        const waiting = [1, 2].map(() => locks[1].acquire(null, 'leaving', { timeout: 20_000 }));
+        const aborted = rejection(locks[0].acquire(null, 'leaving', { timeout: 20_000, signal: controller.signal }));
+        await until(async () => (await locks[0].inspect(null, 'leaving')).waiters.length === 3);
+        await cluster.move('leaving', await otherMaster('leaving'), async () => {
+            // All keys are still there, but what is deleted now cannot be written again.
+            controller.abort();
+            await aborted;
+            assert.isTrue(await lease.release());
+            const first = await Promise.race(waiting);
+            const holder = await cluster.client(await cluster.masterOf('leaving')).get('leaving');
+            assert.strictEqual(holder, first.holder);
+            assert.isTrue(await first.release());
+        });
+        for (const one of await Promise.all(waiting)) await one.release();
+        await until(async () => (await locks[0].inspect(null, 'leaving')).holder === undefined);
+    });
+
     test('renews a lease whose keys are on their way, and waits for what cannot be done meanwhile', async () => {
         const [one, other] = [await opened(), await opened()];
         const lease = await one.acquire(null, 'asked', { ttl: 20_000, keepAlive: false });
