@@ -24,7 +24,8 @@ export type LeaseOptions = Omit<LockerLeaseOptions, 'context'>;
 type Keys = string | readonly string[];
 
 /**
- * A distributed lock on Redis: on one server, a master that Sentinels watch, or a Redis Cluster.
+ * A distributed lock on Redis: on one server, a master that Sentinels watch, a Redis Cluster, or several
+ * independent servers of which most must agree.
  *
  * Who holds a key is a plain string under that key, with an expiry, so this lock excludes the locks of every other edition
  * of the toolkit. Waiters are served in the order in which they came, over all processes. Every grant has a fencing token.
@@ -44,6 +45,8 @@ type Keys = string | readonly string[];
  *   - yield_after: after so many hand-offs in a row leave the key free for one retry_timeout, so that other editions'
  *     pollers are not starved; 0: never
  *   - acks: how many replicas must confirm a grant for it to count, 0; acks_timeout: within so many ms, 1000
+ *   - node_timeout: how long a node of a quorum may take to answer; 5 % of the ttl by default
+ *   - drift_factor: how much faster than ours the clock of a server may run, 0.01
  *   - command_timeout: no call to Redis takes longer, 3000 ms
  *   - max_held, max_waiting: bounds on what this component keeps in memory, 100000 and 10000
  *
@@ -197,7 +200,7 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
      * @param options see LeaseOptions; timeout is ignored.
      * @returns the lease, or null when a key is busy.
      * @throws BadRequestException BAD_KEY, BAD_TTL, BAD_HOLDER; InvalidStateException NOT_OPENED, CLOSED, TOO_MANY,
-     * WRONG_TYPE; ConnectionException NOT_REPLICATED; InvocationException LOCK_ABORTED; ConnectionException CONNECTION_FAILED; UnauthorizedException
+     * WRONG_TYPE; ConnectionException NOT_REPLICATED, NO_QUORUM; InvocationException LOCK_ABORTED; ConnectionException CONNECTION_FAILED; UnauthorizedException
      * NO_PERMISSION.
      */
     tryAcquire(context: LockContext, key: Keys, options: LeaseOptions = {}): Promise<Lease | null> {

@@ -18,6 +18,7 @@ const NUMBERS: [option: string, setting: Setting, standard: number | undefined, 
     ['command_timeout', 'commandTimeout', 3000, 1, LONGEST],
     ['acks', 'acks', 0, 0, 100],
     ['acks_timeout', 'acksTimeout', 1000, 1, LONGEST],
+    ['node_timeout', 'nodeTimeout', undefined, 1, LONGEST],
     ['max_held', 'maxHeld', 100_000, 1, 10_000_000],
     ['max_waiting', 'maxWaiting', 10_000, 1, 10_000_000],
 ];
@@ -25,7 +26,7 @@ const SWITCHES: [option: string, setting: Setting][] = [
     ['keep_alive', 'keepAlive'],
     ['reentrant', 'reentrant'],
 ];
-const LATER = ['drift_factor', 'local_grants', 'node_timeout'];
+const LATER = ['local_grants'];
 
 function settings(...tuples: unknown[]): LockSettings {
     return new LockSettings(ConfigParams.fromTuples(...tuples));
@@ -93,9 +94,19 @@ suite('LockSettings', () => {
         assert.strictEqual(settings('options.key_prefix', 'locks:{a} ').keyPrefix, 'locks:{a} ');
     });
 
-    test('options.topology quorum of a later version is refused, not ignored', async () => {
-        const error = await refusal(() => settings('options.topology', 'quorum'), 'options.topology');
-        assert.include(error.message, 'this version');
+    test('options.drift_factor is a number from 0 to 0.5, 0.01 by default', async () => {
+        assert.strictEqual(settings().driftFactor, 0.01);
+        for (const value of ['0', '.1', '0.5']) {
+            assert.strictEqual(settings('options.drift_factor', value).driftFactor, Number(value));
+        }
+        for (const value of ['-0.1', '0.51', '1 %', '1e-2', 'abc']) {
+            await refusal(() => settings('options.drift_factor', value), 'options.drift_factor');
+        }
+    });
+
+    test('options.acks is for servers with replicas, not for a quorum', async () => {
+        const error = await refusal(() => settings('options.topology', 'quorum', 'options.acks', 1), 'options.acks');
+        assert.include(error.message, 'quorum');
     });
 
     for (const option of LATER) {
@@ -133,7 +144,8 @@ suite('LockSettings', () => {
             const ofConnection = [...documentedOptions('connect/RedisConnector.ts').keys()];
             assert.sameMembers([...documented.keys()], [...new Set([...parsed(), ...ofConnection])]);
             for (const [option, , standard] of NUMBERS) {
-                assert.strictEqual(documented.get(option), standard === undefined ? '–' : String(standard), option);
+                const expected = option === 'node_timeout' ? '5 % of the ttl' : String(standard ?? '–');
+                assert.strictEqual(documented.get(option), expected, option);
             }
             for (const [option] of SWITCHES) assert.strictEqual(documented.get(option), 'false', option);
             assert.strictEqual(documented.get('wait'), 'auto');
