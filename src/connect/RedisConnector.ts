@@ -1,6 +1,6 @@
 import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import { Redis } from 'ioredis';
-import type { Cluster, RedisOptions, SentinelAddress } from 'ioredis';
+import type { SentinelAddress } from 'ioredis';
 import { ConfigException } from 'pip-services4-commons-node';
 import { ConfigParams, Descriptor } from 'pip-services4-components-node';
 import type { IConfigurable, IReferenceable, IReferences } from 'pip-services4-components-node';
@@ -9,6 +9,8 @@ import type { ConnectionParams, CredentialParams } from 'pip-services4-config-no
 import { LONGEST } from '../engine/Clock';
 import { asContext, traceIdOrNone } from './context';
 import type { LockContext } from './context';
+import { ENGINE_OPTIONS, borrow, pause } from './clients';
+import type { BorrowedClient, RedisClients, ServerAddress } from './clients';
 import { badOption, integer, oneOf } from './options';
 import { readTarget } from './targets';
 import type { Target } from './targets';
@@ -17,26 +19,6 @@ import { readTls } from './tls';
 /** What the configured connections are to each other. */
 export type Topology = 'single' | 'sentinel' | 'cluster' | 'quorum';
 
-/** A server of a cluster. */
-export interface ServerAddress {
-    readonly host: string;
-    readonly port: number;
-}
-
-/** Clients for what is configured; none is connected yet, but for one that is borrowed. */
-export type RedisClients =
-    | { readonly topology: 'single' | 'sentinel'; readonly client: Redis; readonly borrowed: boolean }
-    | {
-          readonly topology: 'cluster';
-          /** Servers that know the others. */
-          readonly seeds: readonly ServerAddress[];
-          readonly connect: (address: ServerAddress) => Redis;
-      }
-    | { readonly topology: 'quorum'; readonly clients: readonly Redis[] };
-
-/** A client that somebody else made. */
-export type BorrowedClient = Redis | Cluster;
-
 interface Auth {
     readonly username?: string;
     readonly password?: string;
@@ -44,22 +26,6 @@ interface Auth {
 
 /** A Sentinel may take so long to answer, ms. */
 const SENTINEL_TIMEOUT = 1000;
-
-/** What the engine needs of every client. */
-const ENGINE_OPTIONS = {
-    // Of a socket that is closed already; ioredis would keep the process alive for 2 s.
-    disconnectTimeout: 50,
-    lazyConnect: true,
-    // What is sent is sent once, and only on a connection that works: the engine decides about the rest.
-    enableOfflineQueue: false,
-    autoResendUnfulfilledCommands: false,
-    maxRetriesPerRequest: 0,
-    // The engine pings, subscribes and tells the library's name nowhere, so that few permissions are needed.
-    enableReadyCheck: false,
-    autoResubscribe: false,
-    disableClientInfo: true,
-    retryStrategy: pause,
-} satisfies RedisOptions;
 
 /**
  * Finds the Redis servers and the credentials that a component is configured with, and makes ioredis clients for them.
@@ -240,11 +206,6 @@ export class RedisConnector implements IConfigurable, IReferenceable {
     }
 }
 
-/** The longer the server is away, the longer, ms. */
-function pause(attempt: number): number {
-    return Math.min(2 ** Math.min(attempt, 10) * 10, 1000) * (0.5 + Math.random() / 2);
-}
-
 /** Credentials that are configured go before those of a uri. */
 function authOf(target: Target | undefined, credential: CredentialParams | undefined): Auth {
     const username = credential?.getUsername() || target?.username;
@@ -286,28 +247,4 @@ function ambiguous(context: LockContext): ConfigException {
     const error = new ConfigException(traceIdOrNone(context), 'BAD_OPTION', text);
     error.withDetails('option', 'options.topology');
     return error;
-}
-
-/** What is needed of a client that somebody else made. */
-function borrow(client: BorrowedClient, traceId: string): RedisClients {
-    const { keyPrefix } = client.options;
-    if (keyPrefix) {
-        const text = `The client has the keyPrefix "${keyPrefix}": use options.key_prefix instead.`;
-        throw new ConfigException(traceId, 'BAD_OPTION', text).withDetails('option', 'options.key_prefix');
-    }
-    if (!('nodes' in client)) return { topology: 'single', client, borrowed: true };
-    const [first, ...more] = client.nodes();
-    if (first === undefined) {
-        throw new ConfigException(
-            traceId,
-            'NO_CONNECTION',
-            'The cluster client is not connected: wait for its ready event.',
-        );
-    }
-    const seeds = [first, ...more].map(({ options: { host, port } }) => ({
-        host: host ?? 'localhost',
-        port: port ?? 6379,
-    }));
-    // A connection to each server, as the cluster client would make it; these are ours.
-    return { topology: 'cluster', seeds, connect: (address) => first.duplicate({ ...ENGINE_OPTIONS, ...address }) };
 }

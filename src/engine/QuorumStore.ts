@@ -13,18 +13,12 @@ import type {
     RenewAnswer,
     StoreListener,
 } from './LockStore';
-import { poll, settled } from './poll';
-import type { Settled } from './poll';
-import { deadlineOfVotes, fenceOf, quorumOf, verdictOf } from './votes';
-import type { Vote } from './votes';
-
-/** One independent node: a store, with what the others need of it. */
-export interface QuorumNode extends LockStore {
-    /** Whether a step would be sent at once. */
-    readonly isReady: boolean;
-    /** Remembers the fence that others gave, while the acquisition has the key. @returns whether it has. */
-    raise(key: string, holder: string, id: string, fence: number): Promise<boolean>;
-}
+import { AWAY, Nodes } from './quorum/Nodes';
+import type { QuorumNode } from './quorum/Nodes';
+import { doneOf, poll, settled } from './quorum/poll';
+import type { Answers, Settled } from './quorum/poll';
+import { deadlineOfVotes, fenceOf, verdictOf } from './quorum/votes';
+import type { Vote } from './quorum/votes';
 
 export interface QuorumStoreOptions {
     /** How long a node may take to answer, ms; default 5 % of the ttl, 50 ms at least. */
@@ -40,11 +34,6 @@ type Outcome =
 
 /** What a node says to an attempt; undefined: nothing in time. */
 type Answered = Exclude<Vote, { kind: 'no' }> | { readonly kind: 'no'; readonly busy: Busy };
-
-type Answers<T> = readonly (Settled<T> | undefined)[];
-
-/** However short the lease is, a node may take so long, ms. */
-const SHORTEST_NODE_TIMEOUT = 50;
 
 /** Nodes that are slower to open by so many ms are not waited for. */
 const MOMENT = 500;
@@ -65,38 +54,40 @@ const AGAIN = 100;
  * the lease is used (votes.ts says why).
  */
 export class QuorumStore implements LockStore {
-    private readonly _quorum: number;
+    private readonly _nodes: Nodes;
     private _listener: StoreListener | undefined;
-    /** Nodes that did not answer in time, until they do again. */
-    private readonly _slow = new Set<QuorumNode>();
     /** The nodes at which those stand in line who wait. */
     private readonly _lines = new Map<string, QuorumNode>();
-    private _led: QuorumNode | undefined;
     private _closed = false;
 
-    /** @param _nodes in the order in which they lead, the same for everybody. */
+    /** @param nodes in the order in which they lead, the same for everybody. */
     constructor(
-        private readonly _nodes: readonly QuorumNode[],
+        nodes: readonly QuorumNode[],
         private readonly _options: QuorumStoreOptions,
         private readonly _clock: Clock = new SystemClock(),
     ) {
-        this._quorum = quorumOf(_nodes.length);
+        // When another node leads, those who wait have to stand in line there.
+        this._nodes = new Nodes(nodes, _options.nodeTimeout, _clock, () => this._listener?.reconnected());
     }
 
     get wakes(): boolean {
-        return this._lead()?.wakes ?? true;
+        return this._nodes.lead?.wakes ?? true;
     }
 
     /** Settles when a quorum is ready, and the others had a moment to be it too: they may come later. */
     async open(listener: StoreListener): Promise<void> {
         this._listener = listener;
-        const opening = this._nodes.map((node) => settled(node.open(this._listenerFor(node))));
-        await poll(this._clock, opening, Infinity, (so) => doneOf(so).length >= this._quorum);
-        const answers = await poll(this._clock, opening, Math.min(this._timeout(this._options.longestTtl), MOMENT));
-        this._led = this._lead();
+        const opening = this._nodes.all.map((node) => settled(node.open(this._listenerFor(node))));
+        await poll(this._clock, opening, Infinity, (so) => doneOf(so).length >= this._nodes.quorum);
+        const answers = await poll(
+            this._clock,
+            opening,
+            Math.min(this._nodes.timeout(this._options.longestTtl), MOMENT),
+        );
+        this._nodes.look();
         // What is wrong with the configuration of one node is not made good by the others.
         const wrong = answers.find((one) => one?.kind === 'failed' && !isTemporary(one.error));
-        if (wrong === undefined && doneOf(answers).length >= this._quorum) return;
+        if (wrong === undefined && doneOf(answers).length >= this._nodes.quorum) return;
         const error =
             wrong?.kind === 'failed' ? wrong.error : this._noQuorum('Too few nodes can be reached', answers, {});
         await this.close();
@@ -105,7 +96,7 @@ export class QuorumStore implements LockStore {
 
     async close(): Promise<void> {
         this._closed = true;
-        await Promise.all(this._nodes.map((node) => node.close()));
+        await Promise.all(this._nodes.all.map((node) => node.close()));
     }
 
     async acquire(request: AcquireRequest): Promise<AcquireAnswer> {
@@ -121,7 +112,7 @@ export class QuorumStore implements LockStore {
             if (outcome.kind === 'done') return outcome.answer;
             const { busy } = outcome;
             if (this._clock.now() >= until) {
-                await this._undo(request, this._nodes);
+                await this._undo(request, this._nodes.all);
                 return { ...busy, ticket: request.ticket ?? 0, rank: 0, remaining: Math.min(busy.remaining, AGAIN) };
             }
             await new Promise<void>((resolve) => this._clock.timer(pause * (0.5 + Math.random()), resolve));
@@ -129,87 +120,79 @@ export class QuorumStore implements LockStore {
     }
 
     async renew(key: string, holder: string, ttl: number): Promise<RenewAnswer> {
-        const answers = await this._ask(
-            this._nodes,
+        const answers = await this._nodes.ask(
+            this._nodes.all,
             (node) => node.renew(key, holder, ttl),
-            this._timeout(ttl),
+            this._nodes.timeout(ttl),
             (so) => verdictOf(so.map(voteOfRenewal)) !== 'open',
         );
         const votes = answers.map(voteOfRenewal);
         if (verdictOf(votes) === 'won') return { kind: 'renewed', deadline: deadlineOfVotes(votes) };
-        if (votes.filter((vote) => vote?.kind === 'no').length > this._nodes.length - this._quorum)
+        if (votes.filter((vote) => vote?.kind === 'no').length > this._nodes.all.length - this._nodes.quorum)
             return { kind: 'gone' };
         throw this._noQuorum(`It is unknown whether ${key} was renewed`, answers, { key, holder, unknown: true });
     }
 
     async release(key: string, holder: string): Promise<ReleaseAnswer> {
-        const decided = (so: Answers<ReleaseAnswer>): boolean => decidedOf(so, this._quorum);
+        const decided = (so: Answers<ReleaseAnswer>): boolean => decidedOf(so, this._nodes.quorum);
         const answers = await this._giveBack((node) => node.release(key, holder), decided);
         const given = doneOf(answers);
         const ours = given.filter((one) => one !== 'gone');
-        if (ours.length >= this._quorum) return ours.includes('released') ? 'released' : 'already';
-        if (given.length - ours.length > this._nodes.length - this._quorum) return 'gone';
+        if (ours.length >= this._nodes.quorum) return ours.includes('released') ? 'released' : 'already';
+        if (given.length - ours.length > this._nodes.all.length - this._nodes.quorum) return 'gone';
         throw this._noQuorum(`It is unknown whether ${key} was released`, answers, { key, holder, unknown: true });
     }
 
     async giveUp(key: string, holder: string, id: string, underWay: boolean): Promise<ReleaseAnswer> {
         this._lines.delete(id);
-        const at = this._nodes.findIndex((node) => node === this._lead());
+        const at = this._nodes.all.findIndex((node) => node === this._nodes.lead);
         const answers = await this._giveBack(
             (node) => node.giveUp(key, holder, id, underWay),
-            (so) => so[at] !== undefined && doneOf(so).length >= this._quorum,
+            (so) => so[at] !== undefined && doneOf(so).length >= this._nodes.quorum,
         );
         const given = doneOf(answers);
-        if (given.length >= this._quorum) return given.find((one) => one !== 'gone') ?? 'gone';
+        if (given.length >= this._nodes.quorum) return given.find((one) => one !== 'gone') ?? 'gone';
         throw this._noQuorum(`It is unknown whether ${key} was given up`, answers, { key, holder, unknown: true });
     }
 
     async handOn(key: string): Promise<void> {
-        const lead = this._lead();
+        const { lead } = this._nodes;
         if (lead === undefined) throw this._noQuorum(`No node can be asked for ${key}`, [], { key });
         await lead.handOn(key);
     }
 
     /** Who has the key at a quorum of nodes; who stands in line at the node that leads. */
     async inspect(key: string): Promise<LockInfo> {
-        const lead = this._lead();
-        const at = this._nodes.findIndex((node) => node === lead);
-        const answers = await this._ask(
-            this._nodes,
+        const { lead } = this._nodes;
+        const at = this._nodes.all.findIndex((node) => node === lead);
+        const answers = await this._nodes.ask(
+            this._nodes.all,
             (node) => node.inspect(key),
-            this._timeout(this._options.longestTtl),
-            (so) => so[at] !== undefined && doneOf(so).length >= this._quorum,
+            this._nodes.timeout(this._options.longestTtl),
+            (so) => so[at] !== undefined && doneOf(so).length >= this._nodes.quorum,
         );
         const infos = doneOf(answers);
-        if (infos.length < this._quorum) throw this._noQuorum(`It is unknown who has ${key}`, answers, { key });
+        if (infos.length < this._nodes.quorum) throw this._noQuorum(`It is unknown who has ${key}`, answers, { key });
         const led = answers[at];
         const waiters = led?.kind === 'done' ? led.value.waiters : [];
-        const same = infos.filter(({ holder }) => infos.filter((one) => one.holder === holder).length >= this._quorum);
-        const remaining = same.map((one) => one.remaining).sort((a, b) => b - a)[this._quorum - 1] ?? 0;
+        const same = infos.filter(
+            ({ holder }) => infos.filter((one) => one.holder === holder).length >= this._nodes.quorum,
+        );
+        const remaining = same.map((one) => one.remaining).sort((a, b) => b - a)[this._nodes.quorum - 1] ?? 0;
         const fence = Math.max(...same.map((one) => one.fence ?? 0));
         return { key, holder: same[0]?.holder, remaining, fence: fence > 0 ? fence : undefined, waiters };
     }
 
     async watch(key: string, holder: string): Promise<boolean> {
-        return (await this._lead()?.watch(key, holder)) ?? false;
-    }
-
-    /** The first node that is healthy. */
-    private _lead(): QuorumNode | undefined {
-        const ready = this._nodes.filter((node) => node.isReady);
-        return ready.find((node) => !this._slow.has(node)) ?? ready[0];
-    }
-
-    private _timeout(ttl: number): number {
-        return this._options.nodeTimeout ?? Math.max(ttl * 0.05, SHORTEST_NODE_TIMEOUT);
+        return (await this._nodes.lead?.watch(key, holder)) ?? false;
     }
 
     private async _attempt(request: AcquireRequest): Promise<Outcome> {
         const { key, holder, id, ttl, ticket } = request;
-        const lead = this._lead();
+        const { lead } = this._nodes;
         if (lead === undefined) throw this._noQuorum(`No node can be asked for ${key}`, [], { key, holder });
         this._move(request, lead);
-        const within = this._timeout(ttl);
+        const within = this._nodes.timeout(ttl);
         const sentAt = this._clock.now();
         const first = this._vote(lead, request);
         if (ticket !== undefined && ticket > 0) {
@@ -217,21 +200,21 @@ export class QuorumStore implements LockStore {
             const [vote] = await poll(this._clock, [first], within);
             if (vote?.kind === 'no') return { kind: 'done', answer: { ...vote.busy, sentAt } };
         }
-        const at = this._nodes.indexOf(lead);
+        const at = this._nodes.all.indexOf(lead);
         const follow = { ...request, ticket: undefined };
         const votes = await poll(
             this._clock,
-            this._nodes.map((node) => (node === lead ? first : this._vote(node, follow))),
+            this._nodes.all.map((node) => (node === lead ? first : this._vote(node, follow))),
             within,
             (so) => so[at]?.kind === 'no' || (so[at] !== undefined && verdictOf(so) !== 'open'),
         );
-        if (votes[at] === undefined) this._mark(lead);
+        if (votes[at] === undefined) this._nodes.mark(lead);
         const led = votes[at];
         if (led?.kind === 'no') {
             if (ticket !== undefined) this._lines.set(id, lead);
             void this._undo(
                 request,
-                this._nodes.filter((node) => node !== lead),
+                this._nodes.all.filter((node) => node !== lead),
             );
             return { kind: 'done', answer: { ...led.busy, sentAt } };
         }
@@ -249,14 +232,14 @@ export class QuorumStore implements LockStore {
 
     /** Asks one node; never rejects. */
     private async _vote(node: QuorumNode, request: AcquireRequest): Promise<Answered> {
-        if (!node.isReady) return AWAY;
+        if (!node.isReady) return { kind: 'unknown', error: AWAY };
         const since = this._clock.now();
         try {
             const answer = await node.acquire(request);
-            if (this._clock.now() - since <= this._timeout(request.ttl)) this._unmark(node);
+            if (this._clock.now() - since <= this._nodes.timeout(request.ttl)) this._nodes.unmark(node);
             return answer.kind === 'granted' ? { ...answer, kind: 'yes' } : { kind: 'no', busy: answer };
         } catch (error) {
-            return { kind: 'unknown', error: error instanceof LockError ? error : AWAY.error };
+            return { kind: 'unknown', error: error instanceof LockError ? error : AWAY };
         }
     }
 
@@ -266,20 +249,20 @@ export class QuorumStore implements LockStore {
         const { fence, behind } = fenceOf(votes);
         const deadline = deadlineOfVotes(votes);
         const having = votes.filter((vote) => vote?.kind === 'yes').length - behind.length;
-        const missing = this._quorum - having;
-        const raised = await this._ask(
-            behind.flatMap((at) => this._nodes[at] ?? []),
+        const missing = this._nodes.quorum - having;
+        const raised = await this._nodes.ask(
+            behind.flatMap((at) => this._nodes.all[at] ?? []),
             (node) => node.raise(key, holder, id, fence),
-            this._timeout(ttl),
+            this._nodes.timeout(ttl),
             (so) => doneOf(so).filter(Boolean).length >= missing,
         );
         if (doneOf(raised).filter(Boolean).length < missing) {
-            await this._undo(request, this._nodes);
+            await this._undo(request, this._nodes.all);
             const text = `The fencing token of ${key} could not be stored`;
             throw this._noQuorum(text, raised, { key, holder, unknown: true });
         }
         if (deadline <= this._clock.now()) {
-            await this._undo(request, this._nodes);
+            await this._undo(request, this._nodes.all);
             const text = `The nodes took longer to answer than the lease of ${key} would have lasted (ttl ${ttl}).`;
             throw new LockError('NO_QUORUM', text, { key, holder, unknown: true });
         }
@@ -296,14 +279,14 @@ export class QuorumStore implements LockStore {
         const { key, holder } = request;
         const refusal = votes.find((vote) => vote?.kind === 'no');
         const answered = votes.filter((vote) => vote !== undefined && vote.kind !== 'unknown').length;
-        if (answered < this._quorum || refusal === undefined) {
-            await this._undo(request, this._nodes);
+        if (answered < this._nodes.quorum || refusal === undefined) {
+            await this._undo(request, this._nodes.all);
             // What is wrong with the key, or with our rights, is more than a node that is away.
             const wrong = votes.find((vote) => vote?.kind === 'unknown' && !isTemporary(vote.error));
             if (wrong?.kind === 'unknown') throw wrong.error;
             throw this._noQuorum(`Too few nodes answered for ${key}`, votes, { key, holder, unknown: true });
         }
-        const others = this._nodes.filter((node, at) => node !== lead && votes[at]?.kind !== 'no');
+        const others = this._nodes.all.filter((node, at) => node !== lead && votes[at]?.kind !== 'no');
         await this._undo(request, others);
         return { kind: 'contended', busy: refusal.busy };
     }
@@ -311,7 +294,7 @@ export class QuorumStore implements LockStore {
     /** Takes back what nodes gave, or will have given by then: they do things in the order in which they are asked. */
     private async _undo(request: AcquireRequest, nodes: readonly QuorumNode[]): Promise<void> {
         const { key, holder, id, ttl } = request;
-        await this._ask(nodes, (node) => node.giveUp(key, holder, id, false), this._timeout(ttl));
+        await this._nodes.ask(nodes, (node) => node.giveUp(key, holder, id, false), this._nodes.timeout(ttl));
     }
 
     /** The turnstile comes last: whomever it lets in finds the other nodes free. */
@@ -319,53 +302,20 @@ export class QuorumStore implements LockStore {
         give: (node: QuorumNode) => Promise<ReleaseAnswer>,
         decided: (so: Answers<ReleaseAnswer>) => boolean,
     ): Promise<Answers<ReleaseAnswer>> {
-        const lead = this._lead();
-        const within = this._timeout(this._options.longestTtl);
-        const others = this._nodes.map((node) => (node === lead ? undefined : this._one(node, give)));
+        const { lead } = this._nodes;
+        const within = this._nodes.timeout(this._options.longestTtl);
+        const others = this._nodes.all.map((node) => (node === lead ? undefined : this._nodes.one(node, give)));
         const known = others.flatMap((one) => one ?? []);
-        await poll(this._clock, known, within, (so) => doneOf(so).length >= this._quorum - 1);
-        const asked = others.map((one, at) => one ?? this._one(this._nodes[at], give));
-        const at = this._nodes.findIndex((node) => node === lead);
+        await poll(this._clock, known, within, (so) => doneOf(so).length >= this._nodes.quorum - 1);
+        const asked = this._nodes.all.map((node, at) => others[at] ?? this._nodes.one(node, give));
+        const at = this._nodes.all.findIndex((node) => node === lead);
         const led = asked[at];
         if (lead !== undefined && led !== undefined) {
             void poll(this._clock, [led], within).then(([answer]) => {
-                if (answer === undefined) this._mark(lead);
+                if (answer === undefined) this._nodes.mark(lead);
             });
         }
         return poll(this._clock, asked, within, decided);
-    }
-
-    private _ask<T>(
-        nodes: readonly QuorumNode[],
-        what: (node: QuorumNode) => Promise<T>,
-        within: number,
-        decided?: (so: Answers<T>) => boolean,
-    ): Promise<Answers<T>> {
-        const asked = nodes.map((node) => this._one(node, what));
-        return poll(this._clock, asked, within, decided);
-    }
-
-    /** Asks one node; never rejects. */
-    private async _one<T>(node: QuorumNode | undefined, what: (node: QuorumNode) => Promise<T>): Promise<Settled<T>> {
-        if (node === undefined || !node.isReady) return { kind: 'failed', error: AWAY.error };
-        return settled(what(node));
-    }
-
-    private _mark(node: QuorumNode): void {
-        this._slow.add(node);
-        this._look();
-    }
-
-    private _unmark(node: QuorumNode): void {
-        if (this._slow.delete(node)) this._look();
-    }
-
-    /** When another node leads, those who wait have to stand in line there. */
-    private _look(): void {
-        const lead = this._lead();
-        if (lead === this._led || lead === undefined) return;
-        this._led = lead;
-        this._listener?.reconnected();
     }
 
     private _listenerFor(node: QuorumNode): StoreListener {
@@ -375,21 +325,21 @@ export class QuorumStore implements LockStore {
             granted: (key, id, fence) => listener?.granted(key, id, fence, 0),
             first: (key, id, remaining) => listener?.first(key, id, remaining),
             handedOn: (key, window) => {
-                if (node === this._lead()) listener?.handedOn(key, window);
+                if (node === this._nodes.lead) listener?.handedOn(key, window);
             },
             changed: (key) => listener?.changed(key),
             reconnected: () => {
-                if (node === this._led) listener?.reconnected();
-                else this._look();
+                if (node === this._nodes.lead) listener?.reconnected();
+                else this._nodes.look();
             },
             disconnected: (error) => {
-                const ready = this._nodes.filter((one) => one.isReady).length;
-                if (ready < this._quorum) listener?.disconnected(error);
+                const { ready } = this._nodes;
+                if (ready < this._nodes.quorum) listener?.disconnected(error);
                 else
                     listener?.warned(
-                        `One of ${this._nodes.length} nodes is away; ${ready} are there. ${error.message}`,
+                        `One of ${this._nodes.all.length} nodes is away; ${ready} are there. ${error.message}`,
                     );
-                this._look();
+                this._nodes.look();
             },
             warned: (message) => listener?.warned(message),
         };
@@ -404,15 +354,6 @@ export class QuorumStore implements LockStore {
         const votes = answers.map((answer, at) => `node ${at + 1}: ${told(answer)}`);
         return new LockError('NO_QUORUM', `${what}: ${votes.join('; ')}.`, { ...details, votes });
     }
-}
-
-const AWAY = {
-    kind: 'unknown',
-    error: new LockError('CONNECTION_FAILED', 'It is not connected'),
-} as const;
-
-function doneOf<T>(answers: Answers<T>): T[] {
-    return answers.flatMap((one) => (one?.kind === 'done' ? [one.value] : []));
 }
 
 /** Whether so many have said the same that the others make no difference. */

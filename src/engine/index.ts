@@ -15,6 +15,7 @@ export { SingleServer } from './redis/SingleServer';
 export type { SingleServerOptions } from './redis/SingleServer';
 export type { WaitMode } from './redis/Subscription';
 export { QuorumStore } from './QuorumStore';
-export type { QuorumNode, QuorumStoreOptions } from './QuorumStore';
+export type { QuorumStoreOptions } from './QuorumStore';
+export type { QuorumNode } from './quorum/Nodes';
 export { RedisStore } from './RedisStore';
 export type { RedisStoreOptions } from './RedisStore';

@@ -3,7 +3,7 @@ import type { IConfigurable, IOpenable, IReferenceable, IReferences } from 'pip-
 import { traceIdOf } from '../connect/context';
 import type { LockContext } from '../connect/context';
 import { RedisConnector } from '../connect/RedisConnector';
-import type { BorrowedClient } from '../connect/RedisConnector';
+import type { BorrowedClient } from '../connect/clients';
 import { LockError } from '../engine/errors';
 import type { Lease } from '../engine/Lease';
 import { Locker, holding } from '../engine/Locker';

@@ -1,4 +1,4 @@
-import type { RedisClients } from '../connect/RedisConnector';
+import type { RedisClients } from '../connect/clients';
 import type { LockStore } from '../engine/LockStore';
 import { QuorumStore } from '../engine/QuorumStore';
 import { ClusterServers } from '../engine/redis/ClusterServers';

@@ -236,7 +236,7 @@ export class RedisConnection {
         }
         // ioredis goes on with database 0 where the server does not have the one that was asked for.
         const { db } = this.client.options;
-        if (db) await this.client.select(db);
+        if (db && this._options.borrowed !== true) await this.client.select(db);
         // What the server refuses to tell is not known; without a connection there is nothing to go on with.
         const untold = (error: unknown): string => {
             if (NOT_READY.has(this.client.status)) throw error;

@@ -1,4 +1,4 @@
-import type { Vote } from '../../../src/engine/votes';
+import type { Vote } from '../../../src/engine/quorum/votes';
 
 /** Nodes or acquisitions, a bit each. */
 export type Bits = number;

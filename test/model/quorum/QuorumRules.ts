@@ -1,4 +1,4 @@
-import { fenceOf, verdictOf } from '../../../src/engine/votes';
+import { fenceOf, verdictOf } from '../../../src/engine/quorum/votes';
 
 /** What the protocol rests on, each changeable: a rule is needed if the search finds a violation without it. */
 export interface QuorumRules {

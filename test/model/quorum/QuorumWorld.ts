@@ -1,5 +1,5 @@
-import { quorumOf } from '../../../src/engine/votes';
-import type { Vote } from '../../../src/engine/votes';
+import { quorumOf } from '../../../src/engine/quorum/votes';
+import type { Vote } from '../../../src/engine/quorum/votes';
 import { bitsOf, IDLE, isAlive, without } from './Attempt';
 import type { Attempt, Bits } from './Attempt';
 import type { QuorumMove } from './QuorumMove';

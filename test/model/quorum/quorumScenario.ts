@@ -1,5 +1,5 @@
-import { fenceOf } from '../../../src/engine/votes';
-import type { Vote } from '../../../src/engine/votes';
+import { fenceOf } from '../../../src/engine/quorum/votes';
+import type { Vote } from '../../../src/engine/quorum/votes';
 import { QUORUM_RULES } from './QuorumRules';
 import type { QuorumOptions, QuorumRules } from './QuorumRules';
 

@@ -1,9 +1,17 @@
-import type { Clock } from './Clock';
-import { LockError, asError } from './errors';
+import type { Clock } from '../Clock';
+import { LockError, asError } from '../errors';
 
 /** What became of something that was asked of a node. */
 export type Settled<T> =
     { readonly kind: 'done'; readonly value: T } | { readonly kind: 'failed'; readonly error: LockError };
+
+/** Of several nodes, in their order; undefined: nothing in time. */
+export type Answers<T> = readonly (Settled<T> | undefined)[];
+
+/** What was answered, of those that did what they were asked. */
+export function doneOf<T>(answers: Answers<T>): T[] {
+    return answers.flatMap((one) => (one?.kind === 'done' ? [one.value] : []));
+}
 
 /** Never rejects. */
 export function settled<T>(promise: Promise<T>): Promise<Settled<T>> {

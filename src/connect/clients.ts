@@ -1,0 +1,67 @@
+import type { Cluster, Redis, RedisOptions } from 'ioredis';
+import { ConfigException } from 'pip-services4-commons-node';
+
+/** A server of a cluster. */
+export interface ServerAddress {
+    readonly host: string;
+    readonly port: number;
+}
+
+/** Clients for what is configured; none is connected yet, but for one that is borrowed. */
+export type RedisClients =
+    | { readonly topology: 'single' | 'sentinel'; readonly client: Redis; readonly borrowed: boolean }
+    | {
+          readonly topology: 'cluster';
+          /** Servers that know the others. */
+          readonly seeds: readonly ServerAddress[];
+          readonly connect: (address: ServerAddress) => Redis;
+      }
+    | { readonly topology: 'quorum'; readonly clients: readonly Redis[] };
+
+/** A client that somebody else made. */
+export type BorrowedClient = Redis | Cluster;
+
+/** What the engine needs of every client. */
+export const ENGINE_OPTIONS = {
+    // Of a socket that is closed already; ioredis would keep the process alive for 2 s.
+    disconnectTimeout: 50,
+    lazyConnect: true,
+    // What is sent is sent once, and only on a connection that works: the engine decides about the rest.
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: 0,
+    // The engine pings, subscribes and tells the library's name nowhere, so that few permissions are needed.
+    enableReadyCheck: false,
+    autoResubscribe: false,
+    disableClientInfo: true,
+    retryStrategy: pause,
+} satisfies RedisOptions;
+
+/** What is needed of a client that somebody else made. */
+export function borrow(client: BorrowedClient, traceId: string): RedisClients {
+    const { keyPrefix } = client.options;
+    if (keyPrefix) {
+        const text = `The client has the keyPrefix "${keyPrefix}": use options.key_prefix instead.`;
+        throw new ConfigException(traceId, 'BAD_OPTION', text).withDetails('option', 'options.key_prefix');
+    }
+    if (!('nodes' in client)) return { topology: 'single', client, borrowed: true };
+    const [first, ...more] = client.nodes();
+    if (first === undefined) {
+        throw new ConfigException(
+            traceId,
+            'NO_CONNECTION',
+            'The cluster client is not connected: wait for its ready event.',
+        );
+    }
+    const seeds = [first, ...more].map(({ options: { host, port } }) => ({
+        host: host ?? 'localhost',
+        port: port ?? 6379,
+    }));
+    // A connection to each server, as the cluster client would make it; these are ours.
+    return { topology: 'cluster', seeds, connect: (address) => first.duplicate({ ...ENGINE_OPTIONS, ...address }) };
+}
+
+/** The longer the server is away, the longer, ms. */
+export function pause(attempt: number): number {
+    return Math.min(2 ** Math.min(attempt, 10) * 10, 1000) * (0.5 + Math.random() / 2);
+}
