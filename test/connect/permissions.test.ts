@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { assert } from 'chai';
 import { Redis } from 'ioredis';
@@ -11,11 +9,7 @@ import { skipWithoutRedis } from '../fixtures/sharedServer';
 import { until } from '../fixtures/until';
 import { lockOf } from '../lock/lockOf';
 import type { Settings } from '../lock/lockOf';
-
-/** The rule of the README. */
-const [, RULE = ''] =
-    /^ACL SETUSER locks on >secret (.+)$/m.exec(readFileSync(join(__dirname, '..', '..', '..', 'README.md'), 'utf8')) ??
-    [];
+import { README_RULE } from './rights';
 
 /** What the scripts of a lock cannot do without. */
 const OF_SCRIPTS = [
@@ -81,8 +75,8 @@ suite('The rights of a Redis user', function () {
     }
 
     test('as the README gives them are enough for everything', async () => {
-        assert.isNotEmpty(RULE);
-        await allow(...RULE.split(' '));
+        assert.isNotEmpty(README_RULE);
+        await allow(...README_RULE);
         const locks = [
             await opened({ 'options.db_num': 1 }),
             await opened({ 'options.db_num': 1, 'options.yield_after': 3 }),
@@ -110,7 +104,7 @@ suite('The rights of a Redis user', function () {
     });
 
     test('of keys may be limited; with less the error names the keys', async () => {
-        const rule = RULE.split(' ').filter((word) => word !== '~*');
+        const rule = README_RULE.filter((word) => word !== '~*');
         await allow(...rule, '~app:*', '~{app:*');
         const lock = await opened();
         assert.isTrue(await lock.tryAcquireLock(null, 'app:1', 5000));
@@ -121,7 +115,7 @@ suite('The rights of a Redis user', function () {
 
     for (const command of OF_SCRIPTS) {
         test(`without ${command} lead to NO_PERMISSION, which names it`, async () => {
-            await allow(...RULE.split(' '), `-${command}`);
+            await allow(...README_RULE, `-${command}`);
             const lock = await opened();
             const use = async (): Promise<void> => {
                 const holder = await lock.acquire(null, 'key', { ttl: 5000 });
@@ -141,7 +135,7 @@ suite('The rights of a Redis user', function () {
     for (const command of ['evalsha', 'eval', 'ping']) {
         test(`without ${command} lead to NO_PERMISSION, which names it`, async () => {
             await redis.script('FLUSH');
-            await allow(...RULE.split(' '), `-${command}`);
+            await allow(...README_RULE, `-${command}`);
             const lock = make();
             const error = await rejection(
                 lock.open(null).then(() => lock.tryAcquireLock(null, 'key', 5000)),
@@ -158,7 +152,7 @@ suite('The rights of a Redis user', function () {
         ['to INFO and HELLO', ['-info', '-hello']],
     ] as const) {
         test(`without the right ${what} leave waiters in order`, async () => {
-            await allow(...RULE.split(' '), ...rights);
+            await allow(...README_RULE, ...rights);
             const locks = [
                 await opened({ 'options.retry_timeout': 20 }),
                 await opened({ 'options.retry_timeout': 20 }),

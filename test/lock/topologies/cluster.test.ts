@@ -5,6 +5,7 @@ import { SystemClock } from '../../../src/engine/Clock';
 import { ClusterServers } from '../../../src/engine/redis/ClusterServers';
 import { RedisStore } from '../../../src/engine/RedisStore';
 import { slotOf } from '../../../src/engine/slots';
+import { README_CLUSTER_RULE, README_RULE } from '../../connect/rights';
 import { clientOf } from '../../engine/clientOf';
 import { storeContract } from '../../engine/storeContract';
 import { Crowd } from '../../fixtures/Crowd';
@@ -109,6 +110,24 @@ suite('A lock in a Redis Cluster', function () {
         const stats = await master.info('commandstats');
         assert.include(stats, 'cmdstat_spublish:');
         assert.notInclude(stats, 'cmdstat_publish:');
+    });
+
+    test('does everything with the rights that the README gives, and tries nothing else', async () => {
+        for (const server of cluster.servers) {
+            const rule = ['on', '>secret', ...README_RULE, ...README_CLUSTER_RULE];
+            await cluster.client(server).call('ACL', 'SETUSER', 'locks', ...rule);
+            await cluster.client(server).call('ACL', 'LOG', 'RESET');
+        }
+        const user = { 'credential.username': 'locks', 'credential.password': 'secret' };
+        const crowd = await Crowd.gather([await opened(user), await opened(user)], 'rights', { count: 6, ttl: 20_000 });
+        const lease = await made[0]?.acquire(null, 'rights:asked', { keepAlive: false });
+        await cluster.move('rights:asked', await otherMaster('rights:asked'));
+        await lease?.renew();
+        await crowd.start();
+        await crowd.served(6);
+        assert.deepEqual(crowd.resource.order, crowd.line);
+        const logs = await Promise.all(cluster.servers.map((server) => cluster.client(server).call('ACL', 'LOG')));
+        assert.deepEqual(logs.flat(), []);
     });
 
     test('serves in order where the servers have no sharded channels', async () => {
