@@ -162,8 +162,6 @@ export class RedisConnector implements IConfigurable, IReferenceable {
             // A Sentinel that does not answer must not keep us from asking the next.
             sentinelCommandTimeout: Math.min(this._connectTimeout, SENTINEL_TIMEOUT),
             sentinelRetryStrategy: pause,
-            // A master that is cut off from the others is left as soon as they have another one.
-            failoverDetector: true,
         });
     }
 

@@ -40,6 +40,10 @@ export const ENGINE_OPTIONS = {
 /** What is needed of a client that somebody else made. */
 export function borrow(client: BorrowedClient, traceId: string): RedisClients {
     const { keyPrefix } = client.options;
+    if ('stringNumbers' in client.options && client.options.stringNumbers === true) {
+        const text = 'The client has stringNumbers, with which the answers of scripts cannot be read.';
+        throw new ConfigException(traceId, 'BAD_OPTION', text).withDetails('option', 'stringNumbers');
+    }
     if (keyPrefix) {
         const text = `The client has the keyPrefix "${keyPrefix}": use options.key_prefix instead.`;
         throw new ConfigException(traceId, 'BAD_OPTION', text).withDetails('option', 'options.key_prefix');
@@ -63,5 +67,5 @@ export function borrow(client: BorrowedClient, traceId: string): RedisClients {
 
 /** The longer the server is away, the longer, ms. */
 export function pause(attempt: number): number {
-    return Math.min(2 ** Math.min(attempt, 10) * 10, 1000) * (0.5 + Math.random() / 2);
+    return Math.min(2 ** Math.min(attempt, 10) * 10, 500) * (0.5 + Math.random() / 2);
 }

@@ -1,7 +1,7 @@
 import type { Cleanup } from './Cleanup';
 import type { Clock } from './Clock';
 import { DueQueue } from './DueQueue';
-import { asLockError } from './errors';
+import { asLockError, isTemporary } from './errors';
 import type { LockError } from './errors';
 import type { HeldLease, LeasedKey, LeaseKeeper } from './Lease';
 import type { LockEvent } from './LockObserver';
@@ -48,8 +48,11 @@ export class KeepAlive implements LeaseKeeper {
     async renew(lease: HeldLease, ttl: number): Promise<void> {
         while (lease.renewing !== undefined) await lease.renewing;
         lease.assertHeld();
+        const before = lease.ttl;
         lease.ttl = ttl;
         const failure = await this._renew(lease);
+        // What the store will never do is not tried on.
+        if (failure !== undefined && !isTemporary(failure)) lease.ttl = before;
         if (failure !== undefined) throw failure;
         lease.assertHeld();
     }

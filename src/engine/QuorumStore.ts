@@ -27,6 +27,13 @@ export interface QuorumStoreOptions {
     readonly longestTtl: number;
 }
 
+/** What a node still has to be told. */
+interface Owed {
+    readonly key: string;
+    readonly holder: string;
+    readonly id: string;
+}
+
 type Outcome =
     | { readonly kind: 'done'; readonly answer: AcquireAnswer }
     /** Others have votes that are needed. */
@@ -34,6 +41,9 @@ type Outcome =
 
 /** What a node says to an attempt; undefined: nothing in time. */
 type Answered = Exclude<Vote, { kind: 'no' }> | { readonly kind: 'no'; readonly busy: Busy };
+
+/** So much is remembered of what a node that is away has to be told. */
+const MOST_DEBTS = 10_000;
 
 /** Nodes that are slower to open by so many ms are not waited for. */
 const MOMENT = 500;
@@ -44,6 +54,7 @@ const LONGEST_PAUSE = 40;
 
 /** One whose turn it is, and who cannot get a quorum, lets the next in line try after so many ms, and asks again then. */
 const PATIENCE = 500;
+const FIRST_PATIENCE = 50;
 const AGAIN = 100;
 
 /**
@@ -58,6 +69,11 @@ export class QuorumStore implements LockStore {
     private _listener: StoreListener | undefined;
     /** The nodes at which those stand in line who wait. */
     private readonly _lines = new Map<string, QuorumNode>();
+    /** Acquisitions that are being asked for, and those of them that were given up meanwhile. */
+    private readonly _asking = new Set<string>();
+    private readonly _left = new Set<string>();
+    private readonly _debts = new Map<QuorumNode, (Owed & { readonly until: number })[]>();
+    private _attempts = 0;
     private _closed = false;
 
     /** @param nodes in the order in which they lead, the same for everybody. */
@@ -100,34 +116,53 @@ export class QuorumStore implements LockStore {
     }
 
     async acquire(request: AcquireRequest): Promise<AcquireAnswer> {
-        const { key, holder, ttl } = request;
-        const { longestTtl } = this._options;
-        if (ttl > longestTtl) {
-            const text = `With a quorum no ttl is longer than options.ttl: ${longestTtl}, not ${ttl}.`;
-            throw new LockError('BAD_TTL', text, { key, holder });
-        }
-        const until = this._clock.now() + Math.min(PATIENCE, ttl / 3);
-        for (let pause = SHORTEST_PAUSE; ; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
-            const outcome = await this._attempt(request);
-            if (outcome.kind === 'done') return outcome.answer;
-            const { busy } = outcome;
-            if (this._clock.now() >= until) {
-                await this._undo(request, this._nodes.all);
-                return { ...busy, ticket: request.ticket ?? 0, rank: 0, remaining: Math.min(busy.remaining, AGAIN) };
+        const { key, holder, id, ttl, ticket } = request;
+        this._checkTtl(key, holder, ttl);
+        // Whoever has not stood in line yet is not kept from that for long.
+        const patience = ticket !== undefined && ticket > 0 ? PATIENCE : FIRST_PATIENCE;
+        const until = this._clock.now() + Math.min(patience, ttl / 3);
+        this._asking.add(id);
+        try {
+            for (let pause = SHORTEST_PAUSE; ; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
+                this._attempts += 1;
+                const attempt = `${id}#${this._attempts}`;
+                const outcome = await this._attempt(request, attempt);
+                if (outcome.kind === 'done') return outcome.answer;
+                const { busy } = outcome;
+                if (this._clock.now() >= until) {
+                    await this._undo(request, attempt, this._nodes.all);
+                    return { ...busy, ticket: ticket ?? 0, rank: 0, remaining: Math.min(busy.remaining, AGAIN) };
+                }
+                await new Promise<void>((resolve) => this._clock.timer(pause * (0.5 + Math.random()), resolve));
             }
-            await new Promise<void>((resolve) => this._clock.timer(pause * (0.5 + Math.random()), resolve));
+        } finally {
+            this._asking.delete(id);
+            if (this._left.delete(id)) this._lines.delete(id);
         }
     }
 
     async renew(key: string, holder: string, ttl: number): Promise<RenewAnswer> {
+        this._checkTtl(key, holder, ttl);
         const answers = await this._nodes.ask(
             this._nodes.all,
             (node) => node.renew(key, holder, ttl),
             this._nodes.timeout(ttl),
-            (so) => verdictOf(so.map(voteOfRenewal)) !== 'open',
+            // Those that may have lost their vote are waited for: it is asked for again.
+            (so) => {
+                const verdict = verdictOf(so.map(voteOfRenewal));
+                return (
+                    verdict === 'lost' || (verdict === 'won' && this._nodes.allHealthy((at) => so[at] !== undefined))
+                );
+            },
         );
         const votes = answers.map(voteOfRenewal);
-        if (verdictOf(votes) === 'won') return { kind: 'renewed', deadline: deadlineOfVotes(votes) };
+        if (verdictOf(votes) === 'won') {
+            votes.forEach((vote, at) => {
+                if (vote === undefined) this._nodes.mark(this._nodes.all[at]);
+            });
+            await this._heal(key, holder, ttl, votes);
+            return { kind: 'renewed', deadline: deadlineOfVotes(votes) };
+        }
         if (votes.filter((vote) => vote?.kind === 'no').length > this._nodes.all.length - this._nodes.quorum)
             return { kind: 'gone' };
         throw this._noQuorum(`It is unknown whether ${key} was renewed`, answers, { key, holder, unknown: true });
@@ -135,7 +170,8 @@ export class QuorumStore implements LockStore {
 
     async release(key: string, holder: string): Promise<ReleaseAnswer> {
         const decided = (so: Answers<ReleaseAnswer>): boolean => decidedOf(so, this._nodes.quorum);
-        const answers = await this._giveBack((node) => node.release(key, holder), decided);
+        const owed = { key, holder, id: holder };
+        const answers = await this._giveBack(owed, (node) => node.release(key, holder), decided);
         const given = doneOf(answers);
         const ours = given.filter((one) => one !== 'gone');
         if (ours.length >= this._nodes.quorum) return ours.includes('released') ? 'released' : 'already';
@@ -145,8 +181,10 @@ export class QuorumStore implements LockStore {
 
     async giveUp(key: string, holder: string, id: string, underWay: boolean): Promise<ReleaseAnswer> {
         this._lines.delete(id);
+        if (this._asking.has(id)) this._left.add(id);
         const at = this._nodes.all.findIndex((node) => node === this._nodes.lead);
         const answers = await this._giveBack(
+            { key, holder, id },
             (node) => node.giveUp(key, holder, id, underWay),
             (so) => so[at] !== undefined && doneOf(so).length >= this._nodes.quorum,
         );
@@ -169,15 +207,13 @@ export class QuorumStore implements LockStore {
             this._nodes.all,
             (node) => node.inspect(key),
             this._nodes.timeout(this._options.longestTtl),
-            (so) => so[at] !== undefined && doneOf(so).length >= this._nodes.quorum,
+            (so) => so[at] !== undefined && agreeing(doneOf(so), this._nodes.quorum).length > 0,
         );
         const infos = doneOf(answers);
         if (infos.length < this._nodes.quorum) throw this._noQuorum(`It is unknown who has ${key}`, answers, { key });
         const led = answers[at];
         const waiters = led?.kind === 'done' ? led.value.waiters : [];
-        const same = infos.filter(
-            ({ holder }) => infos.filter((one) => one.holder === holder).length >= this._nodes.quorum,
-        );
+        const same = agreeing(infos, this._nodes.quorum);
         const remaining = same.map((one) => one.remaining).sort((a, b) => b - a)[this._nodes.quorum - 1] ?? 0;
         const fence = Math.max(...same.map((one) => one.fence ?? 0));
         return { key, holder: same[0]?.holder, remaining, fence: fence > 0 ? fence : undefined, waiters };
@@ -187,21 +223,31 @@ export class QuorumStore implements LockStore {
         return (await this._nodes.lead?.watch(key, holder)) ?? false;
     }
 
-    private async _attempt(request: AcquireRequest): Promise<Outcome> {
+    /** @throws LockError BAD_TTL: a node that was restarted would vote before such a lease is over. */
+    private _checkTtl(key: string, holder: string, ttl: number): void {
+        const { longestTtl } = this._options;
+        if (ttl <= longestTtl) return;
+        const text = `With a quorum no ttl is longer than options.ttl: ${longestTtl}, not ${ttl}.`;
+        throw new LockError('BAD_TTL', text, { key, holder });
+    }
+
+    /** @param attempt its id at the nodes. */
+    private async _attempt(request: AcquireRequest, attempt: string): Promise<Outcome> {
         const { key, holder, id, ttl, ticket } = request;
         const { lead } = this._nodes;
         if (lead === undefined) throw this._noQuorum(`No node can be asked for ${key}`, [], { key, holder });
         this._move(request, lead);
+        if (ticket !== undefined) this._lines.set(id, lead);
         const within = this._nodes.timeout(ttl);
         const sentAt = this._clock.now();
-        const first = this._vote(lead, request);
+        const first = this._vote(lead, { ...request, id: attempt });
         if (ticket !== undefined && ticket > 0) {
             // In line, the others are asked when it is our turn: before, that would only hinder the one whose turn it is.
             const [vote] = await poll(this._clock, [first], within);
             if (vote?.kind === 'no') return { kind: 'done', answer: { ...vote.busy, sentAt } };
         }
         const at = this._nodes.all.indexOf(lead);
-        const follow = { ...request, ticket: undefined };
+        const follow = { ...request, id: attempt, ticket: undefined };
         const votes = await poll(
             this._clock,
             this._nodes.all.map((node) => (node === lead ? first : this._vote(node, follow))),
@@ -211,15 +257,15 @@ export class QuorumStore implements LockStore {
         if (votes[at] === undefined) this._nodes.mark(lead);
         const led = votes[at];
         if (led?.kind === 'no') {
-            if (ticket !== undefined) this._lines.set(id, lead);
             void this._undo(
                 request,
+                attempt,
                 this._nodes.all.filter((node) => node !== lead),
             );
             return { kind: 'done', answer: { ...led.busy, sentAt } };
         }
-        if (verdictOf(votes) === 'won') return { kind: 'done', answer: await this._won(request, votes) };
-        return this._lost(request, votes, lead);
+        if (verdictOf(votes) === 'won') return { kind: 'done', answer: await this._won(request, attempt, votes) };
+        return this._lost(request, attempt, votes, lead);
     }
 
     /** Leaves the line at the node that led before. */
@@ -227,7 +273,7 @@ export class QuorumStore implements LockStore {
         const before = this._lines.get(request.id);
         if (before === undefined || before === lead) return;
         this._lines.delete(request.id);
-        void this._undo(request, [before]);
+        void this._undo(request, request.id, [before]);
     }
 
     /** Asks one node; never rejects. */
@@ -244,7 +290,11 @@ export class QuorumStore implements LockStore {
     }
 
     /** The lease may be used when a quorum has its fence, and if there is time left. */
-    private async _won(request: AcquireRequest, votes: readonly (Answered | undefined)[]): Promise<Granted> {
+    private async _won(
+        request: AcquireRequest,
+        attempt: string,
+        votes: readonly (Answered | undefined)[],
+    ): Promise<Granted> {
         const { key, holder, id, ttl } = request;
         const { fence, behind } = fenceOf(votes);
         const deadline = deadlineOfVotes(votes);
@@ -252,17 +302,17 @@ export class QuorumStore implements LockStore {
         const missing = this._nodes.quorum - having;
         const raised = await this._nodes.ask(
             behind.flatMap((at) => this._nodes.all[at] ?? []),
-            (node) => node.raise(key, holder, id, fence),
+            (node) => node.raise(key, holder, fence),
             this._nodes.timeout(ttl),
             (so) => doneOf(so).filter(Boolean).length >= missing,
         );
         if (doneOf(raised).filter(Boolean).length < missing) {
-            await this._undo(request, this._nodes.all);
+            await this._undo(request, attempt, this._nodes.all);
             const text = `The fencing token of ${key} could not be stored`;
             throw this._noQuorum(text, raised, { key, holder, unknown: true });
         }
         if (deadline <= this._clock.now()) {
-            await this._undo(request, this._nodes.all);
+            await this._undo(request, attempt, this._nodes.all);
             const text = `The nodes took longer to answer than the lease of ${key} would have lasted (ttl ${ttl}).`;
             throw new LockError('NO_QUORUM', text, { key, holder, unknown: true });
         }
@@ -273,6 +323,7 @@ export class QuorumStore implements LockStore {
     /** Gives the votes back; but for that of the lead, which keeps our turn where others only have to let go. */
     private async _lost(
         request: AcquireRequest,
+        attempt: string,
         votes: readonly (Answered | undefined)[],
         lead: QuorumNode,
     ): Promise<Outcome> {
@@ -280,25 +331,25 @@ export class QuorumStore implements LockStore {
         const refusal = votes.find((vote) => vote?.kind === 'no');
         const answered = votes.filter((vote) => vote !== undefined && vote.kind !== 'unknown').length;
         if (answered < this._nodes.quorum || refusal === undefined) {
-            await this._undo(request, this._nodes.all);
+            await this._undo(request, attempt, this._nodes.all);
             // What is wrong with the key, or with our rights, is more than a node that is away.
             const wrong = votes.find((vote) => vote?.kind === 'unknown' && !isTemporary(vote.error));
             if (wrong?.kind === 'unknown') throw wrong.error;
             throw this._noQuorum(`Too few nodes answered for ${key}`, votes, { key, holder, unknown: true });
         }
         const others = this._nodes.all.filter((node, at) => node !== lead && votes[at]?.kind !== 'no');
-        await this._undo(request, others);
+        await this._undo(request, attempt, others);
         return { kind: 'contended', busy: refusal.busy };
     }
 
-    /** Takes back what nodes gave, or will have given by then: they do things in the order in which they are asked. */
-    private async _undo(request: AcquireRequest, nodes: readonly QuorumNode[]): Promise<void> {
-        const { key, holder, id, ttl } = request;
+    /** Takes back what an attempt got, but nothing of what a later one gets, however late it arrives. */
+    private async _undo({ key, holder, ttl }: AcquireRequest, id: string, nodes: readonly QuorumNode[]): Promise<void> {
         await this._nodes.ask(nodes, (node) => node.giveUp(key, holder, id, false), this._nodes.timeout(ttl));
     }
 
     /** The turnstile comes last: whomever it lets in finds the other nodes free. */
     private async _giveBack(
+        owed: Owed,
         give: (node: QuorumNode) => Promise<ReleaseAnswer>,
         decided: (so: Answers<ReleaseAnswer>) => boolean,
     ): Promise<Answers<ReleaseAnswer>> {
@@ -308,6 +359,11 @@ export class QuorumStore implements LockStore {
         const known = others.flatMap((one) => one ?? []);
         await poll(this._clock, known, within, (so) => doneOf(so).length >= this._nodes.quorum - 1);
         const asked = this._nodes.all.map((node, at) => others[at] ?? this._nodes.one(node, give));
+        asked.forEach((one, at) => {
+            void one.then((answer) => {
+                if (answer.kind === 'failed' && isTemporary(answer.error)) this._owe(this._nodes.all[at], owed);
+            });
+        });
         const at = this._nodes.all.findIndex((node) => node === lead);
         const led = asked[at];
         if (lead !== undefined && led !== undefined) {
@@ -316,6 +372,29 @@ export class QuorumStore implements LockStore {
             });
         }
         return poll(this._clock, asked, within, decided);
+    }
+
+    /** Gives up later, at a node that could not be told: what it still has would keep others out until it runs out. */
+    private _owe(node: QuorumNode | undefined, owed: Owed): void {
+        if (node === undefined || this._closed) return;
+        const now = this._clock.now();
+        const debts = (this._debts.get(node) ?? []).filter(({ until }) => until > now);
+        this._debts.set(node, [...debts.slice(1 - MOST_DEBTS), { ...owed, until: now + this._options.longestTtl }]);
+    }
+
+    private _pay(node: QuorumNode): void {
+        const debts = this._debts.get(node) ?? [];
+        this._debts.delete(node);
+        for (const { key, holder, id, until } of debts) {
+            if (until > this._clock.now()) void this._nodes.one(node, (one) => one.giveUp(key, holder, id, true));
+        }
+    }
+
+    /** Votes that a node has lost, by a restart say, are asked for again: or the next node that fails would cost the lease. */
+    private async _heal(key: string, holder: string, ttl: number, votes: readonly (Vote | undefined)[]): Promise<void> {
+        const gone = this._nodes.all.filter((_, at) => votes[at]?.kind === 'no');
+        const request = { key, holder, id: holder, ttl, ticket: undefined };
+        await this._nodes.ask(gone, (node) => node.acquire(request), this._nodes.timeout(ttl));
     }
 
     private _listenerFor(node: QuorumNode): StoreListener {
@@ -329,6 +408,7 @@ export class QuorumStore implements LockStore {
             },
             changed: (key) => listener?.changed(key),
             reconnected: () => {
+                this._pay(node);
                 if (node === this._nodes.lead) listener?.reconnected();
                 else this._nodes.look();
             },
@@ -354,6 +434,11 @@ export class QuorumStore implements LockStore {
         const votes = answers.map((answer, at) => `node ${at + 1}: ${told(answer)}`);
         return new LockError('NO_QUORUM', `${what}: ${votes.join('; ')}.`, { ...details, votes });
     }
+}
+
+/** Those that name the holder that a quorum names. */
+function agreeing(infos: readonly LockInfo[], quorum: number): readonly LockInfo[] {
+    return infos.filter(({ holder }) => infos.filter((one) => one.holder === holder).length >= quorum);
 }
 
 /** Whether so many have said the same that the others make no difference. */

@@ -31,6 +31,8 @@ export interface RedisStoreOptions {
     readonly drift?: number | undefined;
 }
 
+const USUAL_DRIFT = 0.01;
+
 /** Locks on one Redis: a server, or a cluster of them. What the steps do is said in `scripts/`. */
 export class RedisStore implements LockStore {
     private readonly _prefix: string;
@@ -135,9 +137,9 @@ export class RedisStore implements LockStore {
     }
 
     /** @see QuorumNode */
-    async raise(key: string, holder: string, id: string, fence: number): Promise<boolean> {
+    async raise(key: string, holder: string, fence: number): Promise<boolean> {
         const [lock, , , memory] = keysOf(this._prefix + key);
-        const args = [holder, id, String(fence)];
+        const args = [holder, String(fence)];
         const request = { script: raiseScript, key, keys: [lock, memory], args: () => args } as const;
         return (await this._servers.run(request)).answer;
     }
@@ -192,7 +194,9 @@ export class RedisStore implements LockStore {
         const key = message.key.slice(this._prefix.length);
         if (message.kind === 'grant') {
             // Where replicas have to have it too, nothing can be relied on before they were asked.
-            const ttl = this._servers.acks === undefined ? message.ttl : 0;
+            const time = this._servers.acks === undefined ? message.ttl : 0;
+            // Whoever relies on it takes off the usual drift.
+            const ttl = Math.floor((time * (1 - (this._drift ?? USUAL_DRIFT))) / (1 - USUAL_DRIFT));
             this._listener?.granted(key, message.id, message.fence, ttl);
         } else this._listener?.first(key, message.id, message.taken);
     }

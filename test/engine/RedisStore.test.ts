@@ -189,6 +189,43 @@ suite('RedisStore', () => {
         assert.isAbove(after.fence, before.fence);
     });
 
+    test('as a node of a quorum tells the attempts of an acquisition apart, but for its end', async () => {
+        const node = await storeWith({ node: true });
+        const attempt = (number: number): Promise<AcquireAnswer> =>
+            node.acquire({ key, holder: 'a', id: `a#${number}`, ttl: 20_000, ticket: 0 });
+        const first = await attempt(1);
+        const second = await attempt(2);
+        if (first.kind !== 'granted' || second.kind !== 'granted') assert.fail('It is busy.');
+        assert.strictEqual(first.fence, second.fence);
+        // What takes the first back comes late.
+        assert.strictEqual(await node.giveUp(key, 'a', 'a#1', false), 'gone');
+        assert.strictEqual(await raw.get(key), 'a');
+        const waiting = await node.acquire({ key, holder: 'b', id: 'b#7', ttl: 20_000, ticket: 0 });
+        assert.deepInclude(waiting, { kind: 'busy', rank: 0 });
+        await node.giveUp(key, 'b', 'b#6', false);
+        assert.lengthOf((await node.inspect(key)).waiters, 1);
+        assert.strictEqual(await node.giveUp(key, 'a', 'a', false), 'released');
+        assert.strictEqual(await raw.get(key), 'b');
+        await node.giveUp(key, 'b', 'b', false);
+        assert.isNull(await raw.get(key));
+    });
+
+    test('as a node of a quorum remembers a greater fence only while that holder has the key', async () => {
+        const node = await storeWith({ node: true });
+        const answer = await node.acquire({ key, holder: 'a', id: 'a#1', ttl: 20_000, ticket: undefined });
+        if (answer.kind !== 'granted') assert.fail('It is busy.');
+        assert.isFalse(await node.raise(key, 'b', answer.fence + 7));
+        assert.isTrue(await node.raise(key, 'a', answer.fence + 5));
+        assert.isTrue(await node.raise(key, 'a', answer.fence + 3));
+        await node.release(key, 'a');
+        assert.isFalse(await node.raise(key, 'a', answer.fence + 9));
+        const next = await node.acquire({ key, holder: 'c', id: 'c#1', ttl: 20_000, ticket: undefined });
+        assert.deepInclude(next, { kind: 'granted', fence: answer.fence + 6 });
+        await raw.del(key, keysOf(key)[3]);
+        assert.isFalse(await node.raise(key, 'c', 5));
+        assert.strictEqual(await raw.exists(keysOf(key)[3]), 0);
+    });
+
     test('with a yield leaves the key free after so many hand-offs, then serves the first in line', async () => {
         const yielding = await storeWith({ yielding: { after: 2, pause: 60_000 } });
         const request = (holder: string): Parameters<RedisStore['acquire']>[0] => {

@@ -332,6 +332,21 @@ suite('scripts', () => {
             assert.strictEqual(await release('a', 'second'), 'gone');
             assert.strictEqual(await release('a', 'first'), 'released');
         });
+
+        test('released, of an acquisition that is its own holder, also when the memory is lost', async () => {
+            await acquire('a');
+            await client.del(memory);
+            assert.strictEqual(await release('a', 'a'), 'released');
+        });
+
+        test('nothing handed on, when nobody has a key that is left free for others', async () => {
+            await acquire('a');
+            await acquire('b', '0 ');
+            await client.del(key);
+            await client.hset(memory, 'y', Date.now() + TTL);
+            await release('');
+            assert.strictEqual(await client.exists(key), 0);
+        });
     });
 
     suite('release', () => {
@@ -377,6 +392,20 @@ suite('scripts', () => {
             await wait('d');
             await release('a');
             assert.strictEqual(await client.get(key), 'd');
+        });
+
+        test('keeps waiters that listened to another start of the server: it may hear them again', async () => {
+            const [start] = /(?<=run_id:)\w{12}/.exec(await client.info('server')) ?? assert.fail();
+            for (const [listened, next] of [
+                [start, 0],
+                ['0'.repeat(start.length), 1],
+            ] as const) {
+                await acquire('a');
+                await acquire('b', `0 redis-lock:@${listened}:nobody`);
+                await release('a');
+                assert.strictEqual(await client.exists(key), next);
+                await release('b');
+            }
         });
 
         test('passes over those also when it tells who is the next one', async () => {

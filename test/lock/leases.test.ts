@@ -106,7 +106,7 @@ suite('Leases', function () {
         test('have none when one of them is busy', async () => {
             const holder = await other.acquire(null, 'b', { ttl: 30_000 });
             assert.isNull(await lock.tryAcquire(null, ['a', 'b', 'c'], { ttl: 30_000 }));
-            const error = await rejection(lock.acquire(null, ['a', 'b', 'c'], { timeout: 50 }), 'LOCK_TIMEOUT');
+            const error = await rejection(lock.acquire(null, ['a', 'b', 'c'], { timeout: 1000 }), 'LOCK_TIMEOUT');
             assert.strictEqual(error.details?.getAsString('key'), 'b');
             await until(async () => (await commands.left()).join() === 'b');
             await holder.release();

@@ -9,8 +9,8 @@ import { quorumOf } from './votes';
 export interface QuorumNode extends LockStore {
     /** Whether a step would be sent at once. */
     readonly isReady: boolean;
-    /** Remembers the fence that others gave, while the acquisition has the key. @returns whether it has. */
-    raise(key: string, holder: string, id: string, fence: number): Promise<boolean>;
+    /** Remembers the fence that others gave, while that holder has the key. @returns whether it has. */
+    raise(key: string, holder: string, fence: number): Promise<boolean>;
 }
 
 /** However short the lease is, a node may take so long, ms. */
@@ -56,14 +56,20 @@ export class Nodes {
     /** Tells when another one leads than the last time. */
     look(): void {
         const { lead } = this;
-        if (lead === this._led || lead === undefined) return;
+        const before = this._led;
+        if (lead === before || lead === undefined) return;
         this._led = lead;
-        this._changed();
+        if (before !== undefined) this._changed();
+    }
+
+    /** Whether something holds for all nodes that are healthy. */
+    allHealthy(holds: (at: number) => boolean): boolean {
+        return this.all.every((node, at) => !node.isReady || this._slow.has(node) || holds(at));
     }
 
     /** It did not answer in time. */
-    mark(node: QuorumNode): void {
-        this._slow.add(node);
+    mark(node: QuorumNode | undefined): void {
+        if (node !== undefined) this._slow.add(node);
         this.look();
     }
 

@@ -38,11 +38,13 @@ export function poll<T>(
     return new Promise((resolve) => {
         const answers = Array.from<T | undefined>({ length: asked.length });
         let missing = asked.length;
-        const timer = within === Infinity ? undefined : clock.timer(within, () => resolve([...answers]));
+        const finish = (): void => resolve([...answers]);
+        // Where the event loop was late, answers may have arrived that nobody has looked at: they come before a second timer.
+        let timer = within === Infinity ? undefined : clock.timer(within, () => (timer = clock.timer(1, finish)));
         const look = (): void => {
             if (missing > 0 && !decided(answers)) return;
             timer?.cancel();
-            resolve([...answers]);
+            finish();
         };
         asked.forEach((one, at) => {
             void one.then((answer) => {

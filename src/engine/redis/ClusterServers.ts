@@ -105,7 +105,7 @@ export class ClusterServers implements RedisServers {
     }
 
     replicate(request: StepRequest<RenewReply>): Promise<Replicated> {
-        return this._route(request.keys[0], (server) => server.replicate(request));
+        return this._route(request.keys[0], (server, asking) => server.replicate(request, asking));
     }
 
     async watch(key: string, value: string): Promise<boolean> {
@@ -191,7 +191,7 @@ export class ClusterServers implements RedisServers {
         const [, kind, host, port] = /^(MOVED|ASK) \d+ (\S*):(\d+)/.exec(text) ?? [];
         if (kind !== undefined && port !== undefined) {
             // Without a host it is the one that answers.
-            const address = `${host || addressOf(from ?? '').host}:${port}`;
+            const address = `${host && host !== '?' ? host : addressOf(from ?? '').host}:${port}`;
             if (kind === 'MOVED') this._moved(slot, address);
             return kind === 'ASK' ? { address, asking: true } : undefined;
         }
@@ -224,14 +224,15 @@ export class ClusterServers implements RedisServers {
     private _look(): void {
         if (this._closed || this._looking !== undefined) return;
         this._timer?.cancel();
-        const ready = [...this._members].filter(([, { server }]) => server.isReady).map(([name]) => name);
+        const known = [...this._members].filter(([name, { server }]) => server.isReady && this._masters.includes(name));
+        const ready = known.map(([name]) => name);
         const names = ready.length > 0 ? ready : this._options.seeds.map(nameOf);
         this._looking = this._learn(names)
             .catch(() => undefined)
             .then(() => {
                 this._looking = undefined;
                 if (this._closed) return;
-                this._tidy((name, server) => !server.isReady && !this._masters.includes(name));
+                this._tidy((name) => !this._masters.includes(name));
                 const masters = [...new Set(this._masters)].filter((name) => name !== undefined);
                 for (const name of masters) this._member(name).catch(() => undefined);
                 if (masters.every((name) => this._members.get(name)?.server.isReady === true)) return;
@@ -254,9 +255,9 @@ export class ClusterServers implements RedisServers {
     }
 
     /** Leaves servers that are not needed. */
-    private _tidy(dispensable: (name: string, server: SingleServer) => boolean): void {
+    private _tidy(dispensable: (name: string) => boolean): void {
         for (const [name, { server }] of this._members) {
-            if (!dispensable(name, server)) continue;
+            if (!dispensable(name)) continue;
             this._members.delete(name);
             void server.close();
         }
@@ -272,6 +273,10 @@ function read(answer: unknown, asked: string): (string | undefined)[] {
         // No host, or a question mark: the server does not know its own.
         const known = typeof host === 'string' && host !== '' && host !== '?' ? host : asked;
         masters.fill(`${known}:${String(port)}`, Number(first), Number(last) + 1);
+    }
+    // One that left the cluster, or was never in it.
+    if (masters.every((name) => name === undefined)) {
+        throw new LockError('CONNECTION_FAILED', `The server ${asked} knows no slots of a cluster.`);
     }
     return masters;
 }

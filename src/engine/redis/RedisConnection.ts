@@ -65,6 +65,7 @@ export class RedisConnection {
         ['close', () => this._departed()],
         ['connect', () => this._greeted()],
         ['ready', () => void this._arrived()],
+        ['end', () => this._ended()],
     ];
 
     /** @param client made with `lazyConnect`, not yet connected; or one that is borrowed. */
@@ -143,7 +144,15 @@ export class RedisConnection {
 
     /** A second client of the same server, not yet connected, for what RESP3 or ioredis does not do beside commands. */
     duplicate(): Redis {
-        return this.client.duplicate({ protocol: 2, lazyConnect: true });
+        return this.client.duplicate({
+            protocol: 2,
+            lazyConnect: true,
+            enableOfflineQueue: false,
+            autoResendUnfulfilledCommands: false,
+            autoResubscribe: false,
+            maxRetriesPerRequest: 0,
+            retryStrategy: (attempt: number) => Math.min(attempt * 50, 1000),
+        });
     }
 
     /** Waits until the connection is ready, an answer that no waiting will change, or the time is over. */
@@ -204,6 +213,15 @@ export class RedisConnection {
         this._events?.lost?.(error);
     }
 
+    /** ioredis does not go on when Sentinels are asked while a connection ends, or when its owner told it not to. */
+    private _ended(): void {
+        if (this._options.borrowed === true || this._state.kind === 'closed') return;
+        this._clock.timer(REFUSED_PAUSE, () => {
+            if (this._state.kind === 'closed' || this.client.status !== 'end') return;
+            this.client.connect().catch((error: unknown) => this._failed(asError(error)));
+        });
+    }
+
     private async _arrived(): Promise<void> {
         const epoch = this.client.stream;
         try {
@@ -258,9 +276,10 @@ export class RedisConnection {
 
     /** Connects anew, if that has not happened yet. */
     private _again(stream: Redis['stream']): void {
+        if (this.client.stream !== stream) return;
         if (this._options.borrowed === true) {
             if (this._state.kind === 'connecting') void this._arrived();
-        } else if (this.client.stream === stream) this.client.disconnect(true);
+        } else if (!stream.destroyed) this.client.disconnect(true);
     }
 }
 

@@ -3,7 +3,7 @@ import { renewScript } from '../scripts/renew';
 import type { RenewReply } from '../scripts/renew';
 import { ScriptError } from '../scripts/Script';
 import type { ScriptItem } from '../scripts/Script';
-import type { RedisConnection } from './RedisConnection';
+import type { Greeting, RedisConnection } from './RedisConnection';
 import { explain } from './replies';
 
 /** How many replicas have to have a grant. */
@@ -23,6 +23,7 @@ export interface Replicated {
 
 interface Pending {
     readonly item: ScriptItem;
+    readonly asking: boolean;
     readonly resolve: (done: Replicated) => void;
     readonly reject: (error: Error) => void;
 }
@@ -43,18 +44,26 @@ export class Replication {
     ) {}
 
     /** Settles when the connection is ready, or cannot be made. */
-    open(): Promise<void> {
-        return this._connection.open({});
+    open(prepare: (server: Greeting) => void): Promise<void> {
+        return this._connection.open({ prepare: async (server) => Promise.resolve(prepare(server)) });
+    }
+
+    /** The server is no master any more. */
+    reconnect(): void {
+        this._connection.reconnect();
     }
 
     close(): Promise<void> {
         return this._connection.close();
     }
 
-    /** @param item of the renew script. */
-    replicate(item: ScriptItem): Promise<Replicated> {
+    /**
+     * @param item   of the renew script.
+     * @param asking in a cluster: of keys that are just arriving at this server.
+     */
+    replicate(item: ScriptItem, asking: boolean): Promise<Replicated> {
         return new Promise((resolve, reject) => {
-            this._pending.push({ item, resolve, reject });
+            this._pending.push({ item, asking, resolve, reject });
             if (!this._busy) void this._run();
         });
     }
@@ -72,7 +81,9 @@ export class Replication {
             let sentAt = 0;
             const [count, renewals] = await this._connection.send(async (client, now) => {
                 sentAt = now;
-                const renewed = Promise.allSettled(group.map(({ item }) => renewScript.run(client, [item])));
+                const renewed = Promise.allSettled(
+                    group.map(({ item, asking }) => renewScript.run(client, [item], asking)),
+                );
                 return [await client.wait(replicas, timeout), await renewed] as const;
             }, timeout);
             group.forEach(({ resolve, reject }, at) => {

@@ -6,7 +6,7 @@ export interface ServerFacts {
     readonly mode: 'standalone' | 'cluster' | 'sentinel' | undefined;
     readonly role: 'master' | 'replica' | undefined;
     /** Since its start, ms. */
-    readonly uptime: number;
+    readonly uptime: number | undefined;
     /** The maxmemory-policy, where it may evict locks. */
     readonly evicts: string | undefined;
 }
@@ -17,13 +17,14 @@ export function readFacts(info: string): ServerFacts {
     const policy = read('maxmemory_policy');
     const limited = read('maxmemory') !== undefined && read('maxmemory') !== '0';
     const role = read('role');
+    const uptime = read('uptime_in_seconds');
     const mode = read('redis_mode') ?? read('server_mode');
     return {
         runId: read('run_id'),
         version: read('valkey_version') ?? read('redis_version'),
         mode: mode === 'standalone' || mode === 'cluster' || mode === 'sentinel' ? mode : undefined,
         role: role === 'master' ? 'master' : role === 'slave' || role === 'replica' ? 'replica' : undefined,
-        uptime: Number(read('uptime_in_seconds') ?? Infinity) * 1000,
+        uptime: uptime === undefined ? undefined : Number(uptime) * 1000,
         evicts: limited && policy !== undefined && policy !== 'noeviction' ? policy : undefined,
     };
 }

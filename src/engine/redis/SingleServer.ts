@@ -114,7 +114,7 @@ export class SingleServer implements RedisServers {
             lost: (error) => events.disconnected(error),
         });
         try {
-            await this._replication?.open();
+            await this._replication?.open((server) => this._expect(server));
         } catch (error) {
             await this.close();
             throw error;
@@ -141,11 +141,14 @@ export class SingleServer implements RedisServers {
         return this._connection.send((client) => client.cluster('SLOTS'));
     }
 
-    replicate({ key, keys, args }: StepRequest<RenewReply>): Promise<Replicated> {
+    replicate({ key, keys, args }: StepRequest<RenewReply>, asking = false): Promise<Replicated> {
         const item = { keys, args: args('') };
         if (this._replication === undefined) return Promise.reject(new LockError('NOT_REPLICATED', 'No acks are set.'));
-        return this._replication.replicate(item).catch((error: unknown) => {
-            throw explain(error, { key });
+        return this._replication.replicate(item, asking).catch((error: unknown) => {
+            const told = explain(error, { key });
+            const cause = told.cause instanceof Error ? told.cause.message : '';
+            if (/READONLY|WAIT cannot be used with replica/.test(cause)) this._replication?.reconnect();
+            throw told;
         });
     }
 
@@ -162,9 +165,16 @@ export class SingleServer implements RedisServers {
             // The Sentinels have not noticed yet, or have not told it yet.
             throw new LockError('CONNECTION_FAILED', 'The Sentinels named a server that is no master.');
         }
+        const { settled = 0 } = this._options;
+        if (settled > 0 && uptime === undefined) {
+            throw new LockError(
+                'NO_PERMISSION',
+                'The Redis user may not run info, so it is unknown since when the server runs.',
+            );
+        }
         // It says whole seconds.
-        const left = (this._options.settled ?? 0) - (uptime - 1000);
-        if ((this._options.settled ?? 0) > 0 && left > 0) {
+        const left = settled - ((uptime ?? Infinity) - 1000);
+        if (settled > 0 && left > 0) {
             throw new LockError('CONNECTION_FAILED', `The server was started a moment ago and votes in ${left} ms.`);
         }
     }

@@ -25,7 +25,7 @@ const PULSE = 10_000;
 const ID_LENGTH = 12;
 
 /**
- * The channel on which a server wakes us: `redis-lock:<start of the server>:<ours>`, so that a script can tell whether
+ * The channel on which a server wakes us: `redis-lock:@<start of the server>:<ours>`, so that a script can tell whether
  * nobody listens because we are gone or because we listened to another server (see `reaches` in scripts/grant.ts). In a
  * cluster `{tag}` follows: it is a sharded channel of the tag's slot then, and an ordinary one too.
  */
@@ -111,7 +111,7 @@ export class Subscription {
 
     /** Where the server has sharded channels, one that it owns. */
     private async _name(server: Greeting, listener: Redis): Promise<{ channel: string; sharded: boolean }> {
-        const start = server.runId === undefined ? '' : `${server.runId.slice(0, ID_LENGTH)}:`;
+        const start = server.runId === undefined ? '' : `@${server.runId.slice(0, ID_LENGTH)}:`;
         const plain = `redis-lock:${start}${this._ours}`;
         const tag = this._options.tag?.();
         const channel = `${plain}{${tag}}`;
@@ -145,7 +145,11 @@ export class Subscription {
             if (sharded) again.push(listener.ssubscribe(channel));
             Promise.all(again).then(
                 () => this._renewed(),
-                () => listener.disconnect(true),
+                (error: unknown) => {
+                    // A slot that is not there any more will not come back: another channel is needed.
+                    if (isReply(error)) this._connection.reconnect();
+                    else listener.disconnect(true);
+                },
             );
         });
     }

@@ -43,8 +43,8 @@ export class Script<Answer> {
     }
 
     /** Runs the script for a list of items. */
-    async run(client: ScriptClient, items: readonly ScriptItem[]): Promise<(Answer | ScriptError)[]> {
-        const answers = await this.send(client, items);
+    async run(client: ScriptClient, items: readonly ScriptItem[], asking = false): Promise<(Answer | ScriptError)[]> {
+        const answers = await this.send(client, items, asking);
         return answers.map((answer) => (answer instanceof ScriptError ? answer : this.parse(answer)));
     }
 

@@ -64,6 +64,8 @@ local function step(key, queue, waiters, memory, holder, id, ttl, wait)
     local known = redis.call('HMGET', memory, 'f', 'h', 't', 'y', 'a')
     -- Without a memory the clock stands in: every grant so far has a smaller fence, every later one a greater.
     local fence, granted = tonumber(known[1]) or clock, known[2]
+    local attempt = id
+    id = acquisition_of(attempt)
     local record = redis.call('HGET', waiters, id)
     if record and tonumber(string.match(record, '^x(%d+)$') or 0) > now then
         return { -1 }
@@ -74,12 +76,13 @@ local function step(key, queue, waiters, memory, holder, id, ttl, wait)
         local left = redis.call('PTTL', key)
         if granted ~= holder then
             fence = next_fence(known[1], clock)
-            hold(key, memory, holder, id, math.max(ttl, left), fence)
+            hold(key, memory, holder, attempt, math.max(ttl, left), fence)
             return { 1, fence }
         end
         -- From now on it is this acquisition's: one that was given up before cannot take it away.
-        if id ~= known[5] then
-            redis.call('HSET', memory, 'a', id)
+        local having = joined(known[5], attempt)
+        if having ~= known[5] then
+            redis.call('HSET', memory, 'a', having)
         end
         if left < ttl then
             redis.call('PEXPIRE', memory, ttl + MEMORY)
@@ -100,7 +103,7 @@ local function step(key, queue, waiters, memory, holder, id, ttl, wait)
             first, its_holder = grant(key, queue, waiters, memory, fence, now, id)
         end
         if not first or first == id then
-            hold(key, memory, holder, id, ttl, fence)
+            hold(key, memory, holder, attempt, ttl, fence)
             if lined then
                 tell_head(key, queue, waiters, now, ttl)
             end

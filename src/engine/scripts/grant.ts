@@ -77,7 +77,7 @@ local function here()
     return start
 end
 
--- Whether somebody may have heard: \`redis-lock:<start of a server>:<name>\`, and \`{tag}\` after it when it is a sharded
+-- Whether somebody may have heard: \`redis-lock:@<start of a server>:<name>\`, and \`{tag}\` after it when it is a sharded
 -- channel too. A waiter without a channel polls; where PUBLISH is refused nobody can tell; and one that listened to
 -- another server, which was the master before this one, is just on its way here.
 local function reaches(channel, message)
@@ -91,7 +91,7 @@ local function reaches(channel, message)
     if type(listeners) ~= 'number' or listeners > 0 then
         return true
     end
-    local heard_at = string.match(channel, '^redis%-lock:(%x+):')
+    local heard_at = string.match(channel, '^redis%-lock:@(%x+):')
     return heard_at ~= nil and string.sub(here(), 1, #heard_at) ~= heard_at
 end
 
@@ -135,27 +135,79 @@ local function grant(key, queue, waiters, memory, fence, now, me)
 end
 `;
 
-/** Where the locks are: on one Redis, or on each node of a quorum. The difference is how a fence is chosen. */
+/** Where the locks are: on one Redis, or on each node of a quorum. */
 export type Scope = 'redis' | 'node';
 
-const NEXT_FENCE: Readonly<Record<Scope, string>> = {
+const BY_SCOPE: Readonly<Record<Scope, string>> = {
     redis: `
 local function next_fence(last, clock)
     return after(last, clock)
 end
+
+local function acquisition_of(id)
+    return id
+end
+
+-- Of one holder it has the key that came last.
+local function joined(_, attempt)
+    return attempt
+end
+
+local function has_it(_, its, id)
+    return its == id
+end
 `,
+    // Of an acquisition that is tried again and again each attempt is told apart, \`<acquisition>#<number>\`: a late one, and
+    // what takes it back, must not touch what a later one got. It has one place in line.
+    //
     // Nodes that have seen the same grants choose the same fence, so that it need not be written to any of them again; and
     // so do those whose clocks differ a little, for a key that is not remembered.
     node: `
 local function next_fence(last, clock)
     return last and tonumber(last) + 1 or math.ceil(clock / 100000) * 100000
 end
+
+local function acquisition_of(id)
+    return string.match(id, '^(.*)#%d+$') or id
+end
+
+-- Of one holder two acquisitions may have the key, \`<first>\\n<second>\`: when one of them is taken back, because other
+-- nodes refused it say, it stays the other's.
+local function parts(its)
+    return string.match(its or '', '^([^\\n]*)\\n?(.*)$')
+end
+
+local function joined(its, attempt)
+    local first, second = parts(its)
+    if first == '' or acquisition_of(first) == acquisition_of(attempt) then
+        first = attempt
+    else
+        second = attempt
+    end
+    return second == '' and first or first .. '\\n' .. second
+end
+
+local function has_it(memory, its, id)
+    local function is(part)
+        return part ~= '' and (part == id or acquisition_of(id) == id and acquisition_of(part) == id)
+    end
+    local first, second = parts(its)
+    if is(first) and second == '' then
+        return true
+    end
+    if is(first) then
+        redis.call('HSET', memory, 'a', second)
+    elseif is(second) then
+        redis.call('HSET', memory, 'a', first)
+    end
+    return false
+end
 `,
 };
 
 /** The shared functions, with the fences of a scope. */
 export function grantFunctions(scope: Scope): string {
-    return SHARED + NEXT_FENCE[scope];
+    return SHARED + BY_SCOPE[scope];
 }
 
 /** What a message on a waiter's channel says. A grant is a fact about the past, not a proof that it still holds. */

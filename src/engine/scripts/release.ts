@@ -15,10 +15,10 @@ const KINDS = ['gone', 'released', 'already'] as const;
  * the queue. Serves release, cancel and give-up alike.
  *
  * KEYS key, queue, waiters, memory.
- * ARGV holder (empty: only to grant a key that is absent); id: empty to release whatever the holder has, or an acquisition to give up: what another acquisition of the
- * same holder has is left alone then; tombstone: 1 when attempts of that acquisition may still be under way, else empty;
- * yield: `<n> <pause>`, after n hand-offs in a row to leave the key free for so many ms, so that those who poll for it with a
- * plain SET get a chance, else empty.
+ * ARGV holder (empty: only to grant a key that is absent); id: empty to release whatever the holder has, or an acquisition
+ * to give up: what another acquisition of the same holder has is left alone then; tombstone: 1 when attempts of that
+ * acquisition may still be under way, else empty; yield: `<n> <pause>`, after n hand-offs in a row to leave the key free for
+ * so many ms, so that those who poll for it with a plain SET get a chance, else empty.
  *
  * Answers, per item: {kind, window}. Kind 1: released; 2: this holder was the last that released the key (a resend); 0: it
  * did not hold the key. Window: for how long the key was granted to a waiter in this step, ms; 0: it was not.
@@ -61,7 +61,7 @@ local function step(key, queue, waiters, memory, holder, id, tombstone, yield)
     local fence = next_fence(known[1], clock)
     local _, window
     -- Where the memory was lost, only a holder that is an acquisition's own id tells whose the key is.
-    local its = id == known[3] or id == holder and known[5] ~= holder
+    local its = current == holder and id ~= '' and has_it(memory, known[3], id) or id == holder and known[5] ~= holder
     local ours = holder ~= '' and current == holder and (id == '' or its)
     if ours then
         redis.call('HSET', memory, 'r', holder)
@@ -76,7 +76,7 @@ local function step(key, queue, waiters, memory, holder, id, tombstone, yield)
         end
         window = window or free
     else
-        local rank = id ~= '' and redis.call('ZRANK', queue, id)
+        local rank = id ~= '' and acquisition_of(id) == id and redis.call('ZRANK', queue, id)
         if rank then
             leave(queue, waiters, id)
         end

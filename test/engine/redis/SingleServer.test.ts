@@ -62,6 +62,12 @@ suite('SingleServer', function () {
         assert.match(error.message, /started a moment ago and votes in \d+ ms/);
     });
 
+    test('does not take a server for settled when it may not know since when that runs', async () => {
+        await raw.call('ACL', 'SETUSER', 'default', '-info');
+        const error = await rejection(open({ settled: 1, connectTimeout: 2000 }), 'NO_PERMISSION');
+        assert.include(error.message, 'info');
+    });
+
     test('goes on trying after an open that failed, if it is persistent', async () => {
         await server.kill();
         const opening = open({ persistent: true, connectTimeout: 200 });
@@ -72,6 +78,18 @@ suite('SingleServer', function () {
         if (one === undefined) assert.fail();
         assert.isTrue(one.isReady);
         assert.isOk(await inspect(one));
+    });
+
+    test('counts the time since the start in whole seconds, to be on the safe side', async () => {
+        await open({ settled: 1500, connectTimeout: 10_000 });
+        const [uptime] = /(?<=uptime_in_seconds:)\d+/.exec(await raw.info('server')) ?? assert.fail();
+        assert.isAtLeast(Number(uptime), 2);
+    });
+
+    test('is not opened at a replica, where a master was asked for', async () => {
+        await raw.replicaof('127.0.0.1', 1);
+        const error = await rejection(open({ role: 'master', connectTimeout: 400 }), 'CONNECTION_FAILED');
+        assert.include(error.message, 'no master');
     });
 
     test('leaves a master that has become a replica, and says why its step failed', async () => {

@@ -103,7 +103,7 @@ suite('A lock in a Redis Cluster', function () {
         await until(async () => (await one.inspect(null, 'sharded')).waiters.length === 1);
         const master = cluster.client(await cluster.masterOf('sharded'));
         const [record = ''] = await master.hvals('{sharded}:w');
-        assert.match(record, / redis-lock:[0-9a-f]{12}:\S+\{\d+\} /);
+        assert.match(record, / redis-lock:@[0-9a-f]{12}:\S+\{\d+\} /);
         await master.config('RESETSTAT');
         await lease.release();
         await (await waiting).release();

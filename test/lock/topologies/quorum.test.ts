@@ -265,14 +265,84 @@ suite('A lock on a quorum', function () {
         const lease = await lock.acquire(null, 'valid', { ttl: 2000, keepAlive: false });
         assert.isAtMost(lease.remaining(), 2000 - 200 - 2 + 1);
         assert.isAtMost(before + lease.remaining(), performance.now() + 1800);
-        // One node of the three loses it: the others are a quorum. Two lose it: the lease is over.
-        const [, second, third] = three.servers;
-        if (second === undefined || third === undefined) assert.fail();
-        await read([third], (client) => client.del('valid'));
-        await lease.renew();
-        await read([second], (client) => client.del('valid'));
+        // Two of the three lose it at once: the lease is over.
+        await read(three.servers.slice(1), (client) => client.del('valid'));
         await rejection(lease.renew(), 'LOCK_LOST');
         assert.isFalse(lease.isHeld());
+    });
+
+    test('takes back votes that a node has lost, so that another may fail', async () => {
+        const lock = await opened(three.servers);
+        const lease = await lock.acquire(null, 'healed', { keepAlive: false });
+        const [first, second, third] = three.servers;
+        if (first === undefined || second === undefined || third === undefined) assert.fail();
+        for (const server of [third, second, first]) {
+            await read([server], (client) => client.del('healed'));
+            await lease.renew();
+            assert.deepEqual(await read([server], (client) => client.get('healed')), [lease.holder]);
+        }
+        assert.isTrue(await lease.release());
+        assert.deepEqual(await read(three.servers, (client) => client.exists('healed')), [0, 0, 0]);
+    });
+
+    test('leaves a lease alone when another acquisition with its holder is refused', async () => {
+        const [one, other] = [await opened(three.servers), await opened(three.servers)];
+        const lease = await one.acquire(null, 'shared', { holder: 'chosen', keepAlive: false });
+        const [lead] = three.servers;
+        if (lead === undefined) assert.fail();
+        await read([lead], (client) => client.set('shared', 'somebody', 'PX', 60_000));
+        assert.isNull(await other.tryAcquire(null, 'shared', { holder: 'chosen' }));
+        await sleep(50);
+        assert.deepEqual(await read(three.servers.slice(1), (client) => client.get('shared')), ['chosen', 'chosen']);
+        await lease.renew();
+        await read([lead], (client) => client.del('shared'));
+        assert.isTrue(await lease.release());
+    });
+
+    test('renews for no longer than the longest ttl, and goes on as before', async () => {
+        const lock = await opened(three.servers);
+        const lease = await lock.acquire(null, 'longer', { ttl: 900 });
+        await rejection(lease.renew(LONGEST + 1), 'BAD_TTL');
+        await rejection(lock.renew(null, 'longer', lease.holder, LONGEST + 1), 'BAD_TTL');
+        assert.isBelow(lease.remaining(), 900);
+        await sleep(1500);
+        assert.isTrue(lease.isHeld());
+        await lease.release();
+    });
+
+    test('tells who has a key, also when the first node has lost its vote', async () => {
+        const lock = await opened(three.servers);
+        const lease = await lock.acquire(null, 'seen', { keepAlive: false });
+        await read(three.servers.slice(0, 1), (client) => client.del('seen'));
+        for (let time = 0; time < 30; time++) {
+            assert.strictEqual((await lock.inspect(null, 'seen')).holder, lease.holder);
+        }
+        await lease.release();
+    });
+
+    test('says LOCK_TIMEOUT, also when the first node has lost the vote of the one who has the key', async () => {
+        const [one, other] = [await opened(three.servers), await opened(three.servers)];
+        await one.acquire(null, 'code', { keepAlive: false });
+        await read(three.servers.slice(0, 1), (client) => client.del('code'));
+        await rejection(other.acquire(null, 'code', { timeout: 300 }), 'LOCK_TIMEOUT');
+    });
+
+    test('gives back later what a node that was away still has', async () => {
+        const proxies = await Promise.all(three.servers.map((one) => TcpProxy.start(one)));
+        const [away] = proxies;
+        if (away === undefined) assert.fail();
+        const lock = await opened(proxies, { 'options.command_timeout': 500, 'options.node_timeout': 200 });
+        const lease = await lock.acquire(null, 'owed', { keepAlive: false });
+        away.pause();
+        assert.isTrue(await lease.release());
+        assert.strictEqual((await read(three.servers, (client) => client.exists('owed')))[0], 1);
+        // What was on its way is lost with the link.
+        await sleep(600);
+        away.cut();
+        away.resume();
+        await until(async () => (await read(three.servers, (client) => client.exists('owed')))[0] === 0, 2500);
+        await lock.close(null);
+        await Promise.all(proxies.map((proxy) => proxy.stop()));
     });
 
     test('takes back what arrived too late to be of use', async () => {

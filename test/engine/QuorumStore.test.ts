@@ -1,0 +1,381 @@
+import { assert } from 'chai';
+import { LockError } from '../../src/engine/errors';
+import type { LockErrorCode } from '../../src/engine/errors';
+import type {
+    AcquireAnswer,
+    AcquireRequest,
+    LockInfo,
+    ReleaseAnswer,
+    RenewAnswer,
+    StoreListener,
+} from '../../src/engine/LockStore';
+import { QuorumStore } from '../../src/engine/QuorumStore';
+import type { QuorumNode } from '../../src/engine/quorum/Nodes';
+import { rejection } from '../fixtures/rejection';
+import { VirtualClock, settled } from '../fixtures/VirtualClock';
+
+const never = new Promise<never>(() => undefined);
+
+/** A node that says what it is told to say. */
+class Node implements QuorumNode {
+    isReady = true;
+    readonly wakes = true;
+    readonly log: string[] = [];
+    listener: StoreListener | undefined;
+    closed = false;
+    onOpen: () => Promise<void> = () => Promise.resolve();
+    onAcquire: (request: AcquireRequest) => Promise<AcquireAnswer> = () => never;
+    onRaise: () => Promise<boolean> = () => Promise.resolve(true);
+    onRenew: () => Promise<RenewAnswer> = () => Promise.resolve({ kind: 'gone' });
+    onRelease: () => Promise<ReleaseAnswer> = () => Promise.resolve('gone');
+    onInspect: () => Promise<LockInfo> = () => never;
+
+    open(listener: StoreListener): Promise<void> {
+        this.listener = listener;
+        return this.onOpen();
+    }
+    close(): Promise<void> {
+        this.closed = true;
+        return Promise.resolve();
+    }
+    acquire(request: AcquireRequest): Promise<AcquireAnswer> {
+        this.log.push('acquire');
+        return this.onAcquire(request);
+    }
+    raise(): Promise<boolean> {
+        this.log.push('raise');
+        return this.onRaise();
+    }
+    renew(): Promise<RenewAnswer> {
+        this.log.push('renew');
+        return this.onRenew();
+    }
+    release(): Promise<ReleaseAnswer> {
+        this.log.push('release');
+        return this.onRelease();
+    }
+    giveUp(): Promise<ReleaseAnswer> {
+        this.log.push('giveUp');
+        return this.onRelease();
+    }
+    handOn(): Promise<void> {
+        return Promise.resolve();
+    }
+    inspect(): Promise<LockInfo> {
+        this.log.push('inspect');
+        return this.onInspect();
+    }
+    watch(): Promise<boolean> {
+        return Promise.resolve(true);
+    }
+}
+
+const REQUEST: AcquireRequest = { key: 'key', holder: 'me', id: 'me', ttl: 1000, ticket: undefined };
+const LINED: AcquireRequest = { ...REQUEST, ticket: 0 };
+
+suite('QuorumStore', () => {
+    let clock: VirtualClock;
+    let nodes: readonly [Node, Node, Node];
+    let store: QuorumStore;
+    let told: string[];
+
+    setup(async () => {
+        clock = new VirtualClock();
+        nodes = [new Node(), new Node(), new Node()];
+        store = new QuorumStore(nodes, { nodeTimeout: 100, longestTtl: 10_000 }, clock);
+        told = [];
+        await store.open({
+            granted: (_key, id, _fence, ttl) => told.push(`granted ${id} ${ttl}`),
+            first: () => told.push('first'),
+            handedOn: () => told.push('handedOn'),
+            changed: () => told.push('changed'),
+            reconnected: () => told.push('reconnected'),
+            disconnected: () => told.push('disconnected'),
+            warned: () => told.push('warned'),
+        });
+    });
+
+    function granted(fence: number, after = 0): () => Promise<AcquireAnswer> {
+        return async () => {
+            const deadline = clock.now() + 900;
+            if (after > 0) await new Promise<void>((resolve) => clock.timer(after, resolve));
+            return { kind: 'granted', fence, deadline };
+        };
+    }
+
+    function busy(rank = 0): () => Promise<AcquireAnswer> {
+        const answer = {
+            kind: 'busy',
+            remaining: 800,
+            fence: 1,
+            ticket: 7,
+            rank,
+            foreign: false,
+            holder: 'other',
+        } as const;
+        return () => Promise.resolve({ ...answer, sentAt: clock.now() });
+    }
+
+    function failed(code: LockErrorCode = 'CONNECTION_FAILED'): () => Promise<never> {
+        return () => Promise.reject(new LockError(code, code, { unknown: true }));
+    }
+
+    /** Lets time pass until it is settled. */
+    async function eventually<T>(promise: Promise<T>, longest = 5000): Promise<T> {
+        let done = false;
+        const mark = (): void => void (done = true);
+        promise.then(mark, mark);
+        for (let passed = 0; !done && passed < longest; passed += 10) await clock.advance(10);
+        assert.isTrue(done, 'It takes too long.');
+        return promise;
+    }
+
+    function counts(what: string): number[] {
+        return nodes.map(({ log }) => log.filter((one) => one === what).length);
+    }
+
+    test('takes back a grant whose fence could not be stored at a quorum', async () => {
+        nodes[0].onAcquire = granted(5);
+        nodes[1].onAcquire = granted(9);
+        nodes[0].onRaise = () => Promise.resolve(false);
+        const error = await rejection(eventually(store.acquire(REQUEST)), 'NO_QUORUM');
+        assert.isTrue(error.unknown);
+        assert.deepEqual(counts('raise'), [1, 0, 0]);
+        assert.deepEqual(counts('giveUp'), [1, 1, 1]);
+    });
+
+    test('takes back a grant that came when its lease was nearly over', async () => {
+        store = new QuorumStore(nodes, { nodeTimeout: 2000, longestTtl: 10_000 }, clock);
+        for (const node of nodes) node.onAcquire = granted(5, 950);
+        await rejection(eventually(store.acquire(REQUEST)), 'NO_QUORUM');
+        assert.deepEqual(counts('giveUp'), [1, 1, 1]);
+    });
+
+    test('lets the next in line try when others have votes that are needed for too long', async () => {
+        nodes[0].onAcquire = granted(5);
+        nodes[1].onAcquire = busy();
+        nodes[2].onAcquire = busy();
+        const answer = await eventually(store.acquire({ ...LINED, ticket: 3 }));
+        if (answer.kind !== 'busy') assert.fail();
+        assert.deepInclude(answer, { ticket: 3, rank: 0, remaining: 100 });
+        assert.strictEqual(counts('giveUp')[0], 1);
+    });
+
+    test('keeps its turn at the lead, and lets go of the others, while it tries again', async () => {
+        store = new QuorumStore([...nodes, new Node(), new Node()], { nodeTimeout: 100, longestTtl: 10_000 }, clock);
+        nodes[0].onAcquire = granted(5);
+        nodes[1].onAcquire = granted(5);
+        nodes[2].onAcquire = busy();
+        void store.acquire({ ...LINED, ticket: 3 }).catch(() => undefined);
+        await clock.advance(250);
+        assert.strictEqual(counts('giveUp')[0], 0);
+        assert.isAbove(counts('giveUp')[1] ?? 0, 0);
+    });
+
+    test('leaves the line where it stood when another node leads', async () => {
+        nodes[0].onAcquire = busy(1);
+        nodes[1].onAcquire = nodes[2].onAcquire = busy(1);
+        await eventually(store.acquire(LINED));
+        nodes[0].onAcquire = () => never;
+        await eventually(store.acquire({ ...LINED, id: 'a', holder: 'a' }).catch(() => undefined));
+        assert.include(told, 'reconnected');
+        await settled();
+        nodes.forEach(({ log }) => log.splice(0));
+        await eventually(store.acquire({ ...LINED, ticket: 7 }));
+        await settled();
+        assert.deepEqual(counts('giveUp'), [1, 0, 0]);
+        assert.deepEqual(counts('acquire'), [0, 1, 0]);
+    });
+
+    test('does not take back what it was granted when another node leads later', async () => {
+        nodes[0].onAcquire = busy(1);
+        nodes[1].onAcquire = nodes[2].onAcquire = granted(5);
+        await eventually(store.acquire(LINED));
+        nodes[0].onAcquire = granted(5);
+        assert.strictEqual((await eventually(store.acquire({ ...LINED, ticket: 7 }))).kind, 'granted');
+        nodes[0].isReady = false;
+        nodes[0].listener?.disconnected(new Error('test'));
+        nodes[0].isReady = true;
+        nodes[0].onAcquire = () => never;
+        await eventually(store.acquire({ ...REQUEST, id: 'a', holder: 'a' }).catch(() => undefined));
+        nodes.forEach(({ log }) => log.splice(0));
+        await eventually(store.acquire(LINED));
+        assert.strictEqual(counts('giveUp')[0], 0);
+    });
+
+    test('gives back at the others what they gave when the lead says no', async () => {
+        nodes[0].onAcquire = busy();
+        nodes[1].onAcquire = nodes[2].onAcquire = granted(5);
+        assert.strictEqual((await eventually(store.acquire(REQUEST))).kind, 'busy');
+        await settled();
+        assert.deepEqual(counts('giveUp'), [0, 1, 1]);
+    });
+
+    test('takes back what it may have got where too few answered', async () => {
+        nodes[0].onAcquire = granted(5);
+        nodes[1].onAcquire = failed();
+        nodes[2].onAcquire = busy();
+        // Two of three answered: that is contention.
+        void store.acquire(REQUEST).catch(() => undefined);
+        await clock.advance(1);
+        assert.strictEqual(counts('giveUp')[0], 0);
+        nodes.forEach((node) => node.log.splice(0));
+        await clock.advance(1000);
+        nodes.forEach((node) => node.log.splice(0));
+        nodes[0].onAcquire = failed();
+        nodes[1].onAcquire = busy();
+        nodes[2].onAcquire = granted(5, 20);
+        const error = await rejection(eventually(store.acquire({ ...REQUEST, id: 'b' })), 'NO_QUORUM');
+        assert.match(error.message, /node 2: is held by another/);
+        assert.deepEqual(counts('giveUp'), [1, 1, 1]);
+    });
+
+    test('throws what is wrong with the key', async () => {
+        for (const node of nodes) node.onAcquire = failed('WRONG_TYPE');
+        await rejection(eventually(store.acquire(REQUEST)), 'WRONG_TYPE');
+    });
+
+    test('asks no node that is not connected', async () => {
+        nodes[2].isReady = false;
+        nodes[0].onAcquire = nodes[1].onAcquire = granted(5);
+        nodes[0].onRelease = nodes[1].onRelease = () => Promise.resolve('released');
+        await eventually(store.acquire(REQUEST));
+        assert.strictEqual(await eventually(store.release('key', 'me')), 'released');
+        assert.deepEqual(nodes[2].log, []);
+    });
+
+    test('relies on a node again when it answers in time, not when it answers late', async () => {
+        nodes[0].onAcquire = granted(5, 200);
+        nodes[1].onAcquire = nodes[2].onAcquire = granted(5);
+        await eventually(store.acquire(REQUEST));
+        assert.deepEqual(told, ['reconnected']);
+        await clock.advance(500);
+        assert.deepEqual(told, ['reconnected']);
+        nodes[0].onAcquire = granted(5);
+        await eventually(store.acquire(REQUEST));
+        assert.deepEqual(told, ['reconnected', 'reconnected']);
+    });
+
+    test('asks the next node to lead when the lead does not answer a release', async () => {
+        for (const node of nodes) node.onRelease = () => Promise.resolve('released');
+        nodes[0].onRelease = () => never;
+        await eventually(store.release('key', 'me'));
+        await clock.advance(1000);
+        assert.deepEqual(told, ['reconnected']);
+    });
+
+    test('lets go of the lead last', async () => {
+        const order: number[] = [];
+        nodes.forEach((node, at) => {
+            node.onRelease = async () => {
+                order.push(at);
+                await new Promise<void>((resolve) => clock.timer(20, resolve));
+                order.push(at + 10);
+                return 'released';
+            };
+        });
+        await eventually(store.release('key', 'me'));
+        assert.deepEqual(
+            order,
+            [1, 2, 11, 0, 12, 10].filter((one) => order.includes(one)),
+        );
+        assert.isAbove(order.indexOf(0), order.indexOf(11));
+    });
+
+    suite('says what became of', () => {
+        const released = (): Promise<ReleaseAnswer> => Promise.resolve('released');
+        const gone = (): Promise<ReleaseAnswer> => Promise.resolve('gone');
+        const renewed = (): Promise<RenewAnswer> => Promise.resolve({ kind: 'renewed', deadline: clock.now() + 900 });
+        const lost = (): Promise<RenewAnswer> => Promise.resolve({ kind: 'gone' });
+
+        test('a release that one node knows of, and two do not', async () => {
+            [nodes[0].onRelease, nodes[1].onRelease, nodes[2].onRelease] = [released, gone, gone];
+            assert.strictEqual(await eventually(store.release('key', 'me')), 'gone');
+        });
+
+        test('a release that is undecided', async () => {
+            [nodes[0].onRelease, nodes[1].onRelease, nodes[2].onRelease] = [released, gone, failed()];
+            assert.isTrue((await rejection(eventually(store.release('key', 'me')), 'NO_QUORUM')).unknown);
+        });
+
+        test('a release whose first answer is not what the others say', async () => {
+            [nodes[0].onRelease, nodes[1].onRelease, nodes[2].onRelease] = [released, gone, released];
+            assert.strictEqual(await eventually(store.release('key', 'me')), 'released');
+        });
+
+        test('a release that was done before', async () => {
+            for (const node of nodes) node.onRelease = () => Promise.resolve('already');
+            assert.strictEqual(await eventually(store.release('key', 'me')), 'already');
+        });
+
+        test('a renewal that is undecided', async () => {
+            [nodes[0].onRenew, nodes[1].onRenew, nodes[2].onRenew] = [renewed, lost, failed()];
+            assert.isTrue((await rejection(eventually(store.renew('key', 'me', 1000)), 'NO_QUORUM')).unknown);
+        });
+
+        test('a renewal whose deadline is that of a quorum', async () => {
+            const [first, second] = [clock.now() + 900, clock.now() + 500];
+            nodes[0].onRenew = () => Promise.resolve({ kind: 'renewed', deadline: first });
+            nodes[1].onRenew = () => Promise.resolve({ kind: 'renewed', deadline: second });
+            assert.deepEqual(await eventually(store.renew('key', 'me', 1000)), { kind: 'renewed', deadline: second });
+        });
+
+        test('an acquisition that too few nodes gave up', async () => {
+            [nodes[0].onRelease, nodes[1].onRelease, nodes[2].onRelease] = [released, failed(), failed()];
+            const giving = store.giveUp('key', 'me', 'me', false);
+            assert.isTrue((await rejection(eventually(giving), 'NO_QUORUM')).unknown);
+        });
+
+        test('a key that one node has differently', async () => {
+            const info = (holder: string, remaining: number) => () =>
+                Promise.resolve({ key: 'key', holder, remaining, fence: 3, waiters: [] });
+            [nodes[0].onInspect, nodes[1].onInspect, nodes[2].onInspect] = [
+                info('a', 900),
+                info('b', 500),
+                info('b', 300),
+            ];
+            assert.deepInclude(await eventually(store.inspect('key')), { holder: 'b', remaining: 300 });
+            nodes[2].onInspect = info('c', 300);
+            const found = await eventually(store.inspect('key'));
+            assert.deepInclude(found, { holder: undefined, remaining: 0 });
+        });
+    });
+
+    test('tells of nodes that are away', () => {
+        nodes[2].isReady = false;
+        nodes[2].listener?.disconnected(new Error('test'));
+        assert.deepEqual(told, ['warned']);
+        nodes[2].isReady = true;
+        nodes[2].listener?.reconnected();
+        assert.deepEqual(told, ['warned']);
+        nodes[0].isReady = false;
+        nodes[0].listener?.disconnected(new Error('test'));
+        assert.deepEqual(told.splice(0), ['warned', 'warned', 'reconnected']);
+        nodes[1].isReady = false;
+        nodes[1].listener?.disconnected(new Error('test'));
+        assert.include(told.splice(0), 'disconnected');
+        nodes[2].listener?.reconnected();
+        assert.deepEqual(told, ['reconnected']);
+    });
+
+    test('tells of a hand-off by the lead only, and of grants as hints', () => {
+        nodes[1].listener?.handedOn('key', 2000);
+        nodes[0].listener?.granted('key', 'me', 5, 2000);
+        assert.deepEqual(told, ['granted me 0']);
+        nodes[0].listener?.handedOn('key', 2000);
+        assert.deepEqual(told, ['granted me 0', 'handedOn']);
+    });
+
+    test('closes every node when it cannot be opened', async () => {
+        store = new QuorumStore(nodes, { nodeTimeout: 100, longestTtl: 10_000 }, clock);
+        nodes[2].onOpen = failed('WRONG_PASSWORD');
+        await rejection(eventually(store.open({ ...(nodes[0].listener as StoreListener) })), 'WRONG_PASSWORD');
+        assert.isTrue(nodes.every(({ closed }) => closed));
+    });
+
+    test('says that it was closed', async () => {
+        for (const node of nodes) node.onAcquire = failed();
+        await store.close();
+        await rejection(eventually(store.acquire(REQUEST)), 'CLOSED');
+    });
+});
