@@ -94,20 +94,25 @@ suite('Queue', function () {
             const holder = await warmedUp(lock, 'idle');
             for (const worker of workers) await worker.crowd('idle', 50, { ttl: 30_000, stay: 0 });
             await until(async () => (await lock.inspect(null, 'idle')).waiters.length === 200);
-            await commands.reset();
-            await sleep(1000);
-            assert.strictEqual(await commands.scripts(), 0);
+            // What the tests before this one still have to see to may take some seconds.
+            await until(async () => {
+                await commands.reset();
+                await sleep(1000);
+                return (await commands.scripts()) === 0;
+            }, 15_000);
             await holder.release();
             await turnsOf(workers, 'idle', 200, 20_000);
         });
 
         test('an uncontended acquire and release take two commands', async () => {
-            await using locks = new Locks(server);
+            await using quiet = await RedisServer.start();
+            await using sent = new ServerCommands(quiet);
+            await using locks = new Locks(quiet);
             const lock = await locks.open();
             await (await warmedUp(lock, 'free')).release();
-            await commands.reset();
+            await sent.reset();
             for (let at = 0; at < 100; at++) await (await lock.acquire(null, 'free', { ttl: 30_000 })).release();
-            assert.strictEqual(await commands.scripts(), 200);
+            assert.strictEqual(await sent.scripts(), 200);
         });
     });
 

@@ -95,7 +95,7 @@ suite('ScriptModel', () => {
                 await lock.lose('all');
             }
         });
-        await fc.assert(property, { numRuns: RUNS });
+        await fc.assert(property, { numRuns: RUNS, includeErrorInReport: true });
         console.log(`      compared ${steps} steps`);
     });
 });
