@@ -249,7 +249,8 @@ function readings({ answer, messages, stored }: Effect, before: number, after: n
     ]);
     // How long somebody waited, by a ticket.
     const waits = [...text.matchAll(/"waited":(\d+)/g)].map(([, waited]) => Number(waited));
-    for (const waited of waits) told.push(...numbers.map((ticket) => ticket + waited * 1000));
+    const tickets = stored.queue.filter((_, at) => at % 2 === 1).map(Number);
+    for (const waited of waits) told.push(...tickets.map((ticket) => ticket + waited * 1000));
     return [before, after, ...told.filter((clock) => before <= clock && clock <= after)];
 }
 
