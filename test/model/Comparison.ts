@@ -166,12 +166,13 @@ export class Comparison {
     ): Promise<void> {
         this.steps += 1;
         // Sent in this order on one connection. (The scripts are loaded, so each is one command.)
-        const [before, [answer], after, stored, expiries, end] = await Promise.all([
+        const [before, [answer], after, stored, expiries, kept, end] = await Promise.all([
             this._now(),
             script.run(this._client, [{ keys, args }]),
             this._now(),
             this._stored(),
             Promise.all(this._keys.map((key) => this._client.pttl(key))),
+            this._client.hget(this._keys[3], 'e'),
             this._now(),
         ]);
         this._slack += (end - before) / 1000 + 1;
@@ -181,6 +182,9 @@ export class Comparison {
         if (fitting === undefined) assert.deepEqual(real, tried.at(-1)?.effect, `${script.name} ${args.join(' | ')}`);
         else this._model = fitting.model;
         this._compareExpiries(expiries, end / 1000);
+        if (kept !== null) {
+            assert.approximately(Number(kept) - end / 1000, expiries[3] ?? -2, this._slack, 'until when memory is kept');
+        }
     }
 
     private _try(clock: number, onModel: (model: ScriptModel) => unknown): { model: ScriptModel; effect: Effect } {
@@ -217,15 +221,17 @@ export class Comparison {
     }
 
     private async _stored(): Promise<Content> {
-        const [key, queue, waiters, memory] = this._keys;
+        const [key, queue, waiters, side] = this._keys;
         const [type, value, places, records, facts] = await Promise.all([
             this._client.type(key),
             this._client.get(key).catch(() => null),
             this._client.zrange(queue, '0', '-1', 'WITHSCORES'),
             this._client.hgetall(waiters),
-            this._client.hgetall(memory),
+            this._client.hgetall(side),
         ]);
-        return { key: type === 'list' ? LIST : value, queue: places, waiters: { ...records }, memory: { ...facts } };
+        // Until when it is kept is compared with its expiry.
+        const { e: _, ...memory } = facts;
+        return { key: type === 'list' ? LIST : value, queue: places, waiters: { ...records }, memory };
     }
 }
 

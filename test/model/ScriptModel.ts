@@ -87,7 +87,7 @@ export class ScriptModel {
         if (wait !== undefined) {
             this._firstWaiter();
             rank = Math.max(this._rank(id), 0);
-            this._remember({}, Math.max(remaining, 0));
+            this._keep(Math.max(remaining, 0));
         }
         const foreign = current !== undefined && granted !== current;
         return { kind: 'busy', remaining, fence, ticket, rank, foreign, handedOn, holder: current ?? '' };
@@ -103,8 +103,10 @@ export class ScriptModel {
         const theirs = holder !== '' && current === holder && (id === '' || its);
         const ours = theirs || (!this.rules.compares && current !== undefined);
         if (ours) {
+            const isNew = memory.released === undefined;
             this.key = undefined;
-            this._remember({ released: holder }, 0);
+            this._remember({ released: holder });
+            if (isNew || id !== '' || this.queue.value.length > 0) this._keep(0);
             window = this._yields(yields) ?? this._handOn(fence);
         } else {
             const rank = id === '' ? -1 : this._rank(id);
@@ -121,7 +123,7 @@ export class ScriptModel {
         if (this.key?.value !== holder) return 'gone';
         const longest = Math.max(ttl, this._remaining());
         this.key = { value: holder, expires: this.now + longest };
-        this._remember({}, longest);
+        if (this.memory?.value.kept !== undefined) this._keep(longest);
         return 'renewed';
     }
 
@@ -168,27 +170,32 @@ export class ScriptModel {
             return fence;
         }
         if (this.rules.takesOver && id !== memory.acquisition && this.memory !== undefined) {
-            this.memory = { ...this.memory, value: { ...memory, acquisition: id } };
+            this._remember({ acquisition: id });
         }
         if (left < ttl) {
             this.key = { value: holder, expires: this.now + ttl };
-            this._remember({}, ttl);
+            this._keep(ttl);
         }
         return memory.fence;
     }
 
     private _hold(holder: string, id: string, ttl: number, fence: number): void {
         this.key = { value: holder, expires: this.now + ttl };
-        this._remember({ fence, holder, acquisition: id }, ttl);
+        this._remember({ fence, holder, acquisition: id });
+        this._keep(ttl);
     }
 
-    /** Without fields only the expiry changes, if there is a memory at all. */
-    private _remember(fields: Memory, beyond: number): void {
-        if (this.memory === undefined && Object.keys(fields).length === 0) return;
-        this.memory = {
-            value: { ...this.memory?.value, ...fields },
-            expires: this.now + beyond + this.rules.memory,
-        };
+    private _remember(fields: Memory): void {
+        const { value, expires = Infinity } = this.memory ?? {};
+        this.memory = { value: { ...value, ...fields }, expires };
+    }
+
+    /** Beyond a lease that ends in so many ms; with some to spare. */
+    private _keep(ttl: number): void {
+        const needed = this.now + ttl + this.rules.memory;
+        if (needed <= (this.memory?.value.kept ?? 0)) return;
+        const kept = needed + this.rules.memory / 2;
+        this.memory = { value: { ...this.memory?.value, kept }, expires: kept };
     }
 
     private _enqueue(holder: string, id: string, ttl: number, wait: { ticket: number; channel: string }): number {
@@ -196,10 +203,7 @@ export class ScriptModel {
         const asked = wait.ticket === 0 ? this.queue.value.find((place) => place.id === id)?.ticket : wait.ticket;
         const ticket = asked ?? this._after(last);
         if (ticket > (last ?? 0)) {
-            this.memory = {
-                value: { ...this.memory?.value, ticket },
-                expires: this.memory?.expires ?? Infinity,
-            };
+            this._remember({ ticket });
         }
         const others = this.queue.value.filter((place) => place.id !== id);
         const expires = this.now + this.rules.side;
@@ -214,9 +218,9 @@ export class ScriptModel {
     private _yields(rule: ReleaseStep['yields']): number | undefined {
         if (rule === undefined || this.queue.value.length === 0) return undefined;
         const handOffs = (this.memory?.value.handOffs ?? 0) + 1;
-        this._remember({ handOffs }, 0);
+        this._remember({ handOffs });
         if (handOffs <= rule.after) return undefined;
-        this._remember({ handOffs: 0, freeUntil: this.now + rule.pause }, 0);
+        this._remember({ handOffs: 0, freeUntil: this.now + rule.pause });
         this._tellHead(rule.pause);
         return rule.pause;
     }

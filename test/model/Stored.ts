@@ -27,6 +27,8 @@ export interface Memory {
     readonly handOffs?: number;
     /** Until then the key is left free for others than us. */
     readonly freeUntil?: number;
+    /** Until then it is kept; undefined: that is still to be said. */
+    readonly kept?: number;
 }
 
 /** A Redis key with its expiry as an instant on the server's clock; Infinity: none. */

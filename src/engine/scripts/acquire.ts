@@ -34,8 +34,8 @@ export type AcquireReply =
  * Answers, per item:
  *   {1, fence}: granted. Absent key: to the first live waiter, so only if that is us or if there is none. Held by us: ttl is
  *     lengthened, never shortened, and the fence is the same as before.
- *   {0, remaining, fence, ticket, rank, foreign, holder, handed on}: busy, see AcquireReply. The holder is empty while the key is left
- *     free for others than us.
+ *   {0, remaining, fence, ticket, rank, foreign, holder, handed on}: busy, see AcquireReply. The holder is empty while the
+ *     key is left free for others than us.
  *   {-1}: refused by a tombstone.
  */
 const BODY = `
@@ -60,8 +60,17 @@ end
 local function step(key, queue, waiters, memory, holder, id, ttl, wait)
     local clock = micros()
     local now = math.floor(clock / 1000)
+    ttl = tonumber(ttl)
     local current = redis.call('GET', key)
-    local known = redis.call('HMGET', memory, 'f', 'h', 't', 'y', 'a')
+    if not current and redis.call('EXISTS', queue, waiters) == 0 then
+        -- What is usual: the key is free, nobody waits, and nobody gave up.
+        local known = redis.call('HMGET', memory, 'f', 'e')
+        local fence = next_fence(known[1], clock)
+        hold(key, memory, known[2], now, holder, id, ttl, fence)
+        return { 1, fence }
+    end
+    local known = redis.call('HMGET', memory, 'f', 'h', 't', 'y', 'a', 'e')
+    local kept = known[6]
     -- Without a memory the clock stands in: every grant so far has a smaller fence, every later one a greater.
     local fence, granted = tonumber(known[1]) or clock, known[2]
     local attempt = id
@@ -70,13 +79,12 @@ local function step(key, queue, waiters, memory, holder, id, ttl, wait)
     if record and tonumber(string.match(record, '^x(%d+)$') or 0) > now then
         return { -1 }
     end
-    ttl = tonumber(ttl)
     if current == holder then
         leave(queue, waiters, id)
         local left = redis.call('PTTL', key)
         if granted ~= holder then
             fence = next_fence(known[1], clock)
-            hold(key, memory, holder, attempt, math.max(ttl, left), fence)
+            hold(key, memory, kept, now, holder, attempt, math.max(ttl, left), fence)
             return { 1, fence }
         end
         -- From now on it is this acquisition's: one that was given up before cannot take it away.
@@ -85,7 +93,7 @@ local function step(key, queue, waiters, memory, holder, id, ttl, wait)
             redis.call('HSET', memory, 'a', having)
         end
         if left < ttl then
-            redis.call('PEXPIRE', memory, ttl + MEMORY)
+            keep(memory, kept, now, ttl)
             redis.call('PEXPIRE', key, ttl)
         end
         return { 1, fence }
@@ -100,10 +108,10 @@ local function step(key, queue, waiters, memory, holder, id, ttl, wait)
         fence = next_fence(known[1], clock)
         local first, its_holder
         if lined then
-            first, its_holder = grant(key, queue, waiters, memory, fence, now, id)
+            first, its_holder = grant(key, queue, waiters, memory, kept, fence, now, id)
         end
         if not first or first == id then
-            hold(key, memory, holder, attempt, ttl, fence)
+            hold(key, memory, kept, now, holder, attempt, ttl, fence)
             if lined then
                 tell_head(key, queue, waiters, now, ttl)
             end
@@ -116,7 +124,7 @@ local function step(key, queue, waiters, memory, holder, id, ttl, wait)
     if wait ~= '' then
         first_waiter(queue, waiters, now)
         rank = redis.call('ZRANK', queue, id) or 0
-        redis.call('PEXPIRE', memory, math.max(remaining, 0) + MEMORY)
+        keep(memory, kept, now, math.max(remaining, 0))
     end
     return { 0, remaining, fence, ticket, rank, current and granted ~= current and 1 or 0, current or '', handed }
 end

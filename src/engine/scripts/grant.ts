@@ -7,8 +7,35 @@ export const CLAIM_WINDOW = 2000;
 /** How long a waiter is taken to be alive after it was last heard of, ms. */
 export const WAITER_LEASE = 30_000;
 
-/** How long the memory of a lock outlives its last lease, ms: beyond that the server's clock carries the order on. */
+/** How long the memory of a lock outlives its last lease at least, ms: beyond that the server's clock carries the order on. */
 export const MEMORY = 600_000;
+
+/** Lua: the clock of the server, and how long the memory of a lock is kept. */
+export const CLOCK = `
+-- The clock in µs, one for all items of a list.
+local clock_read
+local function micros()
+    if not clock_read then
+        local time = redis.call('TIME')
+        clock_read = time[1] * 1000000 + time[2]
+    end
+    return clock_read
+end
+
+local function whole(number)
+    return string.format('%.0f', number)
+end
+
+-- Keeps the memory beyond a lease that ends in so many ms. \`kept\` is until when it is kept as it is, its field e: with some
+-- to spare, so that most leases need not change it.
+local function keep(memory, kept, now, ttl)
+    local needed = now + ttl + ${MEMORY}
+    if needed > (tonumber(kept) or 0) then
+        redis.call('HSET', memory, 'e', whole(needed + ${MEMORY / 2}))
+        redis.call('PEXPIRE', memory, needed + ${MEMORY / 2} - now)
+    end
+end
+`;
 
 /**
  * Lua functions that the scripts of a lock share.
@@ -18,21 +45,12 @@ export const MEMORY = 600_000;
  * instant (server ms) from which its waiter is taken to be dead, and the holder is left out when it is the acquisition's id;
  * or to `x<instant>`, a tombstone: whatever arrives of that acquisition before that instant is refused. `memory` is a hash:
  * f last fence, h the holder it was given to, a the acquisition, t last ticket, r last holder that released, n hand-offs in
- * a row, y until when (server ms) the key is left free for others.
+ * a row, y until when (server ms) the key is left free for others, e until when the memory is kept.
  *
  * Times are the server's, tickets and fences are at least its clock in µs, so that they rise even when the memory is lost.
  */
-const SHARED = `
-local WINDOW, LEASE, SIDE, MEMORY = ${CLAIM_WINDOW}, ${WAITER_LEASE}, ${2 * WAITER_LEASE}, ${MEMORY}
-
-local function micros()
-    local time = redis.call('TIME')
-    return time[1] * 1000000 + time[2]
-end
-
-local function whole(number)
-    return string.format('%.0f', number)
-end
+const SHARED = `${CLOCK}
+local WINDOW, LEASE, SIDE = ${CLAIM_WINDOW}, ${WAITER_LEASE}, ${2 * WAITER_LEASE}
 
 local function after(last, clock)
     return math.max((tonumber(last) or 0) + 1, clock)
@@ -107,15 +125,15 @@ local function tell_head(key, queue, waiters, now, taken)
 end
 
 -- The key comes last: where a command is refused to the user, nothing of the lock has changed.
-local function hold(key, memory, holder, id, ttl, fence)
+local function hold(key, memory, kept, now, holder, id, ttl, fence)
     redis.call('HSET', memory, 'f', whole(fence), 'h', holder, 'a', id)
-    redis.call('PEXPIRE', memory, ttl + MEMORY)
+    keep(memory, kept, now, ttl)
     redis.call('SET', key, holder, 'PX', ttl)
 end
 
 -- The key is absent: makes the first waiter that can be reached the holder. Returns its acquisition and holder, and
 -- for how long it has the key. When that is \`me\` it only leaves the queue: the caller goes on.
-local function grant(key, queue, waiters, memory, fence, now, me)
+local function grant(key, queue, waiters, memory, kept, fence, now, me)
     while true do
         local id, ttl, channel, holder = first_waiter(queue, waiters, now)
         if not id then
@@ -127,7 +145,7 @@ local function grant(key, queue, waiters, memory, fence, now, me)
         end
         local window = math.min(ttl, WINDOW)
         if reaches(channel, table.concat({ 'grant', whole(window), whole(fence), id, key }, '\\n')) then
-            hold(key, memory, holder, id, window, fence)
+            hold(key, memory, kept, now, holder, id, window, fence)
             tell_head(key, queue, waiters, now, window)
             return id, holder, window
         end

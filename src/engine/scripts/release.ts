@@ -54,10 +54,20 @@ local function yields(key, queue, waiters, memory, now, yield)
 end
 
 local function step(key, queue, waiters, memory, holder, id, tombstone, yield)
+    local current = redis.call('GET', key)
+    -- (In a slot that is about to leave this server the key of a queue that is empty cannot be asked for.)
+    if holder ~= '' and current == holder and id == '' and redis.pcall('EXISTS', queue) == 0 then
+        -- What is usual: nobody waits. A memory that has said who released before is kept long enough.
+        if redis.call('HSET', memory, 'r', holder) == 1 then
+            keep(memory, redis.call('HGET', memory, 'e'), math.floor(micros() / 1000), 0)
+        end
+        redis.call('DEL', key)
+        return { 1, 0 }
+    end
     local clock = micros()
     local now = math.floor(clock / 1000)
-    local current = redis.call('GET', key)
-    local known = redis.call('HMGET', memory, 'f', 'r', 'a', 'y', 'h')
+    local known = redis.call('HMGET', memory, 'f', 'r', 'a', 'y', 'h', 'e')
+    local kept = known[6]
     local fence = next_fence(known[1], clock)
     local _, window
     -- Where the memory was lost, only a holder that is an acquisition's own id tells whose the key is.
@@ -65,10 +75,10 @@ local function step(key, queue, waiters, memory, holder, id, tombstone, yield)
     local ours = holder ~= '' and current == holder and (id == '' or its)
     if ours then
         redis.call('HSET', memory, 'r', holder)
-        redis.call('PEXPIRE', memory, MEMORY)
+        keep(memory, kept, now, 0)
         local free = yields(key, queue, waiters, memory, now, yield)
         if not free then
-            _, _, window = grant(key, queue, waiters, memory, fence, now)
+            _, _, window = grant(key, queue, waiters, memory, kept, fence, now)
         end
         -- Only then: in a slot that is about to leave this server, a key that is deleted cannot be set again.
         if not window then
@@ -81,7 +91,7 @@ local function step(key, queue, waiters, memory, holder, id, tombstone, yield)
             leave(queue, waiters, id)
         end
         if not current and (tonumber(known[4]) or 0) <= now then
-            _, _, window = grant(key, queue, waiters, memory, fence, now)
+            _, _, window = grant(key, queue, waiters, memory, kept, fence, now)
         elseif rank == 0 then
             tell_head(key, queue, waiters, now, math.max(redis.call('PTTL', key), 0))
         end

@@ -1,4 +1,4 @@
-import { MEMORY } from './grant';
+import { CLOCK } from './grant';
 import { Script } from './Script';
 
 export type RenewReply = 'renewed' | 'gone';
@@ -12,14 +12,17 @@ export type RenewReply = 'renewed' | 'gone';
  *
  * Answers, per item: 1 renewed · 0 the key is absent or somebody else's.
  */
-const BODY = `
+const BODY = `${CLOCK}
 local function step(key, memory, holder, ttl)
     if redis.call('GET', key) ~= holder then
         return 0
     end
     local longest = math.max(tonumber(ttl), redis.call('PTTL', key))
     redis.call('PEXPIRE', key, longest)
-    redis.call('PEXPIRE', memory, longest + ${MEMORY})
+    local kept = redis.call('HGET', memory, 'e')
+    if kept then
+        keep(memory, kept, math.floor(micros() / 1000), longest)
+    end
     return 1
 end
 `;
