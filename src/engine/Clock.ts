@@ -13,6 +13,8 @@ export interface Clock {
 
 export interface Timer {
     cancel(): void;
+    /** From now on it keeps the process alive, as every new one does, or it does not. */
+    keepsAlive(whether: boolean): void;
 }
 
 /** The longest time that a timer, or an expiry, can be set to, ms: a larger delay makes Node.js fire at once. */
@@ -51,6 +53,9 @@ export class SystemClock implements Clock {
 
     timer(delay: number, action: () => void): Timer {
         const handle = setTimeout(action, Math.min(Math.max(delay, 0), LONGEST));
-        return { cancel: () => clearTimeout(handle) };
+        return {
+            cancel: () => clearTimeout(handle),
+            keepsAlive: (whether) => void (whether ? handle.ref() : handle.unref()),
+        };
     }
 }

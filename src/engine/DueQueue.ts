@@ -7,7 +7,10 @@ export interface Due {
     place: number;
 }
 
-/** Things due at an instant, with one timer for all of them: a binary heap whose items know their place. */
+/**
+ * Things due at an instant, with one timer for all of them: a binary heap whose items know their place. The timer may be too
+ * early: that costs one idle wake-up, and to move it for each item would cost more.
+ */
 export class DueQueue<T extends Due> {
     private readonly _heap: T[] = [];
     private _timer: Timer | undefined;
@@ -26,6 +29,7 @@ export class DueQueue<T extends Due> {
     /** Queues `item`, or moves it when it is queued already. */
     set(item: T, due: number): void {
         if (item.place < 0) {
+            if (this._heap.length === 0) this._timer?.keepsAlive(true);
             item.due = due;
             this._heap.push(item);
             this._rise(item, this._heap.length - 1);
@@ -47,7 +51,7 @@ export class DueQueue<T extends Due> {
             this._rise(last, place);
             this._sink(last, last.place);
         }
-        if (this._heap.length === 0) this._disarm();
+        if (this._heap.length === 0) this._timer?.keepsAlive(false);
     }
 
     clear(): void {
@@ -56,7 +60,6 @@ export class DueQueue<T extends Due> {
         this._disarm();
     }
 
-    // A timer that is too early costs one idle wake-up; to move it for each item would cost more.
     private _arm(): void {
         const due = this._heap[0]?.due ?? Infinity;
         if (due >= this._timerDue || due === Infinity) return;

@@ -72,6 +72,8 @@ export class KeepAlive implements LeaseKeeper {
             });
             throw failure;
         }
+        const [first, ...rest] = lease.leased;
+        if (rest.length === 0) return this._release(lease, first);
         const released = await Promise.all(lease.leased.map((one) => this._release(lease, one)));
         return released.every(Boolean);
     }

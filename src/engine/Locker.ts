@@ -53,7 +53,9 @@ export interface LockLoad {
 const DEFAULTS: LockerOptions = { ttl: 30_000, timeout: 300, retryTimeout: 100, maxHeld: 100_000, maxWaiting: 10_000 };
 
 interface Wanted {
-    readonly keys: readonly [string, ...string[]];
+    /** In sorted order, and without repetition. */
+    readonly key: string;
+    readonly rest: readonly string[];
     readonly holder: string;
     /** The caller chose the holder, so it does not tell acquisitions apart. */
     readonly chosen: boolean;
@@ -75,7 +77,9 @@ export class Locker {
     private readonly _keepAlive: KeepAlive;
     private readonly _waiters: Waiters;
     private readonly _handOffs: HandOffs;
-    private readonly _underWay = new Set<Promise<Outcome>>();
+    /** Acquisitions that have no outcome yet; `_idle` is called when the last of them has one. */
+    private _underWay = 0;
+    private _idle: (() => void) | undefined;
     private _state: 'new' | 'open' | 'closed' = 'new';
 
     constructor(
@@ -130,7 +134,7 @@ export class Locker {
         this._waiters.close();
         this._handOffs.close();
         // Some may have been granted in this very turn.
-        await Promise.allSettled(this._underWay);
+        if (this._underWay > 0) await new Promise<void>((resolve) => (this._idle = resolve));
         await Promise.all([this._keepAlive.close(), this._cleanup.close()]);
         await this._store.close();
     }
@@ -213,15 +217,17 @@ export class Locker {
 
     private _wanted(key: string | readonly string[], options: LeaseOptions): Wanted {
         this._checkOpen();
+        const { ttl = this._options.ttl, timeout = this._options.timeout, holder } = options;
         const [first, ...rest] = isList(key) ? [...new Set(key)].sort() : [key];
         if (first === undefined) throw new LockError('BAD_KEY', 'The list of keys is empty.');
-        const { ttl = this._options.ttl, timeout = this._options.timeout, holder } = options;
-        for (const one of [first, ...rest]) checkKey(one);
+        checkKey(first);
+        for (const one of rest) checkKey(one);
         checkTtl(ttl, first);
         checkTimeout(timeout, first);
         if (holder !== undefined) checkHolder(holder);
         return {
-            keys: [first, ...rest],
+            key: first,
+            rest,
             holder: holder ?? newHolder(),
             chosen: holder !== undefined,
             ttl,
@@ -232,15 +238,18 @@ export class Locker {
         };
     }
 
-    private _acquire(wanted: Wanted): Promise<Outcome> {
-        const underWay = this._acquireAll(wanted, this._clock.now()).finally(() => this._underWay.delete(underWay));
-        this._underWay.add(underWay);
-        return underWay;
+    private async _acquire(wanted: Wanted): Promise<Outcome> {
+        this._underWay += 1;
+        try {
+            return await this._acquireAll(wanted, this._clock.now());
+        } finally {
+            this._underWay -= 1;
+            if (this._underWay === 0) this._idle?.();
+        }
     }
 
     private async _acquireAll(wanted: Wanted, started: number): Promise<Outcome> {
-        const { holder, ttl, context, keepAlive } = wanted;
-        const [key, ...rest] = wanted.keys;
+        const { key, rest, holder, ttl, context, keepAlive } = wanted;
         this._checkRoom(key, holder);
         const first = await this._acquireOne(key, wanted, started);
         if (first.kind === 'busy') return { kind: 'busy', key, busy: first };

@@ -70,12 +70,13 @@ class Waiter implements Due {
     stoodInAt = -Infinity;
     giveUpAt: number;
     lastTryAt: number;
+    onAbort: (() => void) | undefined;
 
     constructor(
         readonly request: WaitRequest,
-        readonly since: number,
-        readonly settle: (outcome: Acquired | Busy) => void,
-        readonly fail: (error: Error) => void,
+        since: number,
+        readonly resolve: (outcome: Acquired | Busy) => void,
+        readonly reject: (error: Error) => void,
     ) {
         this.giveUpAt = since + request.timeout;
         const { timeout } = request;
@@ -122,29 +123,12 @@ export class Waiters {
             return Promise.reject(new LockError('TOO_MANY', text, { key, holder }));
         }
         return new Promise((resolve, reject) => {
-            const onAbort = (): void => {
-                if (signal !== undefined) this._leave(waiter, aborted(request, signal));
-            };
-            const done = (): void => {
-                waiter.settled = true;
-                signal?.removeEventListener('abort', onAbort);
-                this._byId.delete(id);
-                this._queue.delete(waiter);
-            };
-            const waiter = new Waiter(
-                request,
-                this._clock.now(),
-                (outcome) => {
-                    done();
-                    resolve(outcome);
-                },
-                (error) => {
-                    done();
-                    reject(error);
-                },
-            );
+            const waiter = new Waiter(request, this._clock.now(), resolve, reject);
+            if (signal !== undefined) {
+                waiter.onAbort = () => this._leave(waiter, aborted(request, signal));
+                signal.addEventListener('abort', waiter.onAbort);
+            }
             this._byId.set(id, waiter);
-            signal?.addEventListener('abort', onAbort);
             if (request.timeout > 0) this._queue.set(waiter, waiter.giveUpAt);
             this._attempt(waiter);
         });
@@ -233,8 +217,7 @@ export class Waiters {
         if (waiter.settled) return;
         switch (answer.kind) {
             case 'granted':
-                if (answer.deadline > this._clock.now())
-                    waiter.settle({ ...answer, id: waiter.request.id, confirmed: true });
+                if (answer.deadline > this._clock.now()) this._grant(waiter, answer.fence, answer.deadline, true);
                 else this._tooLate(waiter);
                 return;
             case 'busy':
@@ -247,7 +230,7 @@ export class Waiters {
         const first = waiter.busy === undefined;
         waiter.busy = busy;
         if (timeout === 0) {
-            waiter.settle(busy);
+            this._settle(waiter, busy);
             return;
         }
         if (first) this._tell({ kind: 'waiting', key, holder, context, rank: busy.rank });
@@ -256,6 +239,20 @@ export class Waiters {
             waiter.again = false;
             this._attempt(waiter);
         } else this._sleep(waiter, busy);
+    }
+
+    private _grant(waiter: Waiter, fence: number, deadline: number, confirmed: boolean): void {
+        this._settle(waiter, { kind: 'granted', id: waiter.request.id, fence, deadline, confirmed });
+    }
+
+    private _settle(waiter: Waiter, outcome: Acquired | Busy | Error): void {
+        const { id, signal } = waiter.request;
+        waiter.settled = true;
+        if (waiter.onAbort !== undefined) signal?.removeEventListener('abort', waiter.onAbort);
+        this._byId.delete(id);
+        this._queue.delete(waiter);
+        if (outcome instanceof Error) waiter.reject(outcome);
+        else waiter.resolve(outcome);
     }
 
     /** Until when nothing needs to be done, if nobody wakes us before. */
@@ -300,13 +297,7 @@ export class Waiters {
         if (busy !== undefined && waiter.failure === undefined && message.fence > busy.fence) {
             const deadline = deadlineOf(busy.sentAt, message.ttl);
             if (deadline - this._clock.now() >= message.ttl / 2) {
-                waiter.settle({
-                    kind: 'granted',
-                    id: waiter.request.id,
-                    fence: message.fence,
-                    deadline,
-                    confirmed: false,
-                });
+                this._grant(waiter, message.fence, deadline, false);
                 return;
             }
         }
@@ -354,8 +345,7 @@ export class Waiters {
     private _leave(waiter: Waiter, outcome: Error | Busy, underWay = waiter.attempting || waiter.astray): void {
         if (waiter.settled) return;
         const { key, holder, id, ttl } = waiter.request;
-        if (outcome instanceof Error) waiter.fail(outcome);
-        else waiter.settle(outcome);
+        this._settle(waiter, outcome);
         if (waiter.busy === undefined && !underWay) return;
         this._cleanup.giveUp(key, holder, id, underWay, this._clock.now() + Math.max(ttl, 3 * HEARTBEAT));
     }

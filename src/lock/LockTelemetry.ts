@@ -51,8 +51,11 @@ export class LockTelemetry {
     }
 
     /** Runs an operation in a span of each tracer. What a tracer throws is dropped. */
-    async trace<T>(context: LockContext, operation: string, run: () => Promise<T>): Promise<T> {
-        if (this._tracers.length === 0) return run();
+    trace<T>(context: LockContext, operation: string, run: () => Promise<T>): Promise<T> {
+        return this._tracers.length === 0 ? run() : this._traced(context, operation, run);
+    }
+
+    private async _traced<T>(context: LockContext, operation: string, run: () => Promise<T>): Promise<T> {
         const spans = this._tracers.flatMap(
             (tracer) => quietly(() => tracer.beginTrace(context, COMPONENT, operation)) ?? [],
         );

@@ -183,7 +183,12 @@ export class Comparison {
         else this._model = fitting.model;
         this._compareExpiries(expiries, end / 1000);
         if (kept !== null) {
-            assert.approximately(Number(kept) - end / 1000, expiries[3] ?? -2, this._slack, 'until when memory is kept');
+            assert.approximately(
+                Number(kept) - end / 1000,
+                expiries[3] ?? -2,
+                this._slack,
+                'until when memory is kept',
+            );
         }
     }
 

@@ -1,5 +1,7 @@
 import type { Redis } from 'ioredis';
 import type { Clock, Timer } from '../Clock';
+import { DueQueue } from '../DueQueue';
+import type { Due } from '../DueQueue';
 import { LockError, asError } from '../errors';
 import { explain, isReply } from './replies';
 import { readFacts } from './ServerFacts';
@@ -40,6 +42,11 @@ type State =
     | { readonly kind: 'ready' }
     | { readonly kind: 'closed' };
 
+/** A command whose answer is due. */
+interface Sent extends Due {
+    overdue(): void;
+}
+
 /** Of a client that will say when it is ready. A fake that stands in for one in tests has no status at all. */
 const NOT_READY: ReadonlySet<string> = new Set(['connecting', 'connect', 'reconnecting', 'close', 'end']);
 
@@ -60,6 +67,7 @@ export class RedisConnection {
     private _events: ConnectionEvents | undefined;
     private _handshake: Timer | undefined;
     private readonly _arrivals = new Set<() => void>();
+    private readonly _sent: DueQueue<Sent>;
     private readonly _listeners: readonly [event: string, listener: (error: Error) => void][] = [
         ['error', (error) => this._failed(error)],
         ['close', () => this._departed()],
@@ -73,7 +81,9 @@ export class RedisConnection {
         readonly client: Redis,
         private readonly _options: RedisConnectionOptions,
         private readonly _clock: Clock,
-    ) {}
+    ) {
+        this._sent = new DueQueue(_clock, (sent) => sent.overdue());
+    }
 
     get isReady(): boolean {
         return this._state.kind === 'ready';
@@ -100,7 +110,10 @@ export class RedisConnection {
         this._state = { kind: 'closed' };
         this._handshake?.cancel();
         this._announce();
-        if (this._options.borrowed !== true) await end(this.client);
+        if (this._options.borrowed !== true) {
+            await end(this.client);
+            this._sent.clear();
+        }
         for (const [event, listener] of this._listeners) this.client.off(event, listener);
     }
 
@@ -110,31 +123,9 @@ export class RedisConnection {
      * @param longer how much longer than other commands this one may take, ms.
      * @throws LockError; its `unknown` is true when the command was sent and no answer came.
      */
-    async send<T>(command: (client: Redis, sentAt: number) => Promise<T>, longer = 0): Promise<T> {
-        if (this._state.kind !== 'ready') await this._ready(this._options.commandTimeout);
-        const sentAt = this._clock.now();
-        const stream = this.client.stream;
-        return new Promise((resolve, reject) => {
-            const timeout = this._options.commandTimeout + longer;
-            const timer = this._clock.timer(timeout, () => {
-                // The link may be dead without either end knowing it; a new one tells.
-                this._cut(stream);
-                reject(
-                    new LockError('CONNECTION_FAILED', `Redis did not answer within ${timeout} ms.`, { unknown: true }),
-                );
-            });
-            command(this.client, sentAt).then(
-                (answer) => {
-                    timer.cancel();
-                    resolve(answer);
-                },
-                (error: unknown) => {
-                    timer.cancel();
-                    const unknown = !isReply(error);
-                    reject(this._state.kind === 'closed' ? closed(error, unknown) : explain(error, { unknown }));
-                },
-            );
-        });
+    send<T>(command: (client: Redis, sentAt: number) => Promise<T>, longer = 0): Promise<T> {
+        if (this._state.kind === 'ready') return this._send(command, longer);
+        return this._ready(this._options.commandTimeout).then(() => this._send(command, longer));
     }
 
     /** Connects anew: the server is not, or no longer, what it has to be. */
@@ -152,6 +143,36 @@ export class RedisConnection {
             autoResubscribe: false,
             maxRetriesPerRequest: 0,
             retryStrategy: (attempt: number) => Math.min(attempt * 50, 1000),
+        });
+    }
+
+    private _send<T>(command: (client: Redis, sentAt: number) => Promise<T>, longer: number): Promise<T> {
+        const sentAt = this._clock.now();
+        const stream = this.client.stream;
+        const timeout = this._options.commandTimeout + longer;
+        return new Promise((resolve, reject) => {
+            const sent: Sent = {
+                due: 0,
+                place: -1,
+                overdue: () => {
+                    // The link may be dead without either end knowing it; a new one tells.
+                    this._cut(stream);
+                    const text = `Redis did not answer within ${timeout} ms.`;
+                    reject(new LockError('CONNECTION_FAILED', text, { unknown: true }));
+                },
+            };
+            this._sent.set(sent, sentAt + timeout);
+            command(this.client, sentAt).then(
+                (answer) => {
+                    this._sent.delete(sent);
+                    resolve(answer);
+                },
+                (error: unknown) => {
+                    this._sent.delete(sent);
+                    const unknown = !isReply(error);
+                    reject(this._state.kind === 'closed' ? closed(error, unknown) : explain(error, { unknown }));
+                },
+            );
         });
     }
 

@@ -31,9 +31,8 @@ export interface SingleServerOptions extends RedisConnectionOptions, Subscriptio
     readonly role?: 'standalone' | 'master' | 'cluster' | undefined;
 }
 
-/** From so many steps of one kind in a turn on, lists are faster than single calls; and how long a list may get. */
-const LIST_FROM = 16;
-const LIST_LENGTH = 32;
+/** How long a list of steps may get: while the server does one we prepare the next, and nobody waits long for an answer. */
+const LIST_LENGTH = 16;
 
 /** One that was asked for in this turn of the event loop. */
 interface Step {
@@ -204,8 +203,7 @@ export class SingleServer implements RedisServers {
         for (const [script, steps] of this._lanes) {
             if (steps.length === 0) continue;
             this._lanes.set(script, []);
-            if (steps.length < LIST_FROM) for (const step of steps) void this._send(script, [step]);
-            else for (const list of this._lists(steps)) void this._send(script, list);
+            for (const list of this._lists(steps)) void this._send(script, list);
         }
     }
 
