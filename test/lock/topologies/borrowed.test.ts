@@ -122,6 +122,12 @@ suite('A lock with a client of somebody else', function () {
         assert.match(error.message, /"app:".*options\.key_prefix/);
     });
 
+    test('refuses a client that makes strings of the numbers that scripts answer', async () => {
+        client.disconnect();
+        client = new Redis(server.port, { stringNumbers: true });
+        assert.include((await rejection(use(client).open(null), 'BAD_OPTION')).message, 'stringNumbers');
+    });
+
     test('makes connections with the options of a cluster client', async () => {
         await using cluster = await RedisCluster.start();
         const addresses = cluster.servers.map(({ host, port }) => ({ host, port }));
