@@ -27,13 +27,15 @@ local function whole(number)
 end
 
 -- Keeps the memory beyond a lease that ends in so many ms. \`kept\` is until when it is kept as it is, its field e: with some
--- to spare, so that most leases need not change it.
+-- to spare, so that most leases need not change it. Returns until when it is kept now.
 local function keep(memory, kept, now, ttl)
     local needed = now + ttl + ${MEMORY}
-    if needed > (tonumber(kept) or 0) then
-        redis.call('HSET', memory, 'e', whole(needed + ${MEMORY / 2}))
-        redis.call('PEXPIRE', memory, needed + ${MEMORY / 2} - now)
+    if needed <= (tonumber(kept) or 0) then
+        return kept
     end
+    redis.call('HSET', memory, 'e', whole(needed + ${MEMORY / 2}))
+    redis.call('PEXPIRE', memory, needed + ${MEMORY / 2} - now)
+    return needed + ${MEMORY / 2}
 end
 `;
 

@@ -75,7 +75,7 @@ local function step(key, queue, waiters, memory, holder, id, tombstone, yield)
     local ours = holder ~= '' and current == holder and (id == '' or its)
     if ours then
         redis.call('HSET', memory, 'r', holder)
-        keep(memory, kept, now, 0)
+        kept = keep(memory, kept, now, 0)
         local free = yields(key, queue, waiters, memory, now, yield)
         if not free then
             _, _, window = grant(key, queue, waiters, memory, kept, fence, now)
