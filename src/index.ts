@@ -18,6 +18,7 @@ export type {
     LockObserver,
     LockStore,
     LockSubject,
+    LockerForceReleaseOptions,
     LockerLeaseOptions,
     LockerOptions,
     QuorumNode,
@@ -36,4 +37,4 @@ export type {
     WaitMode,
 } from './engine';
 export { DIAGNOSTICS_CHANNEL, RedisLock } from './lock';
-export type { ILock, LeaseOptions } from './lock';
+export type { ForceReleaseOptions, ILock, LeaseOptions } from './lock';

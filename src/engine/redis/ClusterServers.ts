@@ -108,6 +108,14 @@ export class ClusterServers implements RedisServers {
         return this._route(request.keys[0], (server, asking) => server.replicate(request, asking));
     }
 
+    /** A slot that moves meanwhile may be missed. */
+    async *scan(pattern: string): AsyncIterable<readonly string[]> {
+        for (const name of new Set(this._masters)) {
+            const { server } = await this._member(name);
+            yield* server.scan(pattern);
+        }
+    }
+
     async watch(key: string, value: string): Promise<boolean> {
         try {
             const { server } = await this._member(this._masters[slotOf(key)]);
