@@ -81,6 +81,7 @@ suite('The packed package', () => {
 
     test('depends on the real packages by their names', () => {
         assert.sameMembers(Object.keys(manifest(installed).dependencies), [
+            'commander',
             'ioredis',
             'pip-services4-commons-node',
             ...STANDINS,
