@@ -12,6 +12,7 @@ export type {
     Granted,
     Lease,
     LockErrorCode,
+    LockErrorDetails,
     LockEvent,
     LockInfo,
     LockLoad,

@@ -1,7 +1,7 @@
 export { SystemClock } from './Clock';
 export type { Clock, Timer } from './Clock';
 export { LockError } from './errors';
-export type { LockErrorCode } from './errors';
+export type { LockErrorCode, LockErrorDetails } from './errors';
 export type { Lease } from './Lease';
 export { Locker } from './Locker';
 export type { ForceReleaseOptions as LockerForceReleaseOptions } from './Locker';

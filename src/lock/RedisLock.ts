@@ -25,6 +25,7 @@ export type LeaseOptions = Omit<LockerLeaseOptions, 'context'>;
 /** Who takes a key from its holder, why, and from whom. */
 export type ForceReleaseOptions = Omit<LockerForceReleaseOptions, 'context'>;
 
+/** @inline */
 type Keys = string | readonly string[];
 
 /**

@@ -9,6 +9,7 @@ import type { RedisServers, ServerEvents, StepDone, StepRequest } from './RedisS
 import { SingleServer } from './SingleServer';
 import type { SingleServerOptions } from './SingleServer';
 
+/** A server of a cluster. */
 export interface ServerAddress {
     readonly host: string;
     readonly port: number;
