@@ -12,12 +12,14 @@ export type {
     Granted,
     Lease,
     LockErrorCode,
+    LockErrorDetails,
     LockEvent,
     LockInfo,
     LockLoad,
     LockObserver,
     LockStore,
     LockSubject,
+    LockerForceReleaseOptions,
     LockerLeaseOptions,
     LockerOptions,
     QuorumNode,
@@ -36,4 +38,4 @@ export type {
     WaitMode,
 } from './engine';
 export { DIAGNOSTICS_CHANNEL, RedisLock } from './lock';
-export type { ILock, LeaseOptions } from './lock';
+export type { ForceReleaseOptions, ILock, LeaseOptions } from './lock';

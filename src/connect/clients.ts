@@ -1,11 +1,8 @@
 import type { Cluster, Redis, RedisOptions } from 'ioredis';
 import { ConfigException } from 'pip-services4-commons-node';
+import type { ServerAddress } from '../engine/redis/ClusterServers';
 
-/** A server of a cluster. */
-export interface ServerAddress {
-    readonly host: string;
-    readonly port: number;
-}
+export type { ServerAddress };
 
 /** Clients for what is configured; none is connected yet, but for one that is borrowed. */
 export type RedisClients =

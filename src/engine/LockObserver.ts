@@ -17,6 +17,8 @@ export type LockEvent =
     | (LockSubject & { readonly kind: 'renewed' })
     | (LockSubject & { readonly kind: 'released'; readonly held: number })
     | (LockSubject & { readonly kind: 'lost'; readonly held: number; readonly error: LockError })
+    /** An operator took the key from this holder, who learns of it at its next step. */
+    | (LockSubject & { readonly kind: 'forced'; readonly by: string; readonly reason: string })
     /** A step failed or its outcome is unknown; it is tried again where that makes sense. */
     | (LockSubject & { readonly kind: 'failed'; readonly error: LockError })
     | { readonly kind: 'unreachable'; readonly error: Error }

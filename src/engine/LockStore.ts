@@ -49,6 +49,8 @@ export interface LockInfo {
     readonly remaining: number;
     /** Fencing token of the holder; undefined when free, or when the holder is no user of this library. */
     readonly fence: number | undefined;
+    /** How long ago the key was granted, ms; undefined where that is not known: free, foreign, or on a quorum. */
+    readonly held: number | undefined;
     /** In the order in which they will be served. */
     readonly waiters: readonly { readonly holder: string; /** ms */ readonly waited: number }[];
 }
@@ -93,6 +95,12 @@ export interface LockStore {
     /** Hands the key to the first waiter, if nobody has it. */
     handOn(key: string): Promise<void>;
     inspect(key: string): Promise<LockInfo>;
+    /**
+     * The locks that are held, each once, in no order. One that is taken or given back meanwhile may or may not be among them.
+     *
+     * @param pattern of their keys, see glob.ts.
+     */
+    list(pattern: string): AsyncIterable<LockInfo>;
     /** Looks out until the key that this foreign holder has changes; `changed` is told. False: it cannot. */
     watch(key: string, holder: string): Promise<boolean>;
 }

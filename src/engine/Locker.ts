@@ -9,7 +9,7 @@ import { KeepAlive } from './KeepAlive';
 import { HeldLease } from './Lease';
 import type { Lease, LeasedKey } from './Lease';
 import type { LockEvent, LockObserver } from './LockObserver';
-import type { Busy, LockInfo, LockStore } from './LockStore';
+import type { Busy, LockInfo, LockStore, ReleaseAnswer } from './LockStore';
 import { Waiters } from './Waiters';
 import type { Acquired } from './Waiters';
 
@@ -29,6 +29,16 @@ export interface LeaseOptions {
      */
     readonly holder?: string | undefined;
     /** Handed to the observer with every event of this acquisition. */
+    readonly context?: unknown;
+}
+
+/** Who takes a key from its holder, and why: for the observer. */
+export interface ForceReleaseOptions {
+    readonly by: string;
+    readonly reason: string;
+    /** From whom, so that nobody else loses it. Default: whoever has it. */
+    readonly holder?: string | undefined;
+    /** Handed to the observer. */
     readonly context?: unknown;
 }
 
@@ -202,10 +212,7 @@ export class Locker {
 
     /** Gives back a lease by its holder, also one of another process. @returns whether it was still that holder's. */
     async release(key: string, holder: string): Promise<boolean> {
-        this._checkOpen();
-        checkKey(key);
-        checkHolder(holder);
-        return (await this._store.release(key, holder)) !== 'gone';
+        return (await this._release(key, holder)) !== 'gone';
     }
 
     /** Who holds a key and who waits for it. */
@@ -213,6 +220,39 @@ export class Locker {
         this._checkOpen();
         checkKey(key);
         return this._store.inspect(key);
+    }
+
+    /**
+     * The locks that are held, as far as they are known to this library, each once and in no order.
+     *
+     * @param pattern of their keys: `*` stands for any characters, `?` for one, a `\\` before one for that one itself.
+     */
+    async *list(pattern = '*'): AsyncIterable<LockInfo> {
+        this._checkOpen();
+        checkKey(pattern);
+        yield* this._store.list(pattern);
+    }
+
+    /**
+     * Takes a key from its holder, and passes it to the first in line in the same step. The holder learns of it as of any
+     * loss, a third of its ttl later at most.
+     *
+     * @returns from whom; undefined: nobody had it, or not any more.
+     */
+    async forceRelease(key: string, options: ForceReleaseOptions): Promise<string | undefined> {
+        const holder = options.holder ?? (await this.inspect(key)).holder;
+        // What is released by its holder goes to whoever is next; that one is not to lose it.
+        if (holder === undefined || (await this._release(key, holder)) !== 'released') return undefined;
+        const { by, reason, context } = options;
+        this._tell({ kind: 'forced', key, holder, context, by, reason });
+        return holder;
+    }
+
+    private async _release(key: string, holder: string): Promise<ReleaseAnswer> {
+        this._checkOpen();
+        checkKey(key);
+        checkHolder(holder);
+        return this._store.release(key, holder);
     }
 
     private _wanted(key: string | readonly string[], options: LeaseOptions): Wanted {

@@ -57,6 +57,9 @@ const PATIENCE = 500;
 const FIRST_PATIENCE = 50;
 const AGAIN = 100;
 
+/** So many keys are asked for at once. */
+const TOGETHER = 100;
+
 /**
  * Locks on several independent nodes, of which most must agree: Redlock ("Distributed Locks with Redis"), with an answer to
  * what it leaves open. All nodes are asked in parallel, each for a limited time, and the answer is given as soon as it is
@@ -216,7 +219,36 @@ export class QuorumStore implements LockStore {
         const same = agreeing(infos, this._nodes.quorum);
         const remaining = same.map((one) => one.remaining).sort((a, b) => b - a)[this._nodes.quorum - 1] ?? 0;
         const fence = Math.max(...same.map((one) => one.fence ?? 0));
-        return { key, holder: same[0]?.holder, remaining, fence: fence > 0 ? fence : undefined, waiters };
+        return {
+            key,
+            holder: same[0]?.holder,
+            remaining,
+            fence: fence > 0 ? fence : undefined,
+            held: undefined,
+            waiters,
+        };
+    }
+
+    /** What a quorum has is known to some of any quorum of nodes; who waits, to the one that leads. */
+    async *list(pattern: string): AsyncIterable<LockInfo> {
+        const { lead } = this._nodes;
+        const at = this._nodes.all.findIndex((node) => node === lead);
+        const answers = await this._nodes.ask(
+            this._nodes.all,
+            (node) => keysOf(node, pattern),
+            Infinity,
+            (so) => so[at] !== undefined && doneOf(so).length >= this._nodes.quorum,
+        );
+        const wrong = answers.find((one) => one?.kind === 'failed' && !isTemporary(one.error));
+        if (wrong?.kind === 'failed') throw wrong.error;
+        if (doneOf(answers).length < this._nodes.quorum) {
+            throw this._noQuorum(`It is unknown which locks ${pattern} are held`, answers, {});
+        }
+        const keys = [...new Set(doneOf(answers).flat())];
+        while (keys.length > 0) {
+            const infos = await Promise.all(keys.splice(0, TOGETHER).map((key) => this.inspect(key)));
+            for (const info of infos) if (info.holder !== undefined) yield info;
+        }
     }
 
     async watch(key: string, holder: string): Promise<boolean> {
@@ -434,6 +466,12 @@ export class QuorumStore implements LockStore {
         const votes = answers.map((answer, at) => `node ${at + 1}: ${told(answer)}`);
         return new LockError('NO_QUORUM', `${what}: ${votes.join('; ')}.`, { ...details, votes });
     }
+}
+
+async function keysOf(node: QuorumNode, pattern: string): Promise<string[]> {
+    const keys: string[] = [];
+    for await (const { key } of node.list(pattern)) keys.push(key);
+    return keys;
 }
 
 /** Those that name the holder that a quorum names. */

@@ -1,4 +1,5 @@
 import { LockError, asLockError } from './errors';
+import { globOf } from './glob';
 import type {
     AcquireAnswer,
     AcquireRequest,
@@ -17,7 +18,7 @@ import { raiseScript } from './scripts/raise';
 import { releaseNodeScript, releaseScript } from './scripts/release';
 import { renewScript } from './scripts/renew';
 import type { RenewReply } from './scripts/renew';
-import { keysOf } from './slots';
+import { MEMORY_PATTERN, keyOfMemory, keysOf } from './slots';
 import { deadlineOf } from './validity';
 
 export interface RedisStoreOptions {
@@ -40,6 +41,7 @@ export class RedisStore implements LockStore {
     private readonly _drift: number | undefined;
     private readonly _acquireScript: typeof acquireScript;
     private readonly _releaseScript: typeof releaseScript;
+    private readonly _isNode: boolean;
     private _listener: StoreListener | undefined;
 
     constructor(
@@ -48,6 +50,7 @@ export class RedisStore implements LockStore {
     ) {
         this._prefix = keyPrefix;
         this._drift = drift;
+        this._isNode = node === true;
         this._acquireScript = node === true ? acquireNodeScript : acquireScript;
         this._releaseScript = node === true ? releaseNodeScript : releaseScript;
         this._yield = yielding === undefined ? '' : `${yielding.after} ${yielding.pause}`;
@@ -126,14 +129,36 @@ export class RedisStore implements LockStore {
     async inspect(key: string): Promise<LockInfo> {
         const keys = keysOf(this._prefix + key);
         const { answer } = await this._servers.run({ script: inspectScript, key, keys, args: () => [] });
-        const held = answer.holder !== undefined;
+        const ours = answer.holder !== undefined && !answer.foreign;
+        const fence = ours ? answer.fence : undefined;
+        // On a node of a quorum it is no reading of the clock.
+        const since = this._isNode ? undefined : fence;
         return {
             key,
             holder: answer.holder,
             remaining: answer.remaining === -1 ? Infinity : Math.max(answer.remaining, 0),
-            fence: held && !answer.foreign ? answer.fence : undefined,
+            fence,
+            held: since === undefined ? undefined : Math.max(Math.floor((answer.clock - since) / 1000), 0),
             waiters: answer.waiters,
         };
+    }
+
+    /** They are found by their memories: nothing else is known to be a lock. */
+    async *list(pattern: string): AsyncIterable<LockInfo> {
+        const wanted = globOf(pattern);
+        const seen = new Set<string>();
+        for await (const names of this._servers.scan(MEMORY_PATTERN)) {
+            const keys = new Set<string>();
+            for (const name of names) {
+                const stored = keyOfMemory(name);
+                if (stored?.startsWith(this._prefix) !== true) continue;
+                const key = stored.slice(this._prefix.length);
+                if (key !== '' && !seen.has(key) && wanted(key)) keys.add(key);
+            }
+            for (const key of keys) seen.add(key);
+            const infos = await Promise.all([...keys].map((key) => this._look(key)));
+            for (const info of infos) if (info?.holder !== undefined) yield info;
+        }
     }
 
     /** @see QuorumNode */
@@ -146,6 +171,14 @@ export class RedisStore implements LockStore {
 
     watch(key: string, holder: string): Promise<boolean> {
         return this._servers.watch(this._prefix + key, holder);
+    }
+
+    /** Undefined: the key holds something that is no lock. */
+    private _look(key: string): Promise<LockInfo | undefined> {
+        return this.inspect(key).catch((error: unknown) => {
+            if (error instanceof LockError && error.code === 'WRONG_TYPE') return undefined;
+            throw error;
+        });
     }
 
     private _renewal(key: string, holder: string, ttl: number): StepRequest<RenewReply> {

@@ -11,3 +11,9 @@ export function newHolder(): string {
     counter += 1;
     return `${PROCESS}:${counter.toString(36)}`;
 }
+
+/** Where a holder is; undefined: its id was not made here. */
+export function originOf(holder: string): { readonly host: string; readonly pid: number } | undefined {
+    const [, host, pid] = /^(\S+):(\d+):[\w-]{8}:[0-9a-z]+$/.exec(holder) ?? [];
+    return host === undefined ? undefined : { host, pid: Number(pid) };
+}

@@ -39,6 +39,16 @@ export function keysOf(key: string): LockKeys {
     return [key, `${prefix}:q`, `${prefix}:w`, `${prefix}:m`];
 }
 
+/** Finds the names of memories. */
+export const MEMORY_PATTERN = '{*:m';
+
+/** The key of the lock whose memory has this name; undefined: it is no memory. */
+export function keyOfMemory(name: string): string | undefined {
+    const [, whole, tagged] = /^\{(?:([^}]+)\}|[^}]+\}:([^]+)):m$/.exec(name) ?? [];
+    const key = whole ?? tagged;
+    return key !== undefined && keysOf(key)[3] === name ? key : undefined;
+}
+
 function sidePrefix(key: string): string {
     const tag = hashTag(key);
     if (tag !== key) return `{${tag}}:${key}`;

@@ -94,6 +94,11 @@ function log(logger: Logger, event: LockEvent): void {
         case 'lost':
             logger.warn(event.context, 'Lost lock %s of %s: %s', event.key, event.holder, event.error.message);
             break;
+        case 'forced': {
+            const text = 'Lock %s was taken from %s by %s: %s';
+            logger.warn(event.context, text, event.key, event.holder, event.by, event.reason);
+            break;
+        }
         case 'failed':
             logger.debug(event.context, 'A step of lock %s failed: %s', event.key, event.error.message);
             break;
@@ -124,6 +129,7 @@ function count(counters: Counters, event: LockEvent, load: LockLoad): void {
         case 'busy':
         case 'timeout':
         case 'renewed':
+        case 'forced':
             counters.incrementOne(`${METRICS}.${event.kind}`);
             break;
         case 'waiting':

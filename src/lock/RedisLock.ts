@@ -7,6 +7,7 @@ import type { BorrowedClient } from '../connect/clients';
 import { LockError } from '../engine/errors';
 import type { Lease } from '../engine/Lease';
 import { Locker, holding } from '../engine/Locker';
+import type { ForceReleaseOptions as LockerForceReleaseOptions } from '../engine/Locker';
 import type { LeaseOptions as LockerLeaseOptions, LockerOptions } from '../engine/Locker';
 import type { LockInfo } from '../engine/LockStore';
 import { CallChains } from './CallChains';
@@ -21,6 +22,10 @@ import { storeOf } from './storeOf';
 /** How a lease is wanted. Times in ms. */
 export type LeaseOptions = Omit<LockerLeaseOptions, 'context'>;
 
+/** Who takes a key from its holder, why, and from whom. */
+export type ForceReleaseOptions = Omit<LockerForceReleaseOptions, 'context'>;
+
+/** @inline */
 type Keys = string | readonly string[];
 
 /**
@@ -277,6 +282,37 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
      */
     inspect(context: LockContext, key: string): Promise<LockInfo> {
         return this._run(context, 'inspect', () => this._engine().inspect(key));
+    }
+
+    /**
+     * Tells which locks are held: those of this library, and those of others for which one of ours waits. It walks through
+     * all keys (SCAN), a few hundred at a time, so it is for people and not for programs that are in a hurry.
+     *
+     * @param context (optional) of the call chain.
+     * @param pattern (optional) of the keys: `*` stands for any characters, `?` for one, a `\` before one for that one itself.
+     * @returns each lock once, in no order. One that is taken or given back meanwhile may or may not be among them.
+     * @throws UnauthorizedException NO_PERMISSION when the Redis user may not scan; see {@link tryAcquire}.
+     */
+    async *list(context: LockContext, pattern?: string): AsyncIterable<LockInfo> {
+        try {
+            yield* this._engine().list(pattern);
+        } catch (error) {
+            throw toException(error, traceIdOf(context));
+        }
+    }
+
+    /**
+     * Takes a key from its holder, and passes it to the first in line in the same step. The holder learns of it as of any
+     * loss: a third of its ttl later at most. It is logged as a warning, with who did it and why.
+     *
+     * @param context (optional) of the call chain.
+     * @param key     of the lock.
+     * @param options who does it, why, and from whom; without a holder: from whoever has it.
+     * @returns the holder that lost the key; undefined: nobody had it, or the one that had it gave it back just now.
+     * @throws see {@link tryAcquire}.
+     */
+    forceRelease(context: LockContext, key: string, options: ForceReleaseOptions): Promise<string | undefined> {
+        return this._run(context, 'force_release', () => this._engine().forceRelease(key, { ...options, context }));
     }
 
     private _inTurn(run: () => Promise<void>): Promise<void> {

@@ -132,6 +132,23 @@ suite('The rights of a Redis user', function () {
         });
     }
 
+    test('include scan for a list of locks, and for nothing else', async () => {
+        await allow(...README_RULE);
+        const lock = await opened();
+        await lock.acquire(null, 'key');
+        const list = async (): Promise<string[]> => {
+            const keys: string[] = [];
+            for await (const { key } of lock.list(null)) keys.push(key);
+            return keys;
+        };
+        const error = await rejection(list(), 'NO_PERMISSION');
+        assert.match(error.message, /\bscan\b/);
+        assert.isTrue((await lock.inspect(null, 'key')).holder !== undefined);
+        await allow(...README_RULE, '+scan');
+        assert.deepEqual(await list(), ['key']);
+        assert.isString(await lock.forceRelease(null, 'key', { by: 'a test', reason: 'to see it' }));
+    });
+
     for (const command of ['evalsha', 'eval', 'ping']) {
         test(`without ${command} lead to NO_PERMISSION, which names it`, async () => {
             await redis.script('FLUSH');

@@ -17,6 +17,10 @@ import { VirtualClock, settled } from '../fixtures/VirtualClock';
 const never = new Promise<never>(() => undefined);
 
 /** A node that says what it is told to say. */
+function info(key: string, holder: string | undefined = 'a', remaining = 300): LockInfo {
+    return { key, holder, remaining, fence: 3, held: undefined, waiters: [] };
+}
+
 class Node implements QuorumNode {
     isReady = true;
     readonly wakes = true;
@@ -29,6 +33,7 @@ class Node implements QuorumNode {
     onRenew: () => Promise<RenewAnswer> = () => Promise.resolve({ kind: 'gone' });
     onRelease: () => Promise<ReleaseAnswer> = () => Promise.resolve('gone');
     onInspect: () => Promise<LockInfo> = () => never;
+    onList: () => Promise<string[]> = () => Promise.resolve([]);
 
     open(listener: StoreListener): Promise<void> {
         this.listener = listener;
@@ -64,6 +69,9 @@ class Node implements QuorumNode {
     inspect(): Promise<LockInfo> {
         this.log.push('inspect');
         return this.onInspect();
+    }
+    async *list(): AsyncIterable<LockInfo> {
+        for (const key of await this.onList()) yield info(key);
     }
     watch(): Promise<boolean> {
         return Promise.resolve(true);
@@ -327,17 +335,54 @@ suite('QuorumStore', () => {
         });
 
         test('a key that one node has differently', async () => {
-            const info = (holder: string, remaining: number) => () =>
-                Promise.resolve({ key: 'key', holder, remaining, fence: 3, waiters: [] });
+            const says = (holder: string, remaining: number) => () => Promise.resolve(info('key', holder, remaining));
             [nodes[0].onInspect, nodes[1].onInspect, nodes[2].onInspect] = [
-                info('a', 900),
-                info('b', 500),
-                info('b', 300),
+                says('a', 900),
+                says('b', 500),
+                says('b', 300),
             ];
             assert.deepInclude(await eventually(store.inspect('key')), { holder: 'b', remaining: 300 });
-            nodes[2].onInspect = info('c', 300);
+            nodes[2].onInspect = says('c', 300);
             const found = await eventually(store.inspect('key'));
             assert.deepInclude(found, { holder: undefined, remaining: 0 });
+        });
+
+        suite('the locks', () => {
+            async function listed(): Promise<string[]> {
+                const keys: string[] = [];
+                for await (const { key } of store.list('*')) keys.push(key);
+                return keys.sort();
+            }
+
+            setup(() => {
+                for (const node of nodes) node.onInspect = () => Promise.resolve(info('key'));
+            });
+
+            test('that any of a quorum of nodes names', async () => {
+                nodes[0].onList = failed();
+                nodes[1].onList = () => Promise.resolve(['a', 'b']);
+                nodes[2].onList = () => Promise.resolve(['b', 'c']);
+                assert.lengthOf(await eventually(listed()), 3);
+            });
+
+            test('not when too few nodes tell theirs', async () => {
+                [nodes[0].onList, nodes[1].onList] = [failed(), failed()];
+                await rejection(eventually(listed()), 'NO_QUORUM');
+            });
+
+            test('not when one node refuses', async () => {
+                nodes[2].onList = () => Promise.reject(new LockError('NO_PERMISSION', 'No scan.'));
+                nodes[0].onList = failed();
+                await rejection(eventually(listed()), 'NO_PERMISSION');
+            });
+
+            test('but for one that only a minority has', async () => {
+                for (const node of nodes) node.onList = () => Promise.resolve(['key']);
+                [nodes[0].onInspect, nodes[1].onInspect, nodes[2].onInspect] = ['a', 'b', 'c'].map(
+                    (holder) => () => Promise.resolve(info('key', holder)),
+                ) as [() => Promise<LockInfo>, () => Promise<LockInfo>, () => Promise<LockInfo>];
+                assert.isEmpty(await eventually(listed()));
+            });
         });
     });
 

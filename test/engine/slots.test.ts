@@ -1,6 +1,6 @@
 import { assert } from 'chai';
 import fc from 'fast-check';
-import { hashTag, keysOf, slotOf } from '../../src/engine/slots';
+import { hashTag, keyOfMemory, keysOf, slotOf } from '../../src/engine/slots';
 import { ended, ownClient } from './clientOf';
 import { sharedServer } from '../fixtures/sharedServer';
 
@@ -107,5 +107,17 @@ suite('slots', () => {
         test('are always the same', () => {
             for (const key of ODD) assert.deepEqual(keysOf(key), keysOf(key));
         });
+    });
+
+    test('the key of a lock is known by the name of its memory, and nothing else is taken for one', () => {
+        const key = fc.oneof(fc.string({ minLength: 1 }), fc.constantFrom(...ODD));
+        fc.assert(
+            fc.property(key, (one) => {
+                assert.strictEqual(keyOfMemory(keysOf(one)[3]), one);
+            }),
+        );
+        for (const name of ['{a}:q', 'a:m', '{}:m', '{x}:a:m', '{1}:{b}:m', '{a}m']) {
+            assert.isUndefined(keyOfMemory(name), name);
+        }
     });
 });

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { assert } from 'chai';
 import type { Clock } from '../../src/engine/Clock';
-import type { AcquireRequest, Busy, Granted, LockStore, StoreListener } from '../../src/engine/LockStore';
+import type { AcquireRequest, Busy, Granted, LockInfo, LockStore, StoreListener } from '../../src/engine/LockStore';
 import { rejection } from '../fixtures/rejection';
 import { until } from '../fixtures/until';
 
@@ -660,9 +660,82 @@ export function storeContract(name: string, facts: StoreFacts, open: () => Promi
             }
         });
 
+        suite('list', () => {
+            async function listed(pattern: string): Promise<LockInfo[]> {
+                const found: LockInfo[] = [];
+                for await (const info of store.list(pattern)) found.push(info);
+                return found.sort((a, b) => (a.key < b.key ? -1 : 1));
+            }
+
+            test('tells every key that is held and fits the pattern, whatever it looks like, once', async () => {
+                const odd = [
+                    'plain',
+                    '{tag}ged',
+                    'a}b',
+                    '{}x',
+                    '{a',
+                    'a{b}c{d}',
+                    'ключ ✓',
+                    '{{x}}',
+                    'x:m',
+                    '{y}:m',
+                    'li\nne',
+                ];
+                const keys = odd.map((one) => `${one}:${key}`).sort();
+                const others = await another();
+                for (const one of keys) await others.acquire(request('a', { key: one }));
+                await granted('a', { key: `other:${key}:1` });
+                const found = await listed(`*:${key}`);
+                assert.deepEqual(
+                    found.map((info) => info.key),
+                    keys,
+                );
+                for (const info of found) assert.deepEqual({ ...info, ...(await about(info)) }, info);
+            });
+
+            test('tells none that was given back, ran out or was deleted', async () => {
+                await granted('a');
+                await store.release(key, 'a');
+                await granted('a', { key: `${key}:1`, ttl: 30 });
+                await granted('a', { key: `${key}:2` });
+                await world.delete(`${key}:2`);
+                await world.pass(60);
+                assert.isEmpty(await listed(`${key}*`));
+            });
+
+            test('tells more than one page of them', async () => {
+                const keys = Array.from({ length: 1200 }, (_, at) => `${key}:${at}`);
+                await Promise.all(keys.map((one) => granted('a', { key: one })));
+                const found = await listed(`${key}:*`);
+                assert.sameMembers(
+                    found.map((info) => info.key),
+                    keys,
+                );
+                assert.lengthOf(await listed(`${key}:11?`), 10);
+                await Promise.all(keys.map((one) => store.release(one, 'a')));
+            });
+
+            test('tells a holder that is no user of this library when somebody waits for its key', async () => {
+                await world.set(key, 'stranger', TTL);
+                await wait('b');
+                const [info] = await listed(key);
+                assert.deepInclude(info, { key, holder: 'stranger', fence: undefined, held: undefined });
+                assert.deepEqual(
+                    info?.waiters.map(({ holder }) => holder),
+                    ['b'],
+                );
+            });
+
+            /** What does not change with time. */
+            async function about(info: LockInfo): Promise<Partial<LockInfo>> {
+                const { fence, holder, waiters } = await store.inspect(info.key);
+                return { fence, holder, waiters };
+            }
+        });
+
         suite('inspect', () => {
             test('of a free key tells that nobody has it', async () => {
-                const nobody = { key, holder: undefined, remaining: 0, fence: undefined, waiters: [] };
+                const nobody = { key, holder: undefined, remaining: 0, fence: undefined, held: undefined, waiters: [] };
                 assert.deepEqual(await store.inspect(key), nobody);
             });
 
@@ -672,6 +745,14 @@ export function storeContract(name: string, facts: StoreFacts, open: () => Promi
                 assert.deepInclude(info, { key, holder: 'a', fence });
                 assert.isAtMost(info.remaining, TTL);
                 assert.isAbove(info.remaining, TTL / 2);
+            });
+
+            test('tells for how long the holder has it, where that is known', async () => {
+                await granted('a');
+                await world.pass(100);
+                const { held } = await store.inspect(key);
+                if (facts.hints === true) assert.isUndefined(held);
+                else assert.approximately(held ?? NaN, 100 + 500, 520);
             });
 
             test('tells the waiters in order, and for how long they wait', async () => {

@@ -10,6 +10,7 @@ import { ownClient } from './ownClient';
 import { GuardedResource } from './GuardedResource';
 import { guardedWrite } from './guardedWrite';
 import { begin, finish } from './handOver';
+import { freeAbandoned } from './inspection';
 import { longWork } from './longWork';
 import { quickstart } from './quickstart';
 
@@ -77,6 +78,13 @@ suite('Examples', () => {
         assert.strictEqual((await lock.inspect(null, 'upload:7')).holder, holder);
         assert.isTrue(await finish(lock, holder));
         assert.isUndefined((await lock.inspect(null, 'upload:7')).holder);
+    });
+
+    test('locks are looked at, and left alone where nobody waits for them', async () => {
+        const lease = await lock.acquire(null, 'nightly:report');
+        await freeAbandoned(lock);
+        assert.isTrue(lease.isHeld());
+        assert.isTrue(await lease.release());
     });
 
     test('a client of your own is used, and left open', async () => {

@@ -229,6 +229,17 @@ suite('Telemetry', () => {
         });
     });
 
+    test('tells who took a lock by force, and why', async () => {
+        const lock = await open();
+        const { holder } = await lock.acquire(null, key);
+        const context = Context.fromTraceId('trace-1');
+        await lock.forceRelease(context, key, { by: 'anna@host', reason: 'it hangs' });
+        const [warning] = logger.lines.filter(({ level }) => level === LogLevel.Warn);
+        assert.strictEqual(warning?.context, context);
+        assert.strictEqual(warning?.message, `Lock ${key} was taken from ${holder} by anna@host: it hangs`);
+        assert.strictEqual(counters.of('forced')?.count, 1);
+    });
+
     suite('the tracer', () => {
         test('gets a span of every operation, ended when it is done', async () => {
             const lock = await open();
@@ -239,6 +250,7 @@ suite('Telemetry', () => {
             const { holder = '' } = await lock.inspect(context, key);
             await lock.renew(context, key, holder, TTL);
             await lock.release(context, key, holder);
+            await lock.forceRelease(context, key, { by: 'a test', reason: 'to see it', holder });
             await (await lock.tryAcquire(context, key))?.release();
             await (await lock.acquire(context, key)).release();
             await lock.withLock(context, key, {}, () => Promise.resolve());
@@ -251,6 +263,7 @@ suite('Telemetry', () => {
                     'inspect',
                     'renew',
                     'release',
+                    'force_release',
                     'try_acquire',
                     'acquire',
                     'acquire',

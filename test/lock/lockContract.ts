@@ -111,6 +111,37 @@ export function lockContract(name: string, make: (settings: Settings) => RedisLo
             await until(async () => (await one.inspect(null, key)).waiters.length === 0);
         });
 
+        test('lists the keys that are held, each once', async () => {
+            const [one, other] = await several();
+            const keys = Array.from({ length: 40 }, (_, at) => `list:{${at}}:${key}`);
+            await one.acquire(null, keys.slice(0, 20), { timeout: 10_000 });
+            await other.acquire(null, keys.slice(20), { timeout: 10_000 });
+            const found = [];
+            for await (const info of one.list(null, `list:*:${key}`)) found.push(info);
+            assert.sameMembers(
+                found.map((info) => info.key),
+                keys,
+            );
+            for (const { holder, fence } of found) assert.isTrue(holder !== undefined && fence !== undefined);
+        });
+
+        test('passes on to the next what is taken by force, and its holder learns of the loss', async () => {
+            const [one, other, operator] = await several();
+            const lease = await one.acquire(null, key, { ttl: 900 });
+            const waiting = other.acquire(null, key, { timeout: 20_000 });
+            await until(async () => (await operator.inspect(null, key)).waiters.length === 1);
+            const why = { by: 'operator', reason: 'the holder hangs' };
+            assert.isUndefined(await operator.forceRelease(null, key, { ...why, holder: 'somebody else' }));
+            assert.strictEqual(await operator.forceRelease(null, key, why), lease.holder);
+            const next = await waiting;
+            assert.isAbove(next.fence, lease.fence);
+            await until(() => lease.signal.aborted);
+            assert.isFalse(await lease.release());
+            assert.isTrue(next.isHeld());
+            assert.isTrue(await next.release());
+            assert.isUndefined(await operator.forceRelease(null, key, why));
+        });
+
         test('passes on to the next what is released by closing', async () => {
             const [one, other] = await several();
             const lease = await one.acquire(null, key);

@@ -385,6 +385,7 @@ suite('Queue', function () {
                 holder: undefined,
                 remaining: 0,
                 fence: undefined,
+                held: undefined,
                 waiters: [],
             });
             const holder = await lock.acquire(null, 'look', { ttl: 30_000 });

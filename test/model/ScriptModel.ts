@@ -137,7 +137,7 @@ export class ScriptModel {
             return [{ holder: record.holder, waited: Math.max(0, Math.floor((this.clock - ticket) / 1000)) }];
         });
         const foreign = holder !== undefined && holder !== memory.holder;
-        return { holder, remaining: this._remaining(), fence: memory.fence ?? 0, foreign, waiters };
+        return { holder, remaining: this._remaining(), fence: memory.fence ?? 0, foreign, clock: this.clock, waiters };
     }
 
     /** Drops what has expired. */

@@ -9,6 +9,7 @@ import type { RedisServers, ServerEvents, StepDone, StepRequest } from './RedisS
 import { SingleServer } from './SingleServer';
 import type { SingleServerOptions } from './SingleServer';
 
+/** A server of a cluster. */
 export interface ServerAddress {
     readonly host: string;
     readonly port: number;
@@ -106,6 +107,14 @@ export class ClusterServers implements RedisServers {
 
     replicate(request: StepRequest<RenewReply>): Promise<Replicated> {
         return this._route(request.keys[0], (server, asking) => server.replicate(request, asking));
+    }
+
+    /** A slot that moves meanwhile may be missed. */
+    async *scan(pattern: string): AsyncIterable<readonly string[]> {
+        for (const name of new Set(this._masters)) {
+            const { server } = await this._member(name);
+            yield* server.scan(pattern);
+        }
     }
 
     async watch(key: string, value: string): Promise<boolean> {

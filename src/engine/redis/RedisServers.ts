@@ -44,6 +44,8 @@ export interface RedisServers {
     readonly acks: Acks | undefined;
     /** Renews what was granted, and settles when enough replicas have it, or when their time is over. */
     replicate(request: StepRequest<RenewReply>): Promise<Replicated>;
+    /** The names of keys, some at a time, as SCAN gives them: some may come twice. */
+    scan(pattern: string): AsyncIterable<readonly string[]>;
     /** Tells when `key`, as it is in Redis, which now holds `value`, changes. False: it cannot. */
     watch(key: string, value: string): Promise<boolean>;
 }

@@ -34,6 +34,9 @@ export interface SingleServerOptions extends RedisConnectionOptions, Subscriptio
 /** How long a list of steps may get: while the server does one we prepare the next, and nobody waits long for an answer. */
 const LIST_LENGTH = 16;
 
+/** How many keys the server looks at before it serves others. */
+const SCAN_COUNT = 500;
+
 /** One that was asked for in this turn of the event loop. */
 interface Step {
     readonly key: string;
@@ -149,6 +152,18 @@ export class SingleServer implements RedisServers {
             if (/READONLY|WAIT cannot be used with replica/.test(cause)) this._replication?.reconnect();
             throw told;
         });
+    }
+
+    async *scan(pattern: string): AsyncIterable<readonly string[]> {
+        let cursor = '0';
+        do {
+            const from = cursor;
+            const [next, names] = await this._connection.send((client) =>
+                client.scan(from, 'MATCH', pattern, 'COUNT', SCAN_COUNT),
+            );
+            cursor = next;
+            yield names;
+        } while (cursor !== '0');
     }
 
     watch(key: string, value: string): Promise<boolean> {

@@ -9,6 +9,8 @@ export interface InspectReply {
     readonly fence: number;
     /** The present holder came without us. */
     readonly foreign: boolean;
+    /** Of the server, µs. A fence is its clock when it was granted, unless the clock went back. */
+    readonly clock: number;
     readonly waiters: readonly { readonly holder: string; /** ms */ readonly waited: number }[];
 }
 
@@ -17,8 +19,9 @@ export interface InspectReply {
  *
  * KEYS key, queue, waiters, memory. ARGV none.
  *
- * Answers, per item: {holder or '', remaining, fence, foreign, {waiter, waited, waiter, waited, …}}. A ticket is the
- * server's clock when it was drawn, so the age of a ticket is the time waited. Waiters whose lease ran out are left out.
+ * Answers, per item: {holder or '', remaining, fence, foreign, {waiter, waited, waiter, waited, …}, clock}. A ticket
+ * is the server's clock when it was drawn, so the age of a ticket is the time waited. Waiters whose lease ran out are left
+ * out.
  */
 const BODY = `
 local function step(key, queue, waiters, memory)
@@ -37,16 +40,16 @@ local function step(key, queue, waiters, memory)
         end
     end
     local foreign = current and current ~= known[2]
-    return { current or '', redis.call('PTTL', key), tonumber(known[1]) or 0, foreign and 1 or 0, line }
+    return { current or '', redis.call('PTTL', key), tonumber(known[1]) or 0, foreign and 1 or 0, line, now }
 end
 `;
 
 export const inspectScript = new Script<InspectReply>('inspect', 4, 0, BODY, (answer) => {
     if (isList(answer)) {
-        const [holder, remaining, fence, foreign, list] = answer;
-        if (typeof holder === 'string' && isNumber(remaining) && isNumber(fence) && isList(list)) {
+        const [holder, remaining, fence, foreign, list, clock] = answer;
+        if (typeof holder === 'string' && isNumber(remaining) && isNumber(fence) && isList(list) && isNumber(clock)) {
             const held = remaining === -2 ? undefined : holder;
-            return { holder: held, remaining, fence, foreign: foreign === 1, waiters: pairs(list) };
+            return { holder: held, remaining, fence, foreign: foreign === 1, clock, waiters: pairs(list) };
         }
     }
     return undefined;

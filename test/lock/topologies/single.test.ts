@@ -52,7 +52,7 @@ suite('A lock with TLS, a user of few rights, and a replica', function () {
         servers.push(master);
         servers.push(await RedisServer.start({ args: ['--replicaof', `${master.host} ${master.port}`] }));
         const redis = new Redis(master.port);
-        await redis.call('ACL', 'SETUSER', 'locks', 'on', '>secret', ...README_RULE, '+wait');
+        await redis.call('ACL', 'SETUSER', 'locks', 'on', '>secret', ...README_RULE, '+scan', '+wait');
         await until(async () => (await redis.set('probe', '1'), await redis.wait(1, 200)) === 1, 15_000);
         redis.disconnect();
         environment = {

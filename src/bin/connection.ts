@@ -1,0 +1,64 @@
+import { ConfigException } from 'pip-services4-commons-node';
+import { ConfigParams, Descriptor } from 'pip-services4-components-node';
+import { YamlConfigReader } from 'pip-services4-config-node';
+import { RedisLock } from '../lock/RedisLock';
+
+/** How the command line is told where Redis is. */
+export interface ConnectionOptions {
+    readonly uri?: string;
+    /** A container's file. */
+    readonly config?: string;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Variables with secrets, which no command that is run inherits. */
+export const SECRETS = ['REDIS_PASS', 'REDIS_URI'] as const;
+
+const LOCK = new Descriptor('*', 'lock', 'redis', '*', '*');
+
+/** What a lock component would be configured with: by a uri, by a container's file, or by the environment. */
+export function configOf({ uri, config }: ConnectionOptions, environment: Environment): ConfigParams {
+    if (uri !== undefined) return ConfigParams.fromTuples('connection.uri', uri);
+    return config === undefined ? ofEnvironment(environment) : ofContainer(config, environment);
+}
+
+/** Opens a lock, hands it over, and closes it on every path. */
+export async function withRedis<T>(config: ConfigParams, work: (lock: RedisLock) => Promise<T>): Promise<T> {
+    const lock = new RedisLock();
+    lock.configure(config);
+    await lock.open(null);
+    try {
+        return await work(lock);
+    } finally {
+        await lock.close(null);
+    }
+}
+
+function ofEnvironment(environment: Environment): ConfigParams {
+    const value = (name: string): string | undefined => environment[name] || undefined;
+    const settings = {
+        'connection.uri': value('REDIS_URI'),
+        'connection.host': value('REDIS_SERVICE_HOST') ?? 'localhost',
+        'connection.port': value('REDIS_SERVICE_PORT') ?? '6379',
+        'credential.username': value('REDIS_USER'),
+        'credential.password': value('REDIS_PASS'),
+    };
+    return ConfigParams.fromTuples(
+        ...Object.entries(settings)
+            .filter(([, text]) => text !== undefined)
+            .flat(),
+    );
+}
+
+/** The section of the first Redis lock. Its templates see the environment, as those of a container do. */
+function ofContainer(file: string, environment: Environment): ConfigParams {
+    const parameters = ConfigParams.fromTuples(...Object.entries(environment).flat());
+    const container = YamlConfigReader.readConfig({ get: () => undefined }, file, parameters);
+    for (const name of container.getSectionNames()) {
+        const section = container.getSection(name);
+        const descriptor = section.getAsNullableString('descriptor');
+        if (descriptor && LOCK.match(Descriptor.fromString(descriptor))) return section;
+    }
+    throw new ConfigException('', 'BAD_OPTION', `${file} has no component "pip-services:lock:redis:*:1.0".`);
+}

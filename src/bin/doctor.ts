@@ -1,0 +1,237 @@
+import { randomUUID } from 'node:crypto';
+import type { Redis } from 'ioredis';
+import type { ConfigParams } from 'pip-services4-components-node';
+import type { RedisClients } from '../connect/clients';
+import { RedisConnector } from '../connect/RedisConnector';
+import { SystemClock } from '../engine/Clock';
+import { asError } from '../engine/errors';
+import { RedisConnection } from '../engine/redis/RedisConnection';
+import type { Greeting } from '../engine/redis/RedisConnection';
+import { permissionsScript } from '../engine/scripts/permissions';
+import { SLOTS, keysOf } from '../engine/slots';
+import { LockSettings } from '../lock/LockSettings';
+import { withRedis } from './connection';
+
+/** What was found out about one thing. */
+export interface Finding {
+    /** Empty: all of it. */
+    readonly server: string;
+    readonly check: string;
+    readonly state: 'ok' | 'warning' | 'error';
+    readonly text: string;
+    /** What to do about it. */
+    readonly advice?: string;
+}
+
+type Topology = RedisClients['topology'];
+type Tell = (state: Finding['state'], check: string, text: string, advice?: string) => void;
+
+/** A server to be asked, and what it has to be. */
+interface Patient {
+    readonly connection: RedisConnection;
+    readonly greeting: Greeting;
+    readonly topology: Topology;
+    readonly settings: LockSettings;
+    readonly key: string;
+}
+
+/** Clocks that differ by more, ms, are worth a warning. */
+const MOST_OFFSET = 1000;
+
+/** Looks at everything that locks depend on. @param key a key of a lock that may be tried. */
+export async function* doctor(config: ConfigParams, key: string): AsyncIterable<Finding> {
+    const settings = new LockSettings(config);
+    const connector = new RedisConnector();
+    connector.configure(config);
+    const clients = await connector.connect(null);
+    let reached = false;
+    for (const client of await clientsOf(clients, settings)) {
+        const found: Finding[] = [];
+        const name = nameOf(client);
+        const tell: Tell = (state, check, text, advice) =>
+            found.push({ server: name, check, state, text, ...(advice === undefined ? {} : { advice }) });
+        await examine(client, clients.topology, settings, key, tell);
+        reached ||= found.some(({ check, state }) => check === 'connection' && state === 'ok');
+        yield* found;
+    }
+    if (reached) yield* tried(config, key);
+}
+
+/** Of a cluster: of its masters, as the first server says that answers. */
+async function clientsOf(clients: RedisClients, settings: LockSettings): Promise<readonly Redis[]> {
+    if (clients.topology === 'quorum') return clients.clients;
+    if (clients.topology !== 'cluster') return [clients.client];
+    for (const seed of clients.seeds) {
+        const connection = new RedisConnection(clients.connect(seed), settings, new SystemClock());
+        try {
+            await connection.open({});
+            const ranges = await connection.send((client) => client.cluster('SLOTS'));
+            return mastersOf(ranges, seed.host).map((address) => clients.connect(address));
+        } catch {
+            // The next may know.
+        } finally {
+            await connection.close();
+        }
+    }
+    return clients.seeds.map((seed) => clients.connect(seed));
+}
+
+function mastersOf(ranges: unknown, asked: string): { host: string; port: number }[] {
+    const masters = new Map<string, { host: string; port: number }>();
+    for (const range of Array.isArray(ranges) ? ranges : []) {
+        const [, , [host, port]] = range as [number, number, [string | null, number]];
+        masters.set(`${host}:${port}`, { host: host || asked, port });
+    }
+    return [...masters.values()];
+}
+
+function nameOf({ options }: Redis): string {
+    if (options.sentinels) return `master ${options.name}`;
+    return options.path ?? `${options.host}:${options.port}`;
+}
+
+async function examine(
+    client: Redis,
+    topology: Topology,
+    settings: LockSettings,
+    key: string,
+    tell: Tell,
+): Promise<void> {
+    const connection = new RedisConnection(client, settings, new SystemClock());
+    let greeting: Greeting | undefined;
+    try {
+        await connection.open({ prepare: async (one) => Promise.resolve(void (greeting = one)) });
+        if (greeting === undefined) return;
+        tell('ok', 'connection', 'connected');
+        const patient = { connection, greeting, topology, settings, key };
+        for (const check of [server, role, eviction, rights, messages, clock, replicas, slots]) {
+            await check(patient, tell).catch((error: unknown) => {
+                tell('warning', check.name, asError(error).message, 'Give the user the right, or look at the server.');
+            });
+        }
+    } catch (error) {
+        tell('error', 'connection', asError(error).message, 'Check address, network, TLS and credentials.');
+    } finally {
+        await connection.close();
+    }
+}
+
+function server({ greeting: { version } }: Patient, tell: Tell): Promise<void> {
+    const [major = 0, minor = 0] = (version ?? '').split('.').map(Number);
+    if (version === undefined) tell('warning', 'server', 'its version is not known', 'Allow +info to the user.');
+    else if (major < 6 || (major === 6 && minor < 2))
+        tell('warning', 'server', `version ${version}`, 'Use 6.2 or later.');
+    else tell('ok', 'server', `version ${version}`);
+    return Promise.resolve();
+}
+
+function role({ greeting: { mode, role: is }, topology }: Patient, tell: Tell): Promise<void> {
+    const expected = topology === 'cluster' ? 'cluster' : 'standalone';
+    const text = `topology ${topology}; the server runs as ${mode ?? 'it does not say what'}, ${is ?? 'role unknown'}`;
+    if (is === 'replica') tell('error', 'topology', text, 'Connect to the master: a replica cannot be written to.');
+    else if (mode !== undefined && mode !== expected) {
+        const right = mode === 'standalone' ? 'single' : mode;
+        tell('error', 'topology', text, `Set options.topology to ${right}.`);
+    } else tell('ok', 'topology', text);
+    return Promise.resolve();
+}
+
+function eviction({ greeting: { evicts, version } }: Patient, tell: Tell): Promise<void> {
+    const advice = 'Set maxmemory-policy to noeviction.';
+    if (evicts !== undefined) tell('warning', 'eviction', `when memory is short, ${evicts} may delete locks`, advice);
+    else if (version === undefined) tell('warning', 'eviction', 'its policy is not known', 'Allow +info to the user.');
+    else tell('ok', 'eviction', 'no lock is evicted');
+    return Promise.resolve();
+}
+
+async function rights({ connection, key, settings }: Patient, tell: Tell): Promise<void> {
+    const item = { keys: keysOf(settings.keyPrefix + key), args: [] };
+    const refused: string[] = [];
+    try {
+        const [names] = await connection.send((client) => permissionsScript.run(client, [item]));
+        if (names instanceof Error) throw names;
+        refused.push(...(names ?? []));
+    } catch (error) {
+        tell('error', 'rights', asError(error).message, "See the README's ACL rule; give a key that the user may use.");
+        return;
+    }
+    if (refused.length > 0) {
+        tell('error', 'rights', `the user may not run ${refused.join(', ')}`, missing(refused));
+        return;
+    }
+    const scan = await connection.send((client) => client.scan('0', 'COUNT', 1)).catch(asError);
+    if (scan instanceof Error) tell('warning', 'rights', 'enough for locks, but not to list them', missing(['scan']));
+    else tell('ok', 'rights', 'enough');
+}
+
+function missing(names: readonly string[]): string {
+    return `Allow ${names.map((one) => `+${one}`).join(' ')} to the user.`;
+}
+
+async function messages({ connection, settings }: Patient, tell: Tell): Promise<void> {
+    const channel = `redis-lock:doctor:${randomUUID()}`;
+    const listener = new RedisConnection(connection.duplicate(), settings, new SystemClock());
+    try {
+        await listener.open({});
+        await listener.send((client) => client.subscribe(channel));
+        const heard = await connection.send((client) => client.publish(channel, ''));
+        if (heard === 1) tell('ok', 'pub/sub', 'waiters are woken');
+        else tell('warning', 'pub/sub', 'no message arrives: waiters poll', 'Let a proxy pass publish and subscribe.');
+    } catch (error) {
+        const advice = 'Allow +publish +subscribe and &redis-lock:* to the user; without them waiters poll.';
+        tell('warning', 'pub/sub', asError(error).message, advice);
+    } finally {
+        await listener.close();
+    }
+}
+
+async function clock({ connection }: Patient, tell: Tell): Promise<void> {
+    const before = new Date().getTime();
+    const [seconds, micros] = await connection.send((client) => client.time());
+    const after = new Date().getTime();
+    const offset = Math.round(Number(seconds) * 1000 + Number(micros) / 1000 - (before + after) / 2);
+    const text = `${Math.abs(offset)} ms ${offset < 0 ? 'behind' : 'ahead of'} this host`;
+    const advice = 'Synchronise the clocks (NTP): a clock that jumps back can make two holders of one key.';
+    if (Math.abs(offset) > MOST_OFFSET) tell('warning', 'clock', text, advice);
+    else tell('ok', 'clock', text);
+}
+
+async function replicas({ connection, settings: { acks }, topology }: Patient, tell: Tell): Promise<void> {
+    const info = await connection.send((client) => client.info('replication'));
+    const count = Number(/^connected_slaves:(\d+)/m.exec(info)?.[1] ?? 0);
+    const text = `${count} connected`;
+    if (count < acks) {
+        tell('error', 'replicas', `${text}, options.acks is ${acks}`, 'Connect replicas, or every grant fails.');
+    } else if (count === 0 && (topology === 'sentinel' || topology === 'cluster')) {
+        tell('warning', 'replicas', text, 'Connect one, or nobody can take over when this server dies.');
+    } else if (count > 0 && acks === 0 && topology !== 'quorum') {
+        const advice = 'A failover may forget the latest grants; options.acks: 1 makes that unlikely.';
+        tell('warning', 'replicas', `${text}, options.acks is 0`, advice);
+    } else tell('ok', 'replicas', text);
+}
+
+async function slots({ connection, topology }: Patient, tell: Tell): Promise<void> {
+    if (topology !== 'cluster') return;
+    const ranges: unknown = await connection.send((client) => client.cluster('SLOTS'));
+    let served = 0;
+    for (const [first, last] of ranges as [number, number][]) served += last - first + 1;
+    if (served === SLOTS) tell('ok', 'slots', 'all have a master');
+    else tell('error', 'slots', `${SLOTS - served} have no master`, 'Mend the cluster: their keys cannot be locked.');
+}
+
+/** After all: does it work? */
+async function* tried(config: ConfigParams, key: string): AsyncIterable<Finding> {
+    const found = { server: '', check: 'lock' };
+    try {
+        const text = await withRedis(config, async (lock) => {
+            const lease = await lock.tryAcquire(null, key);
+            if (lease === null) return `${key} is held by somebody: reading works`;
+            await lease.renew();
+            await lease.release();
+            return 'taken, renewed and given back';
+        });
+        yield { ...found, state: 'ok', text };
+    } catch (error) {
+        yield { ...found, state: 'error', text: asError(error).message, advice: 'See what is wrong above.' };
+    }
+}

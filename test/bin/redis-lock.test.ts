@@ -1,0 +1,540 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { assert } from 'chai';
+import { Redis } from 'ioredis';
+import type { RedisLock } from '../../src';
+import { README_RULE } from '../connect/rights';
+import { RedisServer } from '../fixtures/RedisServer';
+import { skipWithoutRedis } from '../fixtures/sharedServer';
+import { until } from '../fixtures/until';
+import { lockOf } from '../lock/lockOf';
+import { Cli } from './Cli';
+
+suite('redis-lock', function () {
+    this.timeout(20_000);
+    let server: RedisServer;
+    let redis: Redis;
+    let lock: RedisLock;
+    let running: Cli[];
+    let folder: string;
+
+    suiteSetup(skipWithoutRedis);
+    suiteSetup(async () => {
+        server = await RedisServer.start();
+        redis = new Redis(server.port);
+        folder = mkdtempSync(join(tmpdir(), 'redis-lock-'));
+    });
+    suiteTeardown(async () => {
+        redis?.disconnect();
+        await server?.stop();
+        if (folder !== undefined) rmSync(folder, { recursive: true });
+    });
+    setup(async () => {
+        running = [];
+        await redis.flushall();
+        lock = lockOf(server);
+        await lock.open(null);
+    });
+    teardown(async () => {
+        await Promise.all(running.map((cli) => cli.end()));
+        await lock.close(null);
+    });
+
+    function start(...args: string[]): Cli {
+        const cli = new Cli(args, server);
+        running.push(cli);
+        return cli;
+    }
+
+    async function done(...args: string[]): Promise<Cli & { readonly code: number }> {
+        const cli = start(...args);
+        cli.answer('');
+        return Object.assign(cli, { code: await cli.ended });
+    }
+
+    /** The file of a container whose lock looks for Redis where there is none. */
+    function impatient(): string {
+        const file = join(folder, 'impatient.yml');
+        const text = '- descriptor: "pip-services:lock:redis:default:1.0"\n  connection: { port: 1 }\n';
+        writeFileSync(file, `${text}  options: { connect_timeout: 100 }\n`);
+        return file;
+    }
+
+    function json(cli: Cli): Record<string, unknown> {
+        return JSON.parse(cli.stdout) as Record<string, unknown>;
+    }
+
+    suite('run', () => {
+        test('gives the command the lock, its exit code to the caller, and the lock back', async () => {
+            const names = ['KEY', 'HOLDER', 'FENCE'].map((name) => `$REDIS_LOCK_${name}`).join(' ');
+            const cli = start('run', 'job', '--', 'sh', '-c', `echo ${names}; read line; exit 7`);
+            await cli.said('\n');
+            const [key, holder, fence] = cli.stdout.trim().split(' ');
+            const info = await lock.inspect(null, 'job');
+            assert.deepEqual([key, holder, Number(fence)], ['job', info.holder, info.fence]);
+            assert.include(holder, `:${cli.process.pid}:`);
+            cli.answer('go\n');
+            assert.strictEqual(await cli.ended, 7);
+            assert.strictEqual((await lock.inspect(null, 'job')).holder, undefined);
+        });
+
+        test('keeps the lock alive', async () => {
+            const cli = start('run', 'job', '--ttl', '300ms', '--', 'sh', '-c', 'echo on; read line');
+            await cli.said('on');
+            const { holder } = await lock.inspect(null, 'job');
+            await until(async () => ((await lock.inspect(null, 'job')).held ?? 0) > 900, 5000);
+            assert.strictEqual((await lock.inspect(null, 'job')).holder, holder);
+            cli.answer('');
+            await cli.ended;
+        });
+
+        test('passes options of the command on', async () => {
+            const cli = await done('run', 'job', '--', 'echo', '--ttl', '-E');
+            assert.deepEqual([cli.stdout, cli.code], ['--ttl -E\n', 0]);
+        });
+
+        test('waits for the lock', async () => {
+            const lease = await lock.acquire(null, 'job');
+            const cli = start('run', 'job', '--', 'echo', 'done');
+            await until(async () => (await lock.inspect(null, 'job')).waiters.length === 1, 5000);
+            await lease.release();
+            assert.strictEqual(await cli.ended, 0);
+            assert.strictEqual(cli.stdout, 'done\n');
+        });
+
+        test('says with 1, or as it was told, that the lock was busy', async () => {
+            await lock.acquire(null, 'job');
+            const tried = await done('run', 'job', '--try', '--', 'echo', 'no');
+            assert.deepEqual([tried.code, tried.stdout], [1, '']);
+            assert.include(tried.stderr, 'busy');
+            const waited = await done('run', 'job', '--timeout', '50', '-E', '33', '--', 'echo', 'no');
+            assert.deepEqual([waited.code, waited.stdout], [33, '']);
+        });
+
+        test('says with 127 and 126 that there is no command, or that it cannot be run, and frees the lock', async () => {
+            assert.strictEqual((await done('run', 'job', '--', 'no-such-command')).code, 127);
+            const file = join(folder, 'not-executable');
+            writeFileSync(file, '');
+            const cli = await done('run', 'job', '--', file);
+            assert.strictEqual(cli.code, 126);
+            assert.include(cli.stderr, 'cannot run');
+            assert.strictEqual((await lock.inspect(null, 'job')).holder, undefined);
+        });
+
+        for (const signal of ['SIGTERM', 'SIGHUP', 'SIGUSR1'] as const) {
+            test(`passes ${signal} on, once, to all that the command started`, async () => {
+                const name = signal.slice(3);
+                const inner = `trap "echo inner; exit" ${name}; echo on; while :; do sleep 0.02; done`;
+                const cli = start(
+                    'run',
+                    'job',
+                    '--',
+                    'sh',
+                    '-c',
+                    `trap 'echo outer; wait; exit 9' ${name}; sh -c '${inner}' & wait`,
+                );
+                await cli.said('on');
+                cli.kill(signal);
+                assert.strictEqual(await cli.ended, 9);
+                assert.sameMembers(cli.stdout.trim().split('\n'), ['on', 'inner', 'outer']);
+                assert.strictEqual((await lock.inspect(null, 'job')).holder, undefined);
+            });
+        }
+
+        test('says with 128 and its number which signal ended the command', async () => {
+            const cli = start('run', 'job', '--', 'sh', '-c', 'echo on; exec sleep 60');
+            await cli.said('on');
+            cli.kill('SIGTERM');
+            assert.strictEqual(await cli.ended, 128 + 15);
+        });
+
+        test('leaves the line when it is stopped, and runs nothing', async () => {
+            await lock.acquire(null, 'job');
+            const cli = start('run', 'job', '--', 'echo', 'no');
+            await until(async () => (await lock.inspect(null, 'job')).waiters.length === 1, 5000);
+            cli.kill('SIGINT');
+            assert.strictEqual(await cli.ended, 128 + 2);
+            assert.strictEqual(cli.stdout, '');
+            assert.isEmpty((await lock.inspect(null, 'job')).waiters);
+        });
+
+        test('ends the command with SIGTERM when the lock is lost, and says so with 75', async () => {
+            const cli = start(
+                'run',
+                'job',
+                '--ttl',
+                '300',
+                '--',
+                'sh',
+                '-c',
+                "trap 'echo ended; exit 0' TERM; echo on; while :; do sleep 0.02; done",
+            );
+            await cli.said('on');
+            await lock.forceRelease(null, 'job', { by: 'a test', reason: 'to see it' });
+            assert.strictEqual(await cli.ended, 75);
+            assert.include(cli.stdout, 'ended');
+            assert.include(cli.stderr, 'lost; the command gets SIGTERM');
+        });
+
+        test('ends a command that does not listen with SIGKILL, and all that it started', async () => {
+            const stubborn = "trap '' TERM; echo $$; while :; do sleep 0.02; done";
+            const args = ['--ttl', '300', '--kill-after', '200ms', '--signal-on-loss', 'term'];
+            const cli = start(
+                'run',
+                'job',
+                ...args,
+                '--',
+                'sh',
+                '-c',
+                `sh -c '${stubborn.replaceAll("'", '"')}' & ${stubborn}`,
+            );
+            await until(() => cli.stdout.trim().split('\n').length === 2, 5000);
+            await redis.del('job');
+            assert.strictEqual(await cli.ended, 75);
+            for (const pid of cli.stdout.trim().split('\n').map(Number)) {
+                await until(() => !isAlive(pid));
+            }
+        });
+
+        test('says with 75 that the lock was lost while it could not know', async () => {
+            const cli = start('run', 'job', '--', 'sh', '-c', 'echo on; read line');
+            await cli.said('on');
+            await redis.del('job');
+            cli.answer('');
+            assert.strictEqual(await cli.ended, 75);
+            assert.include(cli.stderr, 'had been lost');
+        });
+
+        test('gives the exit code of the command when the lock cannot be released', async () => {
+            await using own = await RedisServer.start();
+            const config = join(folder, 'short.yml');
+            const text = `- descriptor: "pip-services:lock:redis:default:1.0"\n  connection: { host: ${own.host}, port: ${own.port} }\n`;
+            writeFileSync(config, `${text}  options: { command_timeout: 200 }\n`);
+            const cli = start('run', 'job', '--config', config, '--', 'sh', '-c', 'echo on; read line; exit 5');
+            await cli.said('on');
+            own.freeze();
+            cli.answer('');
+            assert.strictEqual(await cli.ended, 5);
+            assert.include(cli.stderr, 'could not be released');
+        });
+
+        test('hides passwords from the command, and from those who look at the processes', async () => {
+            await redis.call('ACL', 'SETUSER', 'cli', 'reset', 'on', '>se/cret', '+@all', '~*', '&*');
+            const print = 'env | grep -c se/cret; tr "\\0" " " < /proc/$PPID/cmdline 2>/dev/null; echo .';
+            const uri = `redis://cli:se%2Fcret@${server.host}:${server.port}`;
+            const password = { REDIS_USER: 'cli', REDIS_PASS: 'se/cret', REDIS_URI: '' };
+            for (const [args, environment] of [
+                [['--uri', uri], {}],
+                [[], password],
+                [[], { REDIS_URI: uri }],
+            ] as const) {
+                const cli = new Cli(['run', 'job', ...args, '--', 'sh', '-c', print], server, environment);
+                running.push(cli);
+                assert.strictEqual(await cli.ended, 0, cli.stderr);
+                assert.match(cli.stdout, /^0\n/);
+                assert.notInclude(cli.stdout, 'cret');
+            }
+        });
+    });
+
+    suite('status', () => {
+        test('tells who holds a lock and who waits for it', async () => {
+            const lease = await lock.acquire(null, 'job');
+            const waiting = lock.acquire(null, 'job', { holder: 'the-next', timeout: 10_000 });
+            await until(async () => (await lock.inspect(null, 'job')).waiters.length === 1);
+            const cli = await done('status', 'job');
+            assert.strictEqual(cli.code, 0);
+            for (const text of ['job is held', lease.holder, `pid ${process.pid}`, String(lease.fence), 'the-next']) {
+                assert.include(cli.stdout, text);
+            }
+            const { age, remaining, waiters, ...rest } = json(await done('status', 'job', '--json'));
+            const [host, pid] = lease.holder.split(':');
+            const expected = {
+                key: 'job',
+                held: true,
+                holder: lease.holder,
+                host,
+                pid: Number(pid),
+                fence: lease.fence,
+            };
+            assert.deepEqual(rest, expected);
+            assert.isAbove(Number(age), 0);
+            assert.isAbove(Number(remaining), 20_000);
+            assert.include(JSON.stringify(waiters), '"holder":"the-next"');
+            await lease.release();
+            await (await waiting).release();
+        });
+
+        test('says with 1 that a lock is free', async () => {
+            const cli = await done('status', 'job');
+            assert.deepEqual([cli.code, cli.stdout], [1, 'job is free\n']);
+            assert.strictEqual(json(await done('status', 'job', '--json'))['held'], false);
+        });
+
+        test('tells of a holder that is no user of this library', async () => {
+            await redis.set('job', 'some\u001b[31mtoken');
+            const cli = await done('status', 'job');
+            assert.include(cli.stdout, 'some?[31mtoken');
+            assert.include(cli.stdout, 'never');
+        });
+    });
+
+    suite('list', () => {
+        test('shows the locks that fit', async () => {
+            await lock.acquire(null, ['job:1', 'job:2', 'other']);
+            const cli = await done('list', 'job:*');
+            const [head, ...rows] = cli.stdout.trim().split('\n');
+            assert.match(head ?? '', /^KEY +HOST +PID +AGE +TTL +FENCE +WAITERS$/);
+            assert.deepEqual(
+                rows.map((row) => row.split(/ +/)[0]),
+                ['job:1', 'job:2'],
+            );
+            assert.strictEqual(cli.code, 0);
+            const lines = (await done('list', '--json')).stdout.trim().split('\n');
+            assert.deepEqual(
+                lines.map((line) => (JSON.parse(line) as { key: string }).key),
+                ['job:1', 'job:2', 'other'],
+            );
+        });
+
+        test('shows nothing when nothing is held', async () => {
+            assert.strictEqual((await done('list')).stdout, '');
+        });
+    });
+
+    suite('watch', () => {
+        test('tells every change, a line for each, until it is stopped', async () => {
+            const cli = start('watch', 'job*', '--interval', '20ms');
+            const lease = await lock.acquire(null, 'job');
+            await cli.said(`job held by ${lease.holder}, fence ${lease.fence}, waiters 0`);
+            await lease.release();
+            await cli.said(`job free, was held by ${lease.holder}`);
+            cli.kill('SIGINT');
+            assert.strictEqual(await cli.ended, 0);
+            assert.lengthOf(cli.stdout.trim().split('\n'), 2);
+        });
+
+        test('tells it as JSON', async () => {
+            const { holder } = await lock.acquire(null, 'job');
+            const cli = start('watch', '--json');
+            await cli.said('\n');
+            cli.kill('SIGTERM');
+            await cli.ended;
+            const change = json(cli) as unknown as { change: string; lock: { holder: string } };
+            assert.deepEqual([change.change, change.lock.holder], ['held', holder]);
+        });
+    });
+
+    suite('release', () => {
+        test('gives a lock back in the name of its holder', async () => {
+            const { holder } = await lock.acquire(null, 'job');
+            assert.strictEqual((await done('release', 'job', '--holder', 'another')).code, 1);
+            assert.strictEqual((await done('release', 'job', '--holder', holder)).code, 0);
+            assert.strictEqual((await lock.inspect(null, 'job')).holder, undefined);
+        });
+
+        test('by force asks first, and takes no for an answer', async () => {
+            const { holder } = await lock.acquire(null, 'job');
+            for (const answer of ['n\n', '\n', '']) {
+                const cli = start('release', 'job', '--force');
+                await cli.said(/\[y\/N\]/);
+                assert.include(cli.stderr, holder);
+                cli.answer(answer);
+                assert.strictEqual(await cli.ended, 1);
+            }
+            assert.strictEqual((await lock.inspect(null, 'job')).holder, holder);
+        });
+
+        test('by force passes the lock to the next who waits, and the holder learns of it', async () => {
+            const lease = await lock.acquire(null, 'job', { ttl: 900 });
+            const waiting = lock.acquire(null, 'job', { timeout: 10_000 });
+            await until(async () => (await lock.inspect(null, 'job')).waiters.length === 1);
+            const cli = start('release', 'job', '--force');
+            await cli.said(/\[y\/N\]/);
+            cli.answer('y\n');
+            assert.strictEqual(await cli.ended, 0);
+            assert.include(cli.stderr, `job was taken from ${lease.holder}`);
+            const next = await waiting;
+            await until(() => lease.signal.aborted);
+            assert.isTrue(await next.release());
+        });
+
+        test('by force asks nobody when it is told so, and says with 1 that there was nothing to do', async () => {
+            await lock.acquire(null, 'job');
+            assert.strictEqual((await done('release', 'job', '--force', '--yes', '--holder', 'another')).code, 1);
+            assert.strictEqual((await done('release', 'job', '--force', '--yes', '--reason', 'x')).code, 0);
+            assert.strictEqual((await done('release', 'job', '--force', '--yes')).code, 1);
+        });
+    });
+
+    suite('wait', () => {
+        test('waits until nobody holds the lock', async () => {
+            const lease = await lock.acquire(null, 'job');
+            const cli = start('wait', 'job');
+            await until(
+                async () => Number(/cmdstat_evalsha:calls=(\d+)/.exec(await redis.info('commandstats'))?.[1]) > 3,
+                5000,
+            );
+            await lease.release();
+            assert.strictEqual(await cli.ended, 0);
+            assert.strictEqual(cli.stdout, 'job is free\n');
+        });
+
+        test('says with 1 that it is still held', async () => {
+            await lock.acquire(null, 'job');
+            const cli = await done('wait', 'job', '--timeout', '100', '--json');
+            assert.deepEqual([cli.code, json(cli)['held']], [1, true]);
+        });
+    });
+
+    suite('doctor', () => {
+        interface Told {
+            readonly check: string;
+            readonly state: string;
+            readonly advice?: string;
+        }
+        function told(cli: Cli): Told[] {
+            return cli.stdout
+                .trim()
+                .split('\n')
+                .map((line) => JSON.parse(line) as Told);
+        }
+
+        test('finds nothing wrong with a server that is well', async () => {
+            const cli = await done('doctor');
+            assert.strictEqual(cli.code, 0, cli.stdout);
+            assert.notInclude(cli.stdout, 'ERROR');
+            const checks = told(await done('doctor', '--json')).map(({ check }) => check);
+            const expected = [
+                'connection',
+                'server',
+                'topology',
+                'eviction',
+                'rights',
+                'pub/sub',
+                'clock',
+                'replicas',
+                'lock',
+            ];
+            assert.deepEqual(checks, expected);
+        });
+
+        test('warns of eviction, and says what to do', async () => {
+            await using own = await RedisServer.start({
+                args: ['--maxmemory', '100mb', '--maxmemory-policy', 'allkeys-lru'],
+            });
+            const cli = new Cli(['doctor'], own);
+            running.push(cli);
+            assert.strictEqual(await cli.ended, 0);
+            assert.match(cli.stdout, /warning.*allkeys-lru.*\n +Set maxmemory-policy to noeviction/);
+        });
+
+        test('names the rights that are missing, and says so with 1', async () => {
+            await redis.call('ACL', 'SETUSER', 'cli', 'reset', 'on', '>secret', ...README_RULE, '-zadd', '-publish');
+            const cli = new Cli(['doctor', '--json'], server, { REDIS_USER: 'cli', REDIS_PASS: 'secret' });
+            running.push(cli);
+            assert.strictEqual(await cli.ended, 1);
+            const found = told(cli);
+            assert.strictEqual(found.find(({ check }) => check === 'rights')?.advice, 'Allow +zadd to the user.');
+            assert.strictEqual(found.find(({ check }) => check === 'pub/sub')?.state, 'warning');
+        });
+
+        test('says which rights are missing for a list alone', async () => {
+            await redis.call('ACL', 'SETUSER', 'cli', 'reset', 'on', '>secret', ...README_RULE);
+            const cli = new Cli(['doctor', '--json'], server, { REDIS_USER: 'cli', REDIS_PASS: 'secret' });
+            running.push(cli);
+            assert.strictEqual(await cli.ended, 0);
+            assert.strictEqual(told(cli).find(({ check }) => check === 'rights')?.advice, 'Allow +scan to the user.');
+        });
+
+        test('says what a server is that is none for locks', async () => {
+            await using cluster = await RedisServer.start({ args: ['--cluster-enabled', 'yes'] });
+            const nowhere = ['--config', impatient()];
+            const [one, other] = [new Cli(['doctor'], cluster), new Cli(['doctor', ...nowhere], undefined)];
+            running.push(one, other);
+            assert.strictEqual(await one.ended, 1);
+            assert.match(one.stdout, /ERROR +\S+ +topology.*\n +Set options.topology to cluster/);
+            assert.strictEqual(await other.ended, 1);
+            assert.match(other.stdout, /ERROR.*ECONNREFUSED/);
+        });
+    });
+
+    suite('connects', () => {
+        test('as the lock of a container is configured to', async () => {
+            await lock.acquire(null, 'job');
+            const cli = await done('status', 'job', '--config', 'config/config.yml');
+            assert.strictEqual(cli.code, 0, cli.stderr);
+        });
+
+        test('by a uri', async () => {
+            const cli = new Cli(['list', '--uri', `redis://${server.host}:${server.port}`], undefined);
+            running.push(cli);
+            assert.strictEqual(await cli.ended, 0, cli.stderr);
+        });
+
+        test('or says with 69 that it cannot', async () => {
+            const cli = await done('status', 'job', '--config', impatient());
+            assert.strictEqual(cli.code, 69);
+            assert.include(cli.stderr, 'ECONNREFUSED');
+        });
+
+        test('or says with 78 that the configuration is wrong', async () => {
+            const file = join(folder, 'none.yml');
+            writeFileSync(file, '- descriptor: "pip-services:logger:console:default:1.0"\n');
+            for (const args of [
+                ['--config', file],
+                ['--config', join(folder, 'no-such.yml')],
+                ['--uri', 'http://user:secret@host'],
+            ]) {
+                const cli = await done('status', 'job', ...args);
+                assert.strictEqual(cli.code, 78, cli.stderr);
+                assert.notInclude(cli.stderr, 'secret');
+            }
+        });
+    });
+
+    suite('the command line', () => {
+        for (const args of [
+            [],
+            ['unknown'],
+            ['status'],
+            ['run', 'job'],
+            ['run', 'job', '--ttl', '5 minutes', '--', 'true'],
+            ['run', 'job', '--signal-on-loss', 'NONE', '--', 'true'],
+            ['run', 'job', '-E', '256', '--', 'true'],
+            ['run', 'job', 'ls', '-l'],
+            ['release', 'job'],
+            ['status', ''],
+            ['status', 'job', '--uri', 'redis://h', '--config', 'file'],
+        ]) {
+            test(`is wrong, which 64 says: ${JSON.stringify(args)}`, async () => {
+                const cli = await done(...args);
+                assert.strictEqual(cli.code, 64);
+                assert.isNotEmpty(cli.stderr);
+            });
+        }
+
+        test('repeats no password in an error', async () => {
+            assert.notInclude((await done('redis://user:secret@host')).stderr, 'secret');
+        });
+
+        test('is explained by --help, with all exit codes', async () => {
+            const cli = await done('--help');
+            assert.strictEqual(cli.code, 0);
+            for (const text of ['run', 'doctor', 'REDIS_URI', '75', '127', 'Examples'])
+                assert.include(cli.stdout, text);
+            assert.include((await done('run', '--help')).stdout, 'cron');
+        });
+    });
+});
+
+/** One that is dead, but that its parent has not heard of yet, is not alive. */
+function isAlive(pid: number): boolean {
+    try {
+        process.kill(pid, 0);
+        return !existsSync('/proc') || !/^\d+ \(.*\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+    } catch {
+        return false;
+    }
+}

@@ -1,0 +1,22 @@
+import { ProcessContainer } from 'pip-services3-container-nodex';
+import { DefaultRedisLockFactory } from '../../../src';
+import { JobRunnerFactory } from './JobRunnerFactory';
+
+/**
+ * A microservice whose jobs run on one host at a time.
+ *
+ *     node obj/test/examples/jobRunner/service.js -c config/jobs.yml
+ */
+const container = new ProcessContainer('job-runner', 'Jobs that run on one host at a time');
+container.addFactory(new DefaultRedisLockFactory());
+container.addFactory(new JobRunnerFactory());
+container.run(process.argv);
+
+// The container itself leaves at once on SIGINT and does not know SIGTERM: held locks would stay until their ttl is over.
+process.removeAllListeners('SIGINT');
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void stop());
+
+async function stop(): Promise<void> {
+    await container.close('job-runner');
+    process.exit(0);
+}
