@@ -172,7 +172,8 @@ export class Locker {
         const outcome = await this._acquire(wanted);
         if (outcome.kind === 'lease') return outcome.lease;
         const { busy } = outcome;
-        const text = `${outcome.key} was busy for all of the timeout of ${wanted.timeout} ms; ${busy.holder || 'nobody'} holds it.`;
+        const was = wanted.timeout === 0 ? 'is busy' : `was busy for all of the timeout of ${wanted.timeout} ms`;
+        const text = `${outcome.key} ${was}; ${busy.holder || 'nobody'} holds it.`;
         const { holder, remaining } = busy;
         throw new LockError('LOCK_TIMEOUT', text, { key: outcome.key, holder, remaining });
     }

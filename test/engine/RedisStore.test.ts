@@ -114,11 +114,12 @@ suite('RedisStore', () => {
             assert.isAtMost((await calls('evalsha')) - before, 200 / 10);
         });
 
-        test('goes out as one command when it is short', async () => {
+        test('goes out as one command, which reads the clock once, when it is short', async () => {
             await acquire('me', `${key}:first`);
-            const before = await calls('evalsha');
+            const [before, reads] = [await calls('evalsha'), await calls('time')];
             await Promise.all(Array.from({ length: 5 }, (_, at) => acquire('me', `${key}:${at}`)));
             assert.strictEqual((await calls('evalsha')) - before, 1);
+            assert.strictEqual((await calls('time')) - reads, 1);
         });
 
         test('holds the releases before the acquires of the same turn', async () => {
