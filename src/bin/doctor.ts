@@ -11,6 +11,7 @@ import { permissionsScript } from '../engine/scripts/permissions';
 import { SLOTS, keysOf } from '../engine/slots';
 import { LockSettings } from '../lock/LockSettings';
 import { withRedis } from './connection';
+import { clientsOf, keysAt, nameOf, rangesOf } from './servers';
 
 /** What was found out about one thing. */
 export interface Finding {
@@ -55,39 +56,6 @@ export async function* doctor(config: ConfigParams, key: string): AsyncIterable<
         yield* found;
     }
     if (reached) yield* tried(config, key);
-}
-
-/** Of a cluster: of its masters, as the first server says that answers. */
-async function clientsOf(clients: RedisClients, settings: LockSettings): Promise<readonly Redis[]> {
-    if (clients.topology === 'quorum') return clients.clients;
-    if (clients.topology !== 'cluster') return [clients.client];
-    for (const seed of clients.seeds) {
-        const connection = new RedisConnection(clients.connect(seed), settings, new SystemClock());
-        try {
-            await connection.open({});
-            const ranges = await connection.send((client) => client.cluster('SLOTS'));
-            return mastersOf(ranges, seed.host).map((address) => clients.connect(address));
-        } catch {
-            // The next may know.
-        } finally {
-            await connection.close();
-        }
-    }
-    return clients.seeds.map((seed) => clients.connect(seed));
-}
-
-function mastersOf(ranges: unknown, asked: string): { host: string; port: number }[] {
-    const masters = new Map<string, { host: string; port: number }>();
-    for (const range of Array.isArray(ranges) ? ranges : []) {
-        const [, , [host, port]] = range as [number, number, [string | null, number]];
-        masters.set(`${host}:${port}`, { host: host || asked, port });
-    }
-    return [...masters.values()];
-}
-
-function nameOf({ options }: Redis): string {
-    if (options.sentinels) return `master ${options.name}`;
-    return options.path ?? `${options.host}:${options.port}`;
 }
 
 async function examine(
@@ -144,8 +112,10 @@ function eviction({ greeting: { evicts, version } }: Patient, tell: Tell): Promi
     return Promise.resolve();
 }
 
-async function rights({ connection, key, settings }: Patient, tell: Tell): Promise<void> {
-    const item = { keys: keysOf(settings.keyPrefix + key), args: [] };
+async function rights({ connection, key, settings, topology }: Patient, tell: Tell): Promise<void> {
+    const name = settings.keyPrefix + key;
+    const keys = topology === 'cluster' ? await keysAt(connection, name) : keysOf(name);
+    const item = { keys, args: [] };
     const refused: string[] = [];
     try {
         const [names] = await connection.send((client) => permissionsScript.run(client, [item]));
@@ -212,9 +182,8 @@ async function replicas({ connection, settings: { acks }, topology }: Patient, t
 
 async function slots({ connection, topology }: Patient, tell: Tell): Promise<void> {
     if (topology !== 'cluster') return;
-    const ranges: unknown = await connection.send((client) => client.cluster('SLOTS'));
-    let served = 0;
-    for (const [first, last] of ranges as [number, number][]) served += last - first + 1;
+    const ranges = rangesOf(await connection.send((client) => client.cluster('SLOTS')));
+    const served = ranges.reduce((sum, { first, last }) => sum + last - first + 1, 0);
     if (served === SLOTS) tell('ok', 'slots', 'all have a master');
     else tell('error', 'slots', `${SLOTS - served} have no master`, 'Mend the cluster: their keys cannot be locked.');
 }

@@ -152,7 +152,8 @@ function addReading(program: Command, done: (code: number) => void): void {
         .action(async (pattern: string, options: ReadOptions & { readonly interval: number }) => {
             const stop = stopped();
             await withLock(options, async (lock) => {
-                const rows = process.stdout.isTTY ? process.stdout.rows : undefined;
+                // Some terminals do not know how high they are.
+                const rows = process.stdout.isTTY ? process.stdout.rows || 24 : undefined;
                 const how = { interval: options.interval, json: options.json === true, rows };
                 await watch(lock, pattern, how, (text) => void process.stdout.write(text), stop);
             });

@@ -112,6 +112,14 @@ suite('The packed package', () => {
         assert.strictEqual(output, 'false true\n');
     });
 
+    test('has a command line', () => {
+        const { bin } = manifest(installed) as Manifest & { bin: Record<string, string> };
+        assert.hasAllKeys(bin, ['redis-lock', 'pip-services4-redis-lock-node']);
+        for (const file of Object.values(bin)) {
+            assert.match(run(process.execPath, [join(installed, file), '--help']), /^Usage: redis-lock/);
+        }
+    });
+
     test('shows its manifest but not its inner modules', () => {
         const output = run(process.execPath, [
             '-e',

@@ -577,6 +577,32 @@ suite('Locker', () => {
         });
     });
 
+    suite('list and forceRelease', () => {
+        test('tell which keys are held, and take one from its holder, who is told to the observer', async () => {
+            const lease = await locker.acquire('key:1');
+            await (await locker.acquire('key:2')).release();
+            assert.deepEqual(await keysOf(locker), ['key:1']);
+            assert.isEmpty(await keysOf(locker, 'other*'));
+            await rejection(keysOf(locker, ''), 'BAD_KEY');
+            events.length = 0;
+            const context = { who: 'the caller' };
+            const why = { by: 'anna', reason: 'it hangs', context };
+            assert.strictEqual(await locker.forceRelease('key:1', why), lease.holder);
+            assert.deepEqual(events, [{ kind: 'forced', key: 'key:1', holder: lease.holder, ...why }]);
+            assert.isFalse(await lease.release());
+        });
+
+        test('take it from nobody but whom was meant', async () => {
+            const lease = await locker.acquire('key');
+            const why = { by: 'anna', reason: 'it hangs' };
+            assert.isUndefined(await locker.forceRelease('key', { ...why, holder: 'somebody else' }));
+            assert.isUndefined(await locker.forceRelease('free', why));
+            assert.notInclude(told(), 'forced');
+            assert.isTrue(await lease.release());
+            assert.isUndefined(await locker.forceRelease('key', { ...why, holder: lease.holder }), 'given back before');
+        });
+    });
+
     suite('before open and after close', () => {
         test('everything is refused', async () => {
             const closed = await opened({});
@@ -594,6 +620,9 @@ suite('Locker', () => {
                 await rejection(one.renew('key', 'me'), code);
                 await rejection(one.release('key', 'me'), code);
                 await rejection(one.inspect('key'), code);
+                await rejection(one.forceRelease('key', { by: 'me', reason: '' }), code);
+                await rejection(one.forceRelease('key', { by: 'me', reason: '', holder: 'me' }), code);
+                await rejection(keysOf(one), code);
             }
         });
 
@@ -726,3 +755,9 @@ suite('Locker', () => {
         await Promise.all([one.close(), rejection(waiting, 'CLOSED')]);
     });
 });
+
+async function keysOf(locker: Locker, pattern?: string): Promise<string[]> {
+    const keys: string[] = [];
+    for await (const { key } of locker.list(pattern)) keys.push(key);
+    return keys;
+}

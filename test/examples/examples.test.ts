@@ -6,6 +6,7 @@ import { rejection } from '../fixtures/rejection';
 import { type RedisAddress, sharedServer } from '../fixtures/sharedServer';
 import { transfer } from './awaitUsing';
 import { engineOnly } from './engineOnly';
+import { fromRedlock, fromSemaphore } from './moving';
 import { ownClient } from './ownClient';
 import { GuardedResource } from './GuardedResource';
 import { guardedWrite } from './guardedWrite';
@@ -85,6 +86,29 @@ suite('Examples', () => {
         await freeAbandoned(lock);
         assert.isTrue(lease.isHeld());
         assert.isTrue(await lease.release());
+    });
+
+    test('what was done with redlock is done under both locks', async () => {
+        let fence = 0;
+        await fromRedlock(lock, async (told) => {
+            fence = told;
+            assert.isString((await lock.inspect(null, 'account:2')).holder);
+        });
+        assert.isAbove(fence, 0);
+    });
+
+    test('a mutex of redis-semaphore is excluded, and excludes', async () => {
+        const moved = fromSemaphore(`redis://${address.host}:${address.port}`);
+        await moved.open(null);
+        const lease = await moved.acquire(null, 'moved');
+        const client = new Redis(address.port, address.host);
+        assert.isNull(await client.set('mutex:moved', 'uuid', 'PX', 10_000, 'NX'));
+        await lease.release();
+        assert.strictEqual(await client.set('mutex:moved', 'uuid', 'PX', 10_000, 'NX'), 'OK');
+        assert.isNull(await moved.tryAcquire(null, 'moved'));
+        await client.del('mutex:moved');
+        client.disconnect();
+        await moved.close(null);
     });
 
     test('a client of your own is used, and left open', async () => {

@@ -4,11 +4,12 @@ import { assert } from 'chai';
 
 const ROOT = join(__dirname, '..', '..', '..');
 const README = readFileSync(join(ROOT, 'README.md'), 'utf8');
+const MOVING = readFileSync(join(ROOT, 'docs/moving.md'), 'utf8');
 const NAME = 'pip-services4-redis-lock-node';
 
 /** Every code block of a language. */
-function blocks(language: string): string[] {
-    return [...README.matchAll(new RegExp(`\`\`\`${language}\n([^]*?)\`\`\``, 'g'))].map(([, text]) => text ?? '');
+function blocks(language: string, page = README): string[] {
+    return [...page.matchAll(new RegExp(`\`\`\`${language}\n([^]*?)\`\`\``, 'g'))].map(([, text]) => text ?? '');
 }
 
 function plain(text: string): string {
@@ -33,9 +34,9 @@ function escaped(text: string): string {
 
 suite('README', () => {
     test('every TypeScript block stands in an example that is compiled and run', () => {
-        const examples = files('test/examples', '.ts');
+        const examples = [...files('test/examples', '.ts'), ...files('test/examples/jobRunner', '.ts')];
         assert.isNotEmpty(blocks('ts'));
-        for (const block of blocks('ts')) {
+        for (const block of [...blocks('ts'), ...blocks('ts', MOVING)]) {
             const found = examples.some((example) => example.includes(plain(block)));
             assert.isTrue(found, `No file of test/examples has:\n${block}`);
         }
@@ -47,6 +48,28 @@ suite('README', () => {
         for (const block of blocks('yaml')) {
             const found = configs.some((config) => config.includes(plain(block)));
             assert.isTrue(found, `No file of config has:\n${block}`);
+        }
+    });
+
+    test('every command of redis-lock has commands and options that there are', () => {
+        const source = readFileSync(join(ROOT, 'src/bin/program.ts'), 'utf8');
+        const lines = [...README.matchAll(/^(?:[\d*].*)?redis-lock ([a-z]+)(.*)$/gm)];
+        assert.isNotEmpty(lines);
+        for (const [, command = '', rest = ''] of lines) {
+            assert.include(source, `.command('${command}')`);
+            const [ours = ''] = rest.split(' -- ');
+            for (const [option] of ours.matchAll(/--[a-z-]+/g)) assert.include(source, option);
+        }
+    });
+
+    test('every exit code is in the table of the command line and in its help', () => {
+        const source = readFileSync(join(ROOT, 'src/bin/ExitCode.ts'), 'utf8');
+        const help = readFileSync(join(ROOT, 'src/bin/program.ts'), 'utf8');
+        const codes = [...source.matchAll(/^ {4}[A-Z]\w+: (\d+),/gm)].map(([, code]) => code ?? '');
+        assert.lengthOf(codes, 9);
+        for (const code of codes) {
+            assert.match(README, new RegExp(`^\\| \`${code}\\b`, 'm'));
+            assert.match(help, new RegExp(`^  ${code}\\b`, 'm'));
         }
     });
 

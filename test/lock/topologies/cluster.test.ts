@@ -5,6 +5,7 @@ import { SystemClock } from '../../../src/engine/Clock';
 import { ClusterServers } from '../../../src/engine/redis/ClusterServers';
 import { RedisStore } from '../../../src/engine/RedisStore';
 import { slotOf } from '../../../src/engine/slots';
+import { cliContract } from '../../bin/cliContract';
 import { README_CLUSTER_RULE, README_RULE } from '../../connect/rights';
 import { clientOf } from '../../engine/clientOf';
 import { storeContract } from '../../engine/storeContract';
@@ -51,6 +52,8 @@ suite('A lock in a Redis Cluster', function () {
     }
 
     lockContract('config/cluster.yml', (settings) => lockFrom('config/cluster.yml', environment(), settings));
+
+    cliContract('config/cluster.yml', environment, 3);
 
     storeContract('RedisStore in a cluster', { wakes: true, watches: true }, () => {
         const clock = new SystemClock();

@@ -6,6 +6,7 @@ import { SystemClock } from '../../../src/engine/Clock';
 import { QuorumStore } from '../../../src/engine/QuorumStore';
 import { SingleServer } from '../../../src/engine/redis/SingleServer';
 import { RedisStore } from '../../../src/engine/RedisStore';
+import { cliContract } from '../../bin/cliContract';
 import { clientOf, ended, ownClient } from '../../engine/clientOf';
 import { storeContract } from '../../engine/storeContract';
 import { Crowd } from '../../fixtures/Crowd';
@@ -87,13 +88,16 @@ suite('A lock on a quorum', function () {
 
     lockContract(
         'config/quorum.yml',
-        (settings) => {
-            const uris = three.servers.map(({ host, port }, at) => [`REDIS_NODE_${at + 1}`, `redis://${host}:${port}`]);
-            const environment = { ...Object.fromEntries(uris), REDIS_LONGEST_TTL: LONGEST };
-            return lockFrom('config/quorum.yml', environment, { 'options.node_timeout': 2000, ...settings });
-        },
+        (settings) => lockFrom('config/quorum.yml', environment(), { 'options.node_timeout': 2000, ...settings }),
         LONGEST,
     );
+
+    cliContract('config/quorum.yml', environment, 3);
+
+    function environment(): Settings {
+        const uris = three.servers.map(({ host, port }, at) => [`REDIS_NODE_${at + 1}`, `redis://${host}:${port}`]);
+        return { ...Object.fromEntries(uris), REDIS_LONGEST_TTL: LONGEST };
+    }
 
     storeContract('QuorumStore', { wakes: true, watches: true, hints: true }, async () => {
         const clock = new SystemClock();

@@ -1,6 +1,7 @@
 import { assert } from 'chai';
 import { Descriptor, References } from 'pip-services4-components-node';
 import type { RedisLock } from '../../../src';
+import { cliContract } from '../../bin/cliContract';
 import { Crowd } from '../../fixtures/Crowd';
 import { rejection } from '../../fixtures/rejection';
 import { SentinelGroup } from '../../fixtures/SentinelGroup';
@@ -42,10 +43,13 @@ suite('A lock behind Sentinels', function () {
     });
 
     function make(settings: Settings = {}, environment: Settings = {}): RedisLock {
+        return lockFrom('config/sentinel.yml', { ...known(), ...environment }, settings);
+    }
+
+    function known(): Settings {
         const uris = group.sentinels.map(({ host, port }) => `redis://${host}:${port}`);
         const sentinels = Object.fromEntries(uris.map((uri, at) => [`REDIS_SENTINEL_${at + 1}`, uri]));
-        const known = { ...sentinels, ...PASSWORDS, REDIS_SENTINEL_NAME: group.name, ...environment };
-        return lockFrom('config/sentinel.yml', known, settings);
+        return { ...sentinels, ...PASSWORDS, REDIS_SENTINEL_NAME: group.name };
     }
 
     async function opened(settings: Settings = {}): Promise<RedisLock> {
@@ -62,6 +66,8 @@ suite('A lock behind Sentinels', function () {
     }
 
     lockContract('config/sentinel.yml', (settings) => make(settings));
+
+    cliContract('config/sentinel.yml', known, 1);
 
     suite('says what is wrong', () => {
         test('when the Sentinels do not know the master', async () => {

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
+import { cliContract } from '../../bin/cliContract';
 import { Authority } from '../../connect/certificates';
 import { README_RULE } from '../../connect/rights';
 import { freePort } from '../../fixtures/freePort';
@@ -68,6 +69,8 @@ suite('A lock with TLS, a user of few rights, and a replica', function () {
         await Promise.all(servers.map((server) => server.stop()));
         if (folder !== undefined) rmSync(folder, { recursive: true });
     });
+
+    cliContract('config/secure.yml', () => environment, 1);
 
     lockContract('config/secure.yml', (settings) =>
         lockFrom('config/secure.yml', environment, { 'options.acks_timeout': 10_000, ...settings }),

@@ -1,0 +1,68 @@
+import type { Redis } from 'ioredis';
+import type { RedisClients } from '../connect/clients';
+import { SystemClock } from '../engine/Clock';
+import { RedisConnection } from '../engine/redis/RedisConnection';
+import type { RedisConnectionOptions } from '../engine/redis/RedisConnection';
+import { SLOTS, keysOf, slotOf } from '../engine/slots';
+
+/** Clients of the servers, to be asked one by one. Of a cluster: of its masters, as the first server says that answers. */
+export async function clientsOf(clients: RedisClients, settings: RedisConnectionOptions): Promise<readonly Redis[]> {
+    if (clients.topology === 'quorum') return clients.clients;
+    if (clients.topology !== 'cluster') return [clients.client];
+    for (const seed of clients.seeds) {
+        const connection = new RedisConnection(clients.connect(seed), settings, new SystemClock());
+        try {
+            await connection.open({});
+            const ranges = await connection.send((client) => client.cluster('SLOTS'));
+            return mastersOf(ranges, seed.host).map((address) => clients.connect(address));
+        } catch {
+            // The next may know.
+        } finally {
+            await connection.close();
+        }
+    }
+    return clients.seeds.map((seed) => clients.connect(seed));
+}
+
+interface Range {
+    readonly first: number;
+    readonly last: number;
+    /** Of the master; undefined: the server does not know its own. */
+    readonly host: string | undefined;
+    readonly port: number;
+}
+
+/** Reads the answer to CLUSTER SLOTS. */
+export function rangesOf(answer: unknown): Range[] {
+    return (Array.isArray(answer) ? answer : []).map((range) => {
+        const [first, last, [host, port]] = range as [number, number, [string | null, number]];
+        return { first, last, host: host && host !== '?' ? host : undefined, port };
+    });
+}
+
+function mastersOf(answer: unknown, asked: string): { host: string; port: number }[] {
+    const masters = rangesOf(answer).map(
+        ({ host, port }) => [`${host}:${port}`, { host: host ?? asked, port }] as const,
+    );
+    return [...new Map(masters).values()];
+}
+
+/** What a server is called. */
+export function nameOf({ options }: Redis): string {
+    if (options.sentinels) return `master ${options.name}`;
+    return options.path ?? `${options.host}:${options.port}`;
+}
+
+/** Keys that this master of a cluster has: one, four times, in place of those of a lock. */
+export async function keysAt(connection: RedisConnection, name: string): Promise<readonly string[]> {
+    const ranges = rangesOf(await connection.send((client) => client.cluster('SLOTS')));
+    const { port } = connection.client.options;
+    const own = ranges.filter((range) => range.port === port);
+    for (let number = 0; number < 10 * SLOTS; number++) {
+        const slot = slotOf(String(number));
+        if (!own.some(({ first, last }) => first <= slot && slot <= last)) continue;
+        const key = `${name.replace(/[{}]/g, '')}{${number}}`;
+        return [key, key, key, key];
+    }
+    return keysOf(name);
+}

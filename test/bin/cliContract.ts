@@ -1,0 +1,55 @@
+import { assert } from 'chai';
+import type { Finding } from '../../src/bin/doctor';
+import type { Settings } from '../lock/lockOf';
+import { Cli } from './Cli';
+
+/**
+ * Declares what redis-lock does with the file of a container, wherever its lock is kept.
+ *
+ * @param environment of the process.
+ * @param servers     how many servers the doctor has to see.
+ */
+export function cliContract(file: string, environment: () => Settings, servers: number): void {
+    suite(`redis-lock --config ${file}`, () => {
+        function start(command: string, ...args: string[]): Cli {
+            const values = Object.entries(environment()).map(([name, value]) => [name, String(value)]);
+            return new Cli([command, '--config', file, ...args], undefined, Object.fromEntries(values));
+        }
+
+        async function done(
+            command: string,
+            ...args: string[]
+        ): Promise<{ readonly code: number; readonly stdout: string }> {
+            const cli = start(command, ...args);
+            const code = await cli.ended;
+            return { code, stdout: cli.stdout + cli.stderr };
+        }
+
+        test('runs a command, during which the lock is listed', async () => {
+            const running = start('run', 'cli:{a}:1', '--ttl', '3s', '--', 'sh', '-c', 'echo on; read line');
+            await running.said('on');
+            const { code, stdout } = await done('list', 'cli:*', '--json');
+            running.answer('');
+            assert.strictEqual(code, 0, stdout);
+            assert.deepInclude(JSON.parse(stdout), { key: 'cli:{a}:1', held: true });
+            await running.ended;
+        });
+
+        test('finds that every server is well', async () => {
+            const { code, stdout } = await done('doctor', '--json');
+            assert.strictEqual(code, 0, stdout);
+            const found = stdout
+                .trim()
+                .split('\n')
+                .map((line) => JSON.parse(line) as Finding);
+            const connected = found.filter(({ check, state }) => check === 'connection' && state === 'ok');
+            assert.lengthOf(connected, servers, stdout);
+            assert.deepInclude(found.at(-1), { check: 'lock', state: 'ok', text: 'taken, renewed and given back' });
+            const warned = found.filter(({ state }) => state === 'warning').map(({ check }) => check);
+            assert.isEmpty(
+                warned.filter((check) => check !== 'replicas'),
+                stdout,
+            );
+        });
+    });
+}
