@@ -174,7 +174,7 @@ suite('The rights of a Redis user', function () {
                 await opened({ 'options.retry_timeout': 20 }),
                 await opened({ 'options.retry_timeout': 20 }),
             ];
-            const crowd = await Crowd.gather(locks, 'crowd', { count: 6 });
+            const crowd = await Crowd.gather(locks, 'crowd', { count: 6, ttl: 5000 });
             await crowd.start();
             await crowd.served(6);
             crowd.resource.check();
