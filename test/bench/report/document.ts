@@ -1,0 +1,33 @@
+import type { Bench, Row } from '../harness/Bench';
+import { QUIET } from '../harness/segment';
+import { goals } from './goals';
+import { table } from './tables';
+
+/** What is known of the place and the way in which it was measured. */
+export interface Setting {
+    readonly command: string;
+    readonly machine: readonly string[];
+}
+
+/** All that was found, as Markdown. */
+export function document(bench: Bench, rows: readonly Row[], setting: Setting): string {
+    const { segments, repeated, disturbed } = bench.disturbance;
+    const quiet = `${Math.round(QUIET * 100)} %`;
+    return [
+        '# What the benchmarks found',
+        `Written by \`${setting.command}\`. ${setting.machine.join('. ')}.`,
+        `A figure is the median over the rounds, with the least and the most of them. Times are not told: they are those of a
+machine at a moment. ${segments} segments were measured; ${repeated} times one was repeated because other processes used more than
+${quiet} of a core; ${disturbed} stayed disturbed.`,
+        ...[...bench.notes].map((note) => `Note: ${note}`),
+        '## Goals',
+        goals(bench.findings),
+        '## Contestants',
+        [...bench.contestants].map(([name, does]) => `- **${name}**: ${does}`).join('\n'),
+        ...rows.flatMap((row) => section(bench, row)),
+    ].join('\n\n');
+}
+
+function section(bench: Bench, row: Row): string[] {
+    return [`## ${row.title}`, row.about, ...row.metrics.map((metric) => table(bench.findings, metric))];
+}
