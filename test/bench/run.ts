@@ -6,7 +6,7 @@
  * Writes test/bench/RESULTS.md and its charts. With --quick it measures little, within two minutes, and with --only some rows:
  * then it only prints.
  */
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Bench } from './harness/Bench';
@@ -14,7 +14,8 @@ import type { Row } from './harness/Bench';
 import { BENCH } from './harness/paths';
 import { seeded } from './harness/random';
 import { installPeers } from './install';
-import { document } from './report/document';
+import { chart } from './report/charts';
+import { chartFile, document } from './report/document';
 import { machine } from './report/machine';
 import { ROWS } from './rows';
 
@@ -36,7 +37,18 @@ async function run(): Promise<void> {
     const command = ['npm run bench', ...process.argv.slice(2)].join(' ').replace('bench --', 'bench -- --');
     const text = document(bench, rows, { command, machine: machine() });
     if (values.quick || values.only.length > 0) console.log(text);
-    else writeFileSync(join(BENCH, 'RESULTS.md'), text);
+    else await write(bench, rows, text);
+}
+
+async function write({ findings }: Bench, rows: readonly Row[], text: string): Promise<void> {
+    const file = join(BENCH, 'RESULTS.md');
+    const { format, resolveConfig } = await import('prettier');
+    writeFileSync(file, await format(text, { ...(await resolveConfig(file)), filepath: file }));
+    mkdirSync(join(BENCH, 'charts'), { recursive: true });
+    for (const metric of rows.flatMap(({ metrics }) => metrics)) {
+        if (metric.chart === undefined) continue;
+        writeFileSync(join(BENCH, chartFile(metric)), chart(findings, metric, metric.chart.logarithmic));
+    }
 }
 
 function chosen(names: readonly string[]): readonly Row[] {

@@ -18,7 +18,7 @@ export interface Row {
 
 /** What all rows share: how much may be measured, what was found, what is to be told about it. */
 export class Bench {
-    readonly disturbance: Disturbance = { segments: 0, repeated: 0, disturbed: 0 };
+    readonly disturbance: Disturbance;
     readonly notes = new Set<string>();
     /** Who took part, and what they do. */
     readonly contestants = new Map<string, string>();
@@ -29,7 +29,9 @@ export class Bench {
         readonly quick: boolean,
         private readonly _random: Random,
         readonly tell: (text: string) => void,
-    ) {}
+    ) {
+        this.disturbance = { tries: quick ? 1 : 3, segments: 0, repeated: 0, disturbed: 0 };
+    }
 
     /** The contestants that can be opened; of others there is a note. */
     async open(contestants: readonly Contestant[], server: RedisServer): Promise<Opened> {

@@ -35,7 +35,7 @@ export class Findings {
 
     lines(metric: Metric): ReadonlyMap<string, Line> {
         const lines = this._values.get(metric.name);
-        const names = [...this._order.keys()].filter((name) => lines?.has(name));
+        const names = [...this._order.keys(), ...(lines?.keys() ?? [])].filter((name) => lines?.has(name));
         return new Map(names.map((name) => [name, spreads(lines?.get(name) ?? [])]));
     }
 

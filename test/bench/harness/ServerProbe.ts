@@ -1,21 +1,15 @@
-import { once } from 'node:events';
 import { Redis } from 'ioredis';
 import type { RedisAddress } from '../../fixtures/sharedServer';
-
-export interface CommandCount {
-    /** What clients sent. */
-    readonly sent: number;
-    /** That, and what scripts called. */
-    readonly executed: number;
-}
+import { CommandCounter } from './CommandCounter';
+import type { CommandCount } from './CommandCounter';
 
 /** Asks a server what it costs, over a connection of its own. */
 export class ServerProbe implements AsyncDisposable {
     private readonly _client: Redis;
     private _marks = 0;
 
-    constructor(address: RedisAddress) {
-        const { host, port } = address;
+    constructor(private readonly _address: RedisAddress) {
+        const { host, port } = _address;
         this._client = new Redis({ host, port, protocol: 2 });
     }
 
@@ -25,10 +19,14 @@ export class ServerProbe implements AsyncDisposable {
         return (field(text, 'used_cpu_user') + field(text, 'used_cpu_sys')) * 1000;
     }
 
-    /** Memory of the keys, bytes. */
-    async memory(): Promise<number> {
-        const text = await this._client.info('memory');
-        return field(text, 'used_memory') - field(text, 'mem_clients_normal');
+    /** Memory of the keys of that pattern, bytes; of very many it is that of a thousand, multiplied. */
+    async memory(pattern: string): Promise<number> {
+        const keys: string[] = [];
+        for await (const some of this._scan(pattern)) keys.push(...some);
+        const sample = keys.slice(0, 1000);
+        const sizes = await Promise.all(sample.map((key) => this._client.memory('USAGE', key, 'SAMPLES', 0)));
+        const sum = sizes.reduce<number>((total, size) => total + (size ?? 0), 0);
+        return (sum / sample.length) * keys.length;
     }
 
     /** Forgets every key; scripts stay. */
@@ -36,29 +34,28 @@ export class ServerProbe implements AsyncDisposable {
         await this._client.flushall('SYNC');
     }
 
+    /** Forgets the keys of that pattern. */
+    async forget(pattern: string): Promise<void> {
+        for await (const keys of this._scan(pattern)) {
+            if (keys.length > 0) await this._client.unlink(...keys);
+        }
+    }
+
     /** How many commands the server gets while `run` runs. It slows down the server: never while time is measured. */
     async count(run: () => Promise<unknown>): Promise<CommandCount> {
-        const monitor = await this._client.monitor();
-        let [sent, executed] = [0, 0];
         const mark = `mark:${(this._marks += 1)}`;
-        const all = new Promise<void>((resolve) => {
-            monitor.on('monitor', (_time: string, [, first]: string[], source: string) => {
-                if (first === mark) return resolve();
-                executed += 1;
-                if (source !== 'lua') sent += 1;
-            });
-        });
+        const counter = await CommandCounter.start(this._address, mark);
         await run();
         await this._client.echo(mark);
-        await all;
-        const ended = once(monitor, 'end');
-        monitor.disconnect();
-        await ended;
-        return { sent, executed };
+        return counter.marked;
     }
 
     async [Symbol.asyncDispose](): Promise<void> {
         await this._client.quit().catch(() => this._client.disconnect());
+    }
+
+    private _scan(pattern: string): AsyncIterable<string[]> {
+        return this._client.scanStream({ match: pattern, count: 1000 }) as AsyncIterable<string[]>;
     }
 }
 

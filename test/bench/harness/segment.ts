@@ -17,6 +17,8 @@ export interface Cost<T> {
 
 /** How often segments had to be repeated. */
 export interface Disturbance {
+    /** How often a segment is measured at most. */
+    readonly tries: number;
     segments: number;
     repeated: number;
     /** Other processes used too much of the machine in every try. */
@@ -28,7 +30,6 @@ export const QUIET = 0.15;
 
 /** /proc/stat and its likes count in ticks of 10 ms, on each core. */
 const GRAIN = 10;
-const TRIES = 3;
 
 export interface SegmentOptions {
     readonly servers: readonly ServerProbe[];
@@ -39,12 +40,12 @@ export interface SegmentOptions {
     readonly prepare?: () => Promise<void>;
 }
 
-/** Measures a piece of work, again when other processes disturbed it; of three that were disturbed the least disturbed counts. */
+/** Measures a piece of work, again when other processes disturbed it; of those that were all disturbed the least disturbed counts. */
 export async function segment<T>(options: SegmentOptions, work: () => Promise<T>): Promise<Cost<T>> {
     const { disturbance } = options;
     disturbance.segments += 1;
     let best = await measured(options, work);
-    for (let tries = 1; tries < TRIES && best.others > QUIET; tries++) {
+    for (let tries = 1; tries < disturbance.tries && best.others > QUIET; tries++) {
         disturbance.repeated += 1;
         const again = await measured(options, work);
         if (again.others < best.others) best = again;

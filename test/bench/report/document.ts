@@ -1,4 +1,5 @@
 import type { Bench, Row } from '../harness/Bench';
+import type { Metric } from '../harness/Findings';
 import { QUIET } from '../harness/segment';
 import { goals } from './goals';
 import { table } from './tables';
@@ -28,6 +29,15 @@ ${quiet} of a core; ${disturbed} stayed disturbed.`,
     ].join('\n\n');
 }
 
-function section(bench: Bench, row: Row): string[] {
-    return [`## ${row.title}`, row.about, ...row.metrics.map((metric) => table(bench.findings, metric))];
+function section({ findings }: Bench, row: Row): string[] {
+    const tables = row.metrics.flatMap((metric) => {
+        const picture = metric.chart === undefined ? [] : [`![${metric.title}](${chartFile(metric)})`];
+        return [...picture, table(findings, metric)];
+    });
+    return [`## ${row.title}`, row.about, ...tables];
+}
+
+/** Where the chart of a metric is, from here. */
+export function chartFile({ name }: Metric): string {
+    return `charts/${name}.svg`;
 }

@@ -47,7 +47,7 @@ async function run(bench: Bench): Promise<void> {
     for (const atOnce of AT_ONCE) {
         bench.tell(`${atOnce} at once`);
         await warmUp(bench, probe, opened.all, atOnce);
-        for (let round = 0; round < (bench.quick ? 3 : 9); round++) {
+        for (let round = 0; round < (bench.quick ? 2 : 9); round++) {
             await measureRound(bench, probe, opened.all, atOnce);
         }
     }
