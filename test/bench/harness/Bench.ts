@@ -47,6 +47,16 @@ export class Bench {
         return new Opened(opened);
     }
 
+    /** What a contestant answers; when it fails there is a note instead, and the others go on. */
+    async attempt<T>(contestant: string, work: () => Promise<T>): Promise<T | undefined> {
+        try {
+            return await work();
+        } catch (error) {
+            this.notes.add(`${contestant} failed: ${String(error)}`);
+            return undefined;
+        }
+    }
+
     /** In an order that is another one each time, and the same for the same seed. */
     shuffled<T>(items: readonly T[]): T[] {
         return shuffled(items, this._random);

@@ -9,6 +9,7 @@ const PROCESSES = 4;
 /** Waiters for one key in several processes. They cannot be stopped, only killed: so they are made anew for each segment. */
 export class WaiterProcesses implements AsyncDisposable {
     private readonly _processes: readonly ChildProcess[];
+    private _asked = 0;
 
     private constructor(private readonly _options: Omit<Waiting, 'members'>) {
         this._processes = Array.from({ length: Math.min(PROCESSES, _options.size) }, () =>
@@ -64,22 +65,33 @@ export class WaiterProcesses implements AsyncDisposable {
     }
 
     private _obey(order: (at: number) => Order): Promise<unknown[]> {
-        return Promise.all(
-            this._processes.map(
-                (one, at) =>
-                    new Promise((resolve, reject) => {
-                        const failed = (): void => reject(new Error(`${this._options.contestant}: a process ended`));
-                        one.once('exit', failed);
-                        one.once('message', (said: { answer: unknown; error?: string }) => {
-                            one.removeListener('exit', failed);
-                            if (said.error === undefined) resolve(said.answer);
-                            else reject(new Error(said.error));
-                        });
-                        one.send(order(at));
-                    }),
-            ),
-        );
+        return Promise.all(this._processes.map((one, at) => this._ask(one, order(at))));
     }
+
+    private _ask(one: ChildProcess, order: Order): Promise<unknown> {
+        const number = (this._asked += 1);
+        return new Promise((resolve, reject) => {
+            const failed = (): void => reject(new Error(`${this._options.contestant}: a process ended`));
+            const answered = (said: Said): void => {
+                if (said.number !== number) return;
+                one.removeListener('exit', failed);
+                one.removeListener('message', answered);
+                if (said.error === undefined) resolve(said.answer);
+                else reject(new Error(said.error));
+            };
+            one.once('exit', failed);
+            one.on('message', answered);
+            one.send({ number, order }, (error) => {
+                if (error !== null) reject(error);
+            });
+        });
+    }
+}
+
+interface Said {
+    readonly number: number;
+    readonly answer?: unknown;
+    readonly error?: string;
 }
 
 export type { Hold, Report };

@@ -18,7 +18,7 @@ export interface HandOffs {
  * Calls in two processes are in the order in which the server gets them: who asked so many ms earlier in another process is not
  * wronged.
  */
-const TOLERANCE = 10;
+const TOLERANCE = 25;
 
 /** @param since what was granted before is not counted. */
 export function handOffs(report: Report, size: number, since: number): HandOffs {

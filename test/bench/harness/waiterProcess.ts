@@ -17,6 +17,8 @@ export interface Waiting {
     readonly size: number;
     /** How long each holds the key, ms. */
     readonly stay: number;
+    /** Who has released the key waits for it again; else each is served once, and the start settles when all are. */
+    readonly again: boolean;
 }
 
 export type Order =
@@ -62,48 +64,54 @@ async function obey(order: Order): Promise<Report | string> {
 }
 
 async function open(what: Waiting): Promise<() => Promise<void>> {
-    const { server, members, size, stay } = what;
+    const { server, members, size } = what;
     if (what.contestant === RING) {
         const ring = await Ring.open(server, members, size);
         return async () => {
-            for (const member of members) loop(member, stay, () => ring.take(member));
-            if (members.includes(0)) await ring.wake(0);
+            const turns = members.map((member) => turn(member, what, () => ring.take(member)));
+            // When all processes have been told to wait.
+            if (members.includes(0)) setTimeout(() => void ring.wake(0), 100);
+            await settled(turns, what);
         };
     }
     const contestant = waiting.find(({ name }) => name === what.contestant);
     if (contestant === undefined) throw new Error(`There is no ${what.contestant}`);
     const locking = await contestant.open([server]);
-    return async () => {
-        for (const member of members) loop(member, stay, () => locking.acquire(KEY));
-    };
+    return () =>
+        settled(
+            members.map((member) => turn(member, what, () => locking.acquire(KEY))),
+            what,
+        );
 }
 
-/** Goes on until the process is killed: the peers' waiters cannot be stopped otherwise. */
-function loop(member: number, stay: number, acquire: () => Promise<Held>): void {
-    const again = async (): Promise<never> => {
-        for (;;) {
-            const asked = machineTime();
-            pending.set(member, asked);
-            const held = await acquire();
-            const got = machineTime();
-            pending.delete(member);
-            if (stay > 0) await sleep(stay);
-            const released = machineTime();
-            holds.push({ member, asked, got, released });
-            await held.release();
-        }
-    };
-    again().catch((error: unknown) => {
+/** With `again` it goes on until the process is killed: the peers' waiters cannot be stopped otherwise. */
+async function turn(member: number, { again, stay }: Waiting, acquire: () => Promise<Held>): Promise<void> {
+    do {
+        const asked = machineTime();
+        pending.set(member, asked);
+        const held = await acquire();
+        const got = machineTime();
+        pending.delete(member);
+        if (stay > 0) await sleep(stay);
+        const released = machineTime();
+        holds.push({ member, asked, got, released });
+        await held.release();
+    } while (again);
+}
+
+async function settled(turns: readonly Promise<void>[], { again }: Waiting): Promise<void> {
+    const all = Promise.all(turns).catch((error: unknown) => {
         console.error(`A waiter failed: ${String(error)}`);
         process.exit(1);
     });
+    if (!again) await all;
 }
 
 if (require.main === module) {
-    process.on('message', (order: Order) => {
+    process.on('message', ({ number, order }: { number: number; order: Order }) => {
         obey(order).then(
-            (answer) => process.send?.({ answer }),
-            (error: unknown) => process.send?.({ error: String(error) }),
+            (answer) => process.send?.({ number, answer }),
+            (error: unknown) => process.send?.({ number, error: String(error) }),
         );
     });
     process.on('disconnect', () => process.exit());

@@ -76,7 +76,10 @@ async function alone(bench: Bench, measure: (lock: RedisLock, probe: ServerProbe
 }
 
 function lockingOf(lock: RedisLock): Parameters<typeof cycles>[0] {
-    return { acquire: (key) => lock.acquire(null, key), [Symbol.asyncDispose]: () => lock.close(null) };
+    return {
+        acquire: (key) => lock.acquire(null, key, { timeout: 60_000 }),
+        [Symbol.asyncDispose]: () => lock.close(null),
+    };
 }
 
 async function keys(bench: Bench, lock: RedisLock, probe: ServerProbe): Promise<Found> {
@@ -86,7 +89,7 @@ async function keys(bench: Bench, lock: RedisLock, probe: ServerProbe): Promise<
         bench.tell(`${count} keys`);
         while (held < count) {
             const some = Array.from({ length: Math.min(count - held, 500) }, (_, at) => `held:${held + at}`);
-            await Promise.all(some.map((key) => lock.acquire(null, key)));
+            await Promise.all(some.map((key) => lock.acquire(null, key, { timeout: 60_000 })));
             held += some.length;
         }
         const memory = (await probe.memory('*held:*')) / count;

@@ -36,9 +36,10 @@ async function run(bench: Bench): Promise<void> {
     for (let round = 0; round < (bench.quick ? 1 : 3); round++) {
         for (const contestant of bench.shuffled(contestants)) {
             await probe.empty();
-            await measure(bench, server, contestant, 'held');
+            await bench.attempt(contestant.name, () => measure(bench, server, contestant, 'held'));
             await probe.empty();
-            if (contestant.waits) await measure(bench, server, contestant, 'waiting');
+            if (!contestant.waits) continue;
+            await bench.attempt(contestant.name, () => measure(bench, server, contestant, 'waiting'));
         }
     }
 }

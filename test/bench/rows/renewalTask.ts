@@ -76,7 +76,7 @@ async function burst(third: number): Promise<number> {
 async function library(server: RedisAddress, leases: number, ttl: number): Promise<Take> {
     const lock = await openLock(server, { ttl, max_held: leases });
     return async (keys) => {
-        const taken = await Promise.all(keys.map((key) => lock.acquire(null, key, { ttl })));
+        const taken = await Promise.all(keys.map((key) => lock.acquire(null, key, { ttl, timeout: 60_000 })));
         return () => taken.filter((lease) => lease.isHeld()).length;
     };
 }
