@@ -75,7 +75,7 @@ async function measured(
 ): Promise<RenewalCost> {
     const { disturbance } = bench;
     const { host, port } = server;
-    const task: Renewal = { how, server: { host, port }, leases, ttl: leases > FEW ? 30_000 : 6000 };
+    const task: Renewal = { how, server: { host, port }, leases, ttl: leases > FEW ? 30_000 : 4500 };
     let helping = 0;
     const prepare = (): Promise<void> => probe.empty();
     const helpers = async (): Promise<number> => helping;
