@@ -16,7 +16,7 @@ export interface HandOffs {
 
 /**
  * Calls in two processes are in the order in which the server gets them: who asked so many ms earlier in another process is not
- * wronged.
+ * wronged. In the beginning all ask at once: who asked then may be overtaken, but has overtaken nobody.
  */
 const TOLERANCE = 25;
 
@@ -35,7 +35,7 @@ export function handOffs(report: Report, size: number, since: number): HandOffs 
         p99: percentile(times, 99),
         jain: fairness(holds, size),
         starved: size - new Set(report.holds.map(({ member }) => member)).size,
-        inversions: inversions(waits, TOLERANCE),
+        inversions: inversions(waits, TOLERANCE, since),
     };
 }
 

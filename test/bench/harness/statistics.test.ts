@@ -39,6 +39,7 @@ suite('The statistics of the benchmarks', () => {
         ];
         assert.strictEqual(inversions(overtaken, 10), 1);
         assert.strictEqual(inversions(overtaken, 20), 0);
+        assert.strictEqual(inversions(overtaken, 10, 21), 0);
         // Who is never served was overtaken by everybody that asked later.
         assert.strictEqual(inversions([...inOrder, { asked: 10, got: Infinity }], 5), 2);
     });

@@ -37,12 +37,16 @@ export interface Wait {
     readonly got: number;
 }
 
-/** How many got the key while somebody waited who had asked earlier than they, by more than `tolerance`. */
-export function inversions(waits: readonly Wait[], tolerance: number): number {
+/**
+ * How many got the key while somebody waited who had asked earlier than they, by more than `tolerance`.
+ *
+ * @param since of those who asked from then on.
+ */
+export function inversions(waits: readonly Wait[], tolerance: number, since = -Infinity): number {
     let earliest = Infinity;
     let count = 0;
     for (const { asked, got } of waits.toSorted((one, other) => other.got - one.got)) {
-        if (got !== Infinity && earliest < asked - tolerance) count += 1;
+        if (got !== Infinity && asked >= since && earliest < asked - tolerance) count += 1;
         earliest = Math.min(earliest, asked);
     }
     return count;
