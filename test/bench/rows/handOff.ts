@@ -72,7 +72,7 @@ async function run(bench: Bench): Promise<void> {
             (name) => !bench.quick || inQuick(name, waiters),
         );
         const place = { bench, probe, server, waiters };
-        for (let round = 0; round < (bench.quick ? 1 : 5); round++) await compare(place, names);
+        for (let round = 0; round < (bench.quick ? 1 : 3); round++) await compare(place, names);
         for (const name of bench.shuffled(bench.quick ? [ours.name] : names)) {
             await bench.attempt(name, () => observe(place, name));
             await bench.attempt(name, () => count(place, name, LONG, sentLong));
