@@ -1,0 +1,11 @@
+import type { Row } from '../harness/Bench';
+import { growth } from './growth';
+import { handOff } from './handOff';
+import { heap } from './heap';
+import { hotKey } from './hotKey';
+import { quorum } from './quorum';
+import { renewal } from './renewal';
+import { uncontended } from './uncontended';
+
+/** In the order in which they are run and told. */
+export const ROWS: readonly Row[] = [uncontended, handOff, hotKey, renewal, heap, quorum, growth];
