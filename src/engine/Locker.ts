@@ -280,33 +280,30 @@ export class Locker {
     }
 
     private async _acquire(wanted: Wanted): Promise<Outcome> {
+        const { key, rest, holder, ttl, context, keepAlive } = wanted;
+        const started = this._clock.now();
         this._underWay += 1;
         try {
-            return await this._acquireAll(wanted, this._clock.now());
+            this._checkRoom(key, holder);
+            const first = await this._acquireOne(key, wanted, started);
+            if (first.kind === 'busy') return { kind: 'busy', key, busy: first };
+            const since = this._clock.now();
+            try {
+                // Others may have been granted theirs while this one was waited for.
+                this._checkRoom(key, holder);
+            } catch (error) {
+                this._cleanup.giveUp(key, holder, first.id, false, since + ttl);
+                throw error;
+            }
+            const lease = new HeldLease(this._keepAlive, this._clock, holder, ttl, leased(key, first), since, context);
+            // While other keys are waited for, those we have must not run out.
+            this._keepAlive.add(lease, keepAlive || rest.length > 0, !first.confirmed);
+            this._tell({ kind: 'acquired', key, holder, context, fence: first.fence, waited: since - started });
+            return rest.length === 0 ? { kind: 'lease', lease } : await this._acquireRest(rest, wanted, lease, started);
         } finally {
             this._underWay -= 1;
             if (this._underWay === 0) this._idle?.();
         }
-    }
-
-    private async _acquireAll(wanted: Wanted, started: number): Promise<Outcome> {
-        const { key, rest, holder, ttl, context, keepAlive } = wanted;
-        this._checkRoom(key, holder);
-        const first = await this._acquireOne(key, wanted, started);
-        if (first.kind === 'busy') return { kind: 'busy', key, busy: first };
-        const since = this._clock.now();
-        try {
-            // Others may have been granted theirs while this one was waited for.
-            this._checkRoom(key, holder);
-        } catch (error) {
-            this._cleanup.giveUp(key, holder, first.id, false, since + ttl);
-            throw error;
-        }
-        const lease = new HeldLease(this._keepAlive, this._clock, holder, ttl, leased(key, first), since, context);
-        // While other keys are waited for, those we have must not run out.
-        this._keepAlive.add(lease, keepAlive || rest.length > 0, !first.confirmed);
-        this._tell({ kind: 'acquired', key, holder, context, fence: first.fence, waited: since - started });
-        return rest.length === 0 ? { kind: 'lease', lease } : this._acquireRest(rest, wanted, lease, started);
     }
 
     /** All or nothing: what was acquired is given back when one of the others cannot be had. */
@@ -347,19 +344,19 @@ export class Locker {
         const { holder, ttl, signal, context } = wanted;
         const id = wanted.chosen ? newHolder() : holder;
         const timeout = wanted.timeout === 0 ? 0 : Math.max(started + wanted.timeout - this._clock.now(), 0);
-        const outcome = await this._waiters
-            .acquire({ key, holder, id, ttl, timeout, signal, context })
-            .catch((thrown: unknown) => {
-                const error = asLockError(thrown, key, holder);
-                this._tell({ kind: 'failed', key, holder, context, error });
-                throw error;
-            });
-        if (outcome.kind === 'busy') {
-            const waited = this._clock.now() - started;
-            if (wanted.timeout === 0) this._tell({ kind: 'busy', key, holder, context });
-            else this._tell({ kind: 'timeout', key, holder, context, waited });
+        try {
+            const outcome = await this._waiters.acquire({ key, holder, id, ttl, timeout, signal, context });
+            if (outcome.kind === 'busy') {
+                const waited = this._clock.now() - started;
+                if (wanted.timeout === 0) this._tell({ kind: 'busy', key, holder, context });
+                else this._tell({ kind: 'timeout', key, holder, context, waited });
+            }
+            return outcome;
+        } catch (thrown) {
+            const error = asLockError(thrown, key, holder);
+            this._tell({ kind: 'failed', key, holder, context, error });
+            throw error;
         }
-        return outcome;
     }
 
     private _checkRoom(key: string, holder: string): void {

@@ -178,13 +178,15 @@ export class Waiters {
 
     private _due(waiter: Waiter): void {
         const now = this._clock.now();
-        if (now >= waiter.giveUpAt) {
-            if (waiter.attempting || waiter.lastTryAt === Infinity) {
+        const late = now - waiter.giveUpAt;
+        if (late >= 0) {
+            if (waiter.lastTryAt === Infinity || (waiter.attempting && late < LAST_TRY)) {
                 this._giveUp(waiter);
                 return;
             }
-            // The event loop was late: the last try is still owed, for as long as the delay was.
-            waiter.giveUpAt = now + Math.max(LAST_TRY, now - waiter.giveUpAt);
+            // The event loop was late: the answer may be there and only not read yet, or the last try is still owed. For as
+            // long as the delay was.
+            waiter.giveUpAt = now + Math.max(LAST_TRY, late);
         }
         if (now >= waiter.lastTryAt) waiter.lastTryAt = Infinity;
         // Whatever becomes of the attempt, the time to give up is kept.

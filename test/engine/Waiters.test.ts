@@ -514,6 +514,24 @@ suite('Waiters', () => {
             assert.include(await acquired(wait), { fence: 12 });
         });
 
+        test('that passed while the event loop was blocked leaves time to read the answer', async () => {
+            const wait = want({ timeout: 300 });
+            clock.skip(1000);
+            await clock.advance(1);
+            await granted(7);
+            assert.strictEqual((await wait.answer).kind, 'granted');
+            assertNothingLeft();
+        });
+
+        test('that passed while the event loop was blocked is over soon after', async () => {
+            const wait = want({ timeout: 300 });
+            clock.skip(1000);
+            await clock.advance(1);
+            await clock.advance(700);
+            await rejection(wait.answer, 'CONNECTION_FAILED');
+            assertNothingLeft();
+        });
+
         test('leaves half of a very short time for the last try', async () => {
             const wait = want({ timeout: 4 });
             const start = clock.now();
