@@ -93,6 +93,11 @@ export class Lab implements AsyncDisposable {
         return this._client;
     }
 
+    /** How often the servers were seen to remove somebody's holder id for another. */
+    get removals(): number {
+        return this._watches.reduce((sum, { removals }) => sum + removals, 0);
+    }
+
     note(occurrence: Occurrence): void {
         this._history.note(occurrence);
     }
@@ -124,12 +129,19 @@ export class Lab implements AsyncDisposable {
         this._foreign = undefined;
     }
 
-    /** Lets all acquisitions come to their end, and looks at what is left. */
-    async quiesce(): Promise<void> {
+    /**
+     * Lets all acquisitions come to their end, and looks at what is left.
+     *
+     * @param looks   whether it waits until nothing can be left.
+     * @param stopped called when they have ended.
+     */
+    async quiesce(looks = true, stopped: () => void = () => undefined): Promise<void> {
         const patience = this._options.patience ?? BOUND + 5000;
         const ended = await Promise.all(this.workers.map((worker) => worker.stop(patience)));
-        // Who still waits is a finding already, and everything that it left another.
-        if (ended.every(Boolean)) await this._look();
+        stopped();
+        const busy = this.workers.filter((_, at) => ended[at] !== true).map(({ client }) => `${client} is still busy`);
+        if (looks && busy.length > 0) this._history.note({ operation: 'left', keys: busy, commands: 0 });
+        else if (looks) await this._look();
         for (const worker of this.workers) this._sent(worker);
         const told = once(this._resource, 'message');
         this._resource.send({});
@@ -207,12 +219,12 @@ export class Lab implements AsyncDisposable {
                 keys = (await Promise.all(commands.map((one) => this._left(one)))).flat();
                 return keys.length === 0;
             };
+            await sleep(FOLLOWING);
             await until(look, LEAVING).catch(() => undefined);
             const count = async (): Promise<number> => {
                 const counts = await Promise.all(commands.map((one) => one.scripts()));
                 return counts.reduce((sum, one) => sum + one, 0);
             };
-            await sleep(FOLLOWING);
             const before = await count();
             await sleep(SILENCE);
             this._history.note({ operation: 'left', keys, commands: (await count()) - before });

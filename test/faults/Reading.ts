@@ -78,6 +78,16 @@ export class Reading {
         );
     }
 
+    /** From when on, in a span, nothing was broken to its end. */
+    calmSince(from: number, until: number): number {
+        let since = from;
+        for (const fault of this.faults) {
+            const end = fault.until + Math.max(fault.tail, RECOVERY);
+            if (fault.from < until && end > since) since = Math.min(end, until);
+        }
+        return since;
+    }
+
     private _take(event: HistoryEvent): void {
         switch (event.operation) {
             case 'try': {

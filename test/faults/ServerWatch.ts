@@ -18,6 +18,8 @@ const ROUNDING = 3;
  * removed, and by whom. What cannot be known, such as what happened while it was away, is not judged.
  */
 export class ServerWatch implements Disposable {
+    /** How often a holder id was removed by another. */
+    removals = 0;
     private readonly _stored = new Map<string, Stored>();
     private _by = new Map<string, string>();
     private _socket: Socket | undefined;
@@ -85,6 +87,7 @@ export class ServerWatch implements Disposable {
         if (name !== 'set' && name !== 'del') return;
         const by = this._by.get(key) ?? '';
         if (stored !== undefined && stored.until - ROUNDING > now && stored.holder !== by) {
+            this.removals += 1;
             this._history.note({ operation: 'removed', key, holder: stored.holder, by });
         }
         if (name === 'del') this._stored.delete(key);

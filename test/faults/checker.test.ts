@@ -7,7 +7,7 @@ import { assert } from 'chai';
 import { check } from './Checker';
 import { History, readHistory } from './History';
 import type { HistoryEvent, Invariant, Occurrence } from './HistoryEvent';
-import { BOUND, BUDGET, LATE } from './invariants';
+import { BOUND, BUDGET, IDLE, LATE } from './invariants';
 
 const KEY = 'key:0';
 
@@ -278,6 +278,19 @@ suite('The checker of histories', () => {
         test('is broken by a wait that never ends', () => {
             const history = new Written().tries(0, 'a-1').tries(BOUND + 1, 'b-1');
             assert.deepEqual(red(history.granted(BOUND + 2, 'b-1', 1).released(BOUND + 3, 'b-1', 1)), ['I6']);
+        });
+
+        test('is broken by a key that is free while somebody waits, unless something is broken or stands still', () => {
+            const free = (): Written =>
+                new Written().granted(0, 'a-1', 1).tries(1, 'b-1').waits(2, 'b-1').released(10, 'a-1', 1);
+            const until = 11 + IDLE;
+            const served = free()
+                .granted(until, 'b-1', 2)
+                .released(until + 1, 'b-1', 2);
+            assert.deepEqual(red(served), ['I6']);
+            assert.deepEqual(red(served.blocked(20, 120, 'b')), []);
+            assert.deepEqual(red(free().tries(until, 'a-2')), ['I6']);
+            assert.deepEqual(red(free().tries(until, 'a-2').broken(20, 30, [])), []);
         });
 
         test('counts from the end of the last fault', () => {

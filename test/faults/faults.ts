@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { keysOf } from '../../src/engine/slots';
+import type { RedisServer } from '../fixtures/RedisServer';
 import { ServerCommands } from '../fixtures/ServerCommands';
+import { until } from '../fixtures/until';
 import type { Fault } from './Fault';
 import { LONGEST_TTL } from './Ground';
 import type { ClusterGround, QuorumGround, SentinelGround, SingleGround } from './Ground';
@@ -68,6 +70,13 @@ const WORKER_FAULTS: readonly Fault[] = [
                 proxy.resume();
             }
         },
+    }),
+    fault('commands delivered late by an old connection', {
+        reach: 'worker',
+        // Until the client has given that connection up.
+        lasts: 2000,
+        apply: (_, worker) => worker.proxies.forEach((proxy) => proxy.holdBack()),
+        heal: (_, worker) => worker.proxies.forEach((proxy) => proxy.letGo()),
     }),
     fault('connections refused', {
         reach: 'worker',
@@ -174,6 +183,8 @@ const TOPOLOGY_FAULTS: readonly Fault[] = [
         apply: async (lab) => {
             const { group } = lab.ground as SentinelGround;
             const master = await group.master();
+            // After the one before, if there was one.
+            await until(async () => (await online(master)) > 0, 30_000);
             await using commands = new ServerCommands(master);
             // Replicas that are disconnected may not come back, while clients go on.
             await commands.client.call('ACL', 'SETUSER', 'default', '-psync', '-sync', '-replconf');
@@ -181,6 +192,10 @@ const TOPOLOGY_FAULTS: readonly Fault[] = [
             await sleep(200);
             await master.kill();
             await group.failedOver(master);
+        },
+        // The old ones come back as replicas.
+        heal: async (lab) => {
+            for (const server of lab.ground.servers) if (!server.isRunning) await server.restart();
         },
     }),
     fault('slot moved', {
@@ -210,6 +225,12 @@ const TOPOLOGY_FAULTS: readonly Fault[] = [
         heal: ({ workers }) => workers.forEach(({ proxies }) => proxies[1]?.delay(0)),
     }),
 ];
+
+/** How many replicas a master has. */
+async function online(master: RedisServer): Promise<number> {
+    await using commands = new ServerCommands(master);
+    return ((await commands.client.info('replication')).match(/state=online/g) ?? []).length;
+}
 
 /** Those who wait may lose their order where the first node is the one. */
 function node(name: string, changes: Partial<Fault>): Fault {

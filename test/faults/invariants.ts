@@ -21,6 +21,9 @@ const MISSED = 100;
 /** In which a waiter is served when nothing is broken: a heartbeat, and those before it, ms. */
 export const BOUND = 15_000;
 
+/** For so long a key that is waited for may be free while nothing is broken: a hand-off takes no longer, ms. */
+export const IDLE = 1500;
+
 /** Commands of one operation at most; of a connection: greeting, subscription, scripts; and for retries per second. */
 export const BUDGET = { attempt: 6, lease: 4, renewal: 3, connection: 40, second: 30 };
 
@@ -153,19 +156,45 @@ function hindered(reading: Reading, { client, from }: WaitSpan, until: number): 
     );
 }
 
-/** I6: from the end of the last fault on, every live waiter is served, or gives up as it was asked to, within the bound. */
+/**
+ * I6: from the end of the last fault on, every live waiter is served, or gives up as it was asked to, within the bound; and
+ * while nothing is broken no key is left free for long that somebody waits for.
+ */
 export function served(reading: Reading): Finding[] {
+    return [...waitsTooLong(reading), ...leftFree(reading)];
+}
+
+function waitsTooLong(reading: Reading): Finding[] {
     const findings: Finding[] = [];
     for (const { key, client, from, until, outcome } of reading.waits) {
         if (outcome === 'crashed') continue;
         const end = Math.min(until, reading.end);
-        let since = from;
-        for (const fault of reading.faults) {
-            if (fault.from < end) since = Math.max(since, Math.min(fault.until + fault.tail, end));
-        }
+        const since = reading.calmSince(from, end);
         if (end - since <= BOUND) continue;
         const text = `${client} waited ${ms(end - since)} for ${key} while nothing was broken`;
         findings.push({ invariant: 'I6', key, from: since, until: end, text });
+    }
+    return findings;
+}
+
+/** Between two grants of a key, or from the last one to the end, for one that was served then or waits still. */
+function leftFree(reading: Reading): Finding[] {
+    const findings: Finding[] = [];
+    const waits = byKey(reading.waits.filter(({ lined }) => lined < Infinity));
+    for (const [key, leases] of byKey(reading.leases)) {
+        const lined = waits.get(key) ?? [];
+        const byAttempt = new Map(lined.map((wait) => [wait.attempt, wait]));
+        const look = (before: LeaseSpan | undefined, wait: WaitSpan | undefined, until: number): void => {
+            if (before === undefined || wait === undefined) return;
+            const since = reading.calmSince(Math.max(endOf(before), wait.lined), until);
+            const still = Math.max(...[wait.client, 'lab'].map((one) => reading.blocked(one, since, until)));
+            if (until - since - still <= IDLE) return;
+            const text = `${key} was free for ${ms(until - since)} while ${wait.client} waited for it`;
+            findings.push({ invariant: 'I6', key, from: since, until, text });
+        };
+        for (const [at, lease] of leases.entries()) look(leases[at - 1], byAttempt.get(lease.attempt), lease.from);
+        const open = lined.find(({ outcome }) => outcome === 'open');
+        look(leases.at(-1), open, reading.end);
     }
     return findings;
 }
