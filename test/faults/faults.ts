@@ -149,9 +149,14 @@ const SERVER_FAULTS: readonly Fault[] = [
     fault('queues deleted', { exempts: ['I5'], tail: 10_000, apply: (lab) => deleted(lab, 1) }),
     fault('waiters deleted', { exempts: ['I5'], tail: 10_000, apply: (lab) => deleted(lab, 2) }),
     fault('memory deleted', { apply: (lab) => deleted(lab, 3) }),
-    fault('clock 3 s forward', { ...FORGOTTEN, apply: (lab) => jump(lab, 3000) }),
-    // What is held runs out later by as much.
-    fault('clock 3 s back', { exempts: ['I5'], tail: 4000, apply: (lab) => jump(lab, -3000) }),
+    fault('clock 2 s forward', { ...FORGOTTEN, apply: (lab) => jump(lab, 2000) }),
+    // What is held runs out later by as much; so much later the fault is over.
+    fault('clock 2 s back', {
+        lasts: 2000,
+        exempts: ['I5'],
+        tail: LONGEST_TTL,
+        apply: (lab) => jump(lab, -2000),
+    }),
     fault('foreign client in a loop', {
         lasts: 1200,
         apply: (lab) => lab.meetForeigner(1000),
