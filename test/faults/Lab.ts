@@ -52,7 +52,10 @@ const SILENCE = 300;
 /** Workers, a guarded resource and servers, of which faults break one or the other while all is written to a history. */
 export class Lab implements AsyncDisposable {
     readonly keys: readonly string[];
+    /** What is chosen with it is the same for the same seed. */
     readonly seed: Seed;
+    /** For what is drawn as often as it takes. */
+    readonly noise: Seed;
     readonly workers: LabWorker[] = [];
     private readonly _crashed: number[] = [];
     private readonly _watches: ServerWatch[] = [];
@@ -68,6 +71,7 @@ export class Lab implements AsyncDisposable {
         private readonly _resource: ChildProcess,
     ) {
         this.seed = new Seed(_options.seed);
+        this.noise = new Seed(_options.seed + 1);
         this.keys = Array.from({ length: _options.keys ?? 3 }, (_, at) => `${PREFIX}${at}`);
         const [server] = ground.servers;
         this._client = new Redis({ host: '127.0.0.1', port: server?.port ?? 0, protocol: 2 });
@@ -253,7 +257,7 @@ export class Lab implements AsyncDisposable {
     private async _beForeign(until_: number): Promise<void> {
         const ttl = 300;
         for (let count = 1; instant() < until_; count += 1) {
-            const key = this.seed.one(this.keys);
+            const key = this.noise.one(this.keys);
             const [attempt, holder, from] = [`foreign-${count}`, `foreign:${count}`, instant()];
             const taken = await this._client.call('SET', key, holder, 'NX', 'PX', String(ttl)).catch(() => null);
             if (taken === null) {

@@ -35,7 +35,7 @@ function fault(name: string, changes: Partial<Omit<Fault, 'name'>>): Fault {
 const WORKER_FAULTS: readonly Fault[] = [
     fault('worker frozen', {
         reach: 'worker',
-        lasts: 2.5 * LONGEST_TTL,
+        lasts: LONG,
         apply: (_, worker) => worker.freeze(),
         heal: (_, worker) => worker.thaw(),
     }),
@@ -125,8 +125,8 @@ const MESSAGE_FAULTS: readonly Fault[] = [
     }),
     fault('latency of 200 ms with jitter', {
         lasts: 1500,
-        apply: ({ workers, seed }) =>
-            workers.forEach(({ proxies }) => proxies.forEach((proxy) => proxy.jitter(() => seed.between(50, 200)))),
+        apply: ({ workers, noise }) =>
+            workers.forEach(({ proxies }) => proxies.forEach((proxy) => proxy.jitter(() => noise.between(50, 200)))),
         heal: ({ workers }) => workers.forEach(({ proxies }) => proxies.forEach((proxy) => proxy.delay(0))),
     }),
 ];

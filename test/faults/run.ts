@@ -26,7 +26,7 @@ import { INVARIANTS, PROMISES } from './HistoryEvent';
 import { Lab } from './Lab';
 import { timelinePage } from './page';
 import { Seed } from './Seed';
-import { cells, COLUMNS, resultsPage, tally, totals } from './tally';
+import { aligned, cells, COLUMNS, resultsPage, tally, totals, widthsOf } from './tally';
 
 const RESULTS = join(__dirname, '..', '..', '..', 'test', 'faults', 'RESULTS.md');
 const FIXED_SEED = 8;
@@ -130,10 +130,8 @@ async function randomRun(faults: readonly Fault[], seed: number, minutes: number
 
 function report(verdicts: readonly Verdict[]): void {
     const rows = [COLUMNS, ...tally(verdicts).map(cells)];
-    const widths = COLUMNS.map((_, at) => Math.max(...rows.map((row) => row[at]?.length ?? 0)));
-    const line = (row: readonly string[]): string =>
-        row.map((cell, at) => (at === 0 ? cell.padEnd(widths[at] ?? 0) : cell.padStart(widths[at] ?? 0))).join('  ');
-    console.log(rows.map(line).join('\n'));
+    const widths = widthsOf(rows);
+    console.log(rows.map((row) => aligned(row, widths).join('  ')).join('\n'));
     const exempted = verdicts.flatMap((verdict) => verdict.exempted);
     const counts = INVARIANTS.map((one) => [one, exempted.filter(({ finding }) => finding.invariant === one).length]);
     const told = counts.filter(([, count]) => count !== 0).map(([one, count]) => `${count} of ${one}`);

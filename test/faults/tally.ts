@@ -95,7 +95,10 @@ export const COLUMNS = [
 export function resultsPage(verdicts: readonly Verdict[], command: string, skipped: readonly string[]): string {
     const { grants, waits } = totals(verdicts);
     const violations = verdicts.flatMap((verdict) => verdict.violations);
-    const row = (items: readonly string[]): string => `| ${items.join(' | ')} |`;
+    const rows = [COLUMNS, ...tally(verdicts).map(cells)];
+    const widths = widthsOf(rows);
+    const row = (items: readonly string[]): string => `| ${aligned(items, widths).join(' | ')} |`;
+    const rule = widths.map((width, at) => (at === 0 ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`));
     return [
         '# What the fault lab saw',
         '',
@@ -103,8 +106,8 @@ export function resultsPage(verdicts: readonly Verdict[], command: string, skipp
             `${violations.length} violations.`,
         '',
         row(COLUMNS),
-        row(COLUMNS.map((_, at) => (at === 0 ? '---' : '--:'))),
-        ...tally(verdicts).map((one) => row(cells(one))),
+        row(rule),
+        ...rows.slice(1).map(row),
         '',
         'Grants, waits and losses are those from the fault to its heal and what comes shortly after. Late is how long after its',
         'deadline a holder was told of a loss; time that its process demonstrably did not run is not counted. Overlaps are spans',
@@ -117,4 +120,14 @@ export function resultsPage(verdicts: readonly Verdict[], command: string, skipp
         ...skipped.map((why) => `\nLeft out: ${why}`),
         '',
     ].join('\n');
+}
+
+/** The length of the longest cell of each column. */
+export function widthsOf(rows: readonly (readonly string[])[]): number[] {
+    return COLUMNS.map((_, at) => Math.max(...rows.map((row) => row[at]?.length ?? 0)));
+}
+
+/** Names to the left, figures to the right. */
+export function aligned(row: readonly string[], widths: readonly number[]): string[] {
+    return row.map((cell, at) => (at === 0 ? cell.padEnd(widths[at] ?? 0) : cell.padStart(widths[at] ?? 0)));
 }
