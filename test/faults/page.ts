@@ -116,7 +116,11 @@ class Drawing {
         const height = this._y;
         const rects = this._reading.faults.map((fault) => this._fault(fault, height));
         const titles = bands.flatMap((row, at) => row.map(({ fault }) => this._name(fault, names + at * BAND)));
-        const marks = violations.map((one, at) => this._violation(one, at, tops.get(one.key) ?? [AXIS, height]));
+        const marks = violations.map((one, at) => {
+            // What is found at one place is named side by side.
+            const before = violations.slice(0, at).filter(({ key, from }) => key === one.key && near(from, one.from));
+            return this._violation(one, `${this._id}-${at + 1}`, before.length, tops.get(one.key) ?? [AXIS, height]);
+        });
         return [
             `<svg xmlns="http://www.w3.org/2000/svg" width="${px(this._width)}" height="${height}">`,
             '<defs><pattern id="stripes" width="8" height="8" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">',
@@ -190,11 +194,12 @@ class Drawing {
 
     private _violation(
         { invariant, from, until, text }: Finding,
-        at: number,
+        id: string,
+        before: number,
         [top, bottom]: readonly [number, number],
     ): string {
         const [x, right] = [this._x(from), this._x(Math.min(until, this._reading.end))];
-        return `<g class="violation" id="${this._id}-${at + 1}"><rect x="${px(x - 2)}" width="${px(Math.max(right - x, 2) + 4)}" y="${top - 5}" height="${bottom - top + 10}" fill="#f00" fill-opacity="0.12" stroke="#e00" stroke-width="2"><title>${escaped(text)}</title></rect><text x="${px(x)}" y="${top - 7}" fill="#e00" font-weight="bold">${invariant}</text></g>`;
+        return `<g class="violation" id="${id}"><rect x="${px(x - 2)}" width="${px(Math.max(right - x, 2) + 4)}" y="${top - 5}" height="${bottom - top + 10}" fill="#f00" fill-opacity="0.12" stroke="#e00" stroke-width="2"><title>${escaped(text)}</title></rect><text x="${px(x + 16 * before)}" y="${top - 7}" fill="#e00" font-weight="bold">${invariant}</text></g>`;
     }
 
     private _axis(height: number): string {
@@ -246,6 +251,10 @@ function rowsOf<T extends Span>(spans: readonly T[]): T[][] {
         }
     }
     return rows.map((row) => row.spans);
+}
+
+function near(one: number, other: number): boolean {
+    return Math.abs(one - other) < 150;
 }
 
 function px(length: number): string {

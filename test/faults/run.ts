@@ -9,7 +9,7 @@
  *
  * Exits with 1 on a violation.
  */
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -144,21 +144,24 @@ function report(verdicts: readonly Verdict[]): void {
 
 async function main(): Promise<void> {
     const random = options.minutes !== undefined;
+    const minutes = Number(options.minutes ?? 0);
     const seed = Number(options.seed ?? (random ? Math.floor(Math.random() * 1e6) : FIXED_SEED));
-    const arguments_ = random ? ` -- --minutes ${options.minutes} --seed ${seed}` : '';
-    console.log(`seed ${seed}; histories in ${folder}`);
+    const command = random ? `npm run faults -- --minutes ${minutes} --seed ${seed}` : 'npm run faults';
+    if (!Number.isInteger(seed) || !(minutes >= 0)) throw new Error('--seed and --minutes take a number');
+    console.log(`seed ${seed}`);
     const faults = available();
     for (const why of skipped) console.log(`Left out: ${why}`);
-    const verdicts = random ? await randomRun(faults, seed, Number(options.minutes)) : await fixedRun(faults, seed);
+    const verdicts = random ? await randomRun(faults, seed, minutes) : await fixedRun(faults, seed);
     report(verdicts);
-    if (options.results) writeFileSync(RESULTS, resultsPage(verdicts, `npm run faults${arguments_}`, skipped));
-    const broken = verdicts.some(({ violations }) => violations.length > 0);
-    if (options.html !== undefined || broken) {
+    if (options.results) writeFileSync(RESULTS, resultsPage(verdicts, command, skipped));
+    const broken = verdicts.filter(({ violations }) => violations.length > 0);
+    if (options.html !== undefined || broken.length > 0) {
         const path = options.html ?? join(folder, 'violation.html');
-        writeFileSync(path, timelinePage(verdicts, `npm run faults${arguments_}`));
+        writeFileSync(path, timelinePage(options.html === undefined ? broken : verdicts, command));
         console.log(`To look at: ${path}`);
     }
-    if (broken) process.exitCode = 1;
+    if (broken.length === 0) rmSync(folder, { recursive: true });
+    else process.exitCode = 1;
 }
 
 main().catch((error: unknown) => {
