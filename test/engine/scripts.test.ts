@@ -484,6 +484,31 @@ suite('scripts', () => {
         });
     });
 
+    suite('a waiter whose queue was lost', () => {
+        setup(async () => {
+            await acquire('holder');
+            await wait('waiter');
+            await client.del(queue);
+        });
+
+        test('leaves nothing behind when it gives up', async () => {
+            await release('waiter', 'waiter');
+            assert.strictEqual(await client.exists(waiters), 0);
+        });
+
+        test('leaves nothing behind when it is granted the key', async () => {
+            await client.del(key);
+            assert.strictEqual((await wait('waiter')).kind, 'granted');
+            assert.strictEqual(await client.exists(waiters), 0);
+        });
+
+        test('keeps its tombstone when it gives up again', async () => {
+            await release('waiter', 'waiter', true);
+            await release('waiter', 'waiter');
+            assert.strictEqual((await wait('waiter')).kind, 'refused');
+        });
+    });
+
     suite('renew answers', () => {
         test('renewed, and lengthens the ttl', async () => {
             await acquire('a', '', { ttl: 5000 });

@@ -77,6 +77,7 @@ export class ScriptModel {
             if (first === undefined || first.id === id) {
                 this._hold(holder, id, ttl, fence);
                 if (lined) this._tellHead(ttl);
+                else this._leave(id);
                 return { kind: 'granted', fence };
             }
             current = granted = first.holder;
@@ -110,7 +111,7 @@ export class ScriptModel {
             window = this._yields(yields) ?? this._handOn(fence);
         } else {
             const rank = id === '' ? -1 : this._rank(id);
-            if (rank >= 0) this._leave(id);
+            if (rank >= 0 || (id !== '' && this._record(id)?.kind === 'waiter')) this._leave(id);
             if (current === undefined && (memory.freeUntil ?? 0) <= this.now) window = this._handOn(fence);
             else if (rank === 0) this._tellHead(Math.max(this._remaining(), 0));
         }

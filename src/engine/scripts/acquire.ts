@@ -114,6 +114,9 @@ local function step(key, queue, waiters, memory, holder, id, ttl, wait)
             hold(key, memory, kept, now, holder, attempt, ttl, fence)
             if lined then
                 tell_head(key, queue, waiters, now, ttl)
+            elseif record then
+                -- It waited in a queue that was lost.
+                leave(queue, waiters, id)
             end
             return { 1, fence }
         end

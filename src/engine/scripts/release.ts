@@ -86,8 +86,10 @@ local function step(key, queue, waiters, memory, holder, id, tombstone, yield)
         end
         window = window or free
     else
-        local rank = id ~= '' and acquisition_of(id) == id and redis.call('ZRANK', queue, id)
-        if rank then
+        local waits = id ~= '' and acquisition_of(id) == id
+        local rank = waits and redis.call('ZRANK', queue, id)
+        -- Without a rank where the queue was lost. A tombstone stays.
+        if rank or waits and string.find(redis.call('HGET', waiters, id) or '', '^%d') then
             leave(queue, waiters, id)
         end
         if not current and (tonumber(known[4]) or 0) <= now then

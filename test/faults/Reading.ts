@@ -1,0 +1,198 @@
+import type { HistoryEvent, Invariant } from './HistoryEvent';
+
+/** From a grant to its end, as its holder believed it. */
+export interface LeaseSpan {
+    readonly key: string;
+    readonly client: string;
+    readonly attempt: string;
+    readonly holder: string;
+    /** Undefined: of another edition, which has none. */
+    readonly fence: number | undefined;
+    readonly from: number;
+    /** The greatest that it had. */
+    deadline: number;
+    /** The last instant at which it was asked and said that it was held. */
+    believed: number;
+    released: number;
+    lost: number;
+    crashed: number;
+}
+
+/** From a first try to what became of it. */
+export interface WaitSpan {
+    readonly key: string;
+    readonly client: string;
+    readonly attempt: string;
+    readonly from: number;
+    readonly patience: number;
+    /** When it was known to stand in line. */
+    lined: number;
+    /** Infinity: still waiting at the end of the history. */
+    until: number;
+    outcome: 'granted' | 'refused' | 'crashed' | 'open';
+}
+
+/** From a fault to its heal. */
+export interface FaultSpan {
+    readonly name: string;
+    readonly clients: readonly string[] | null;
+    readonly exempts: readonly Invariant[];
+    readonly tail: number;
+    readonly from: number;
+    until: number;
+}
+
+/** A history by what it tells of, put together in one scan. */
+export class Reading {
+    readonly leases: LeaseSpan[] = [];
+    readonly waits: WaitSpan[] = [];
+    readonly faults: FaultSpan[] = [];
+    readonly end: number;
+    private readonly _leaseOf = new Map<string, LeaseSpan>();
+    private readonly _waitOf = new Map<string, WaitSpan>();
+    private readonly _still = new Map<string, [from: number, until: number][]>();
+
+    /** @param events in the order of their instants. */
+    constructor(readonly events: readonly HistoryEvent[]) {
+        for (const event of events) this._take(event);
+        this.end = events.at(-1)?.at ?? 0;
+        for (const fault of this.faults) if (fault.until === Infinity) fault.until = this.end;
+    }
+
+    /** For how long of a span the event loop of a client stood still, ms. */
+    blocked(client: string, from: number, until: number): number {
+        let sum = 0;
+        for (const [start, stop] of this._still.get(client) ?? []) {
+            sum += Math.max(0, Math.min(stop, until) - Math.max(start, from));
+        }
+        return sum;
+    }
+
+    /** Whether a fault touched a client in a span, or what came after one. */
+    disturbed(client: string, from: number, until: number): boolean {
+        return this.faults.some(
+            (fault) =>
+                (fault.clients === null || fault.clients.includes(client)) &&
+                fault.from <= until &&
+                fault.until + Math.max(fault.tail, RECOVERY) >= from,
+        );
+    }
+
+    /** From when on, in a span, nothing was broken to its end. */
+    calmSince(from: number, until: number): number {
+        let since = from;
+        for (const fault of this.faults) {
+            const end = fault.until + Math.max(fault.tail, RECOVERY);
+            if (fault.from < until && end > since) since = Math.min(end, until);
+        }
+        return since;
+    }
+
+    private _take(event: HistoryEvent): void {
+        switch (event.operation) {
+            case 'try': {
+                const { key, client, attempt, patience, at } = event;
+                const wait: WaitSpan = {
+                    ...{ key, client, attempt, patience, from: at },
+                    ...{ lined: Infinity, until: Infinity, outcome: 'open' },
+                };
+                this.waits.push(wait);
+                this._waitOf.set(attempt, wait);
+                return;
+            }
+            case 'waiting': {
+                const wait = this._waitOf.get(event.attempt);
+                if (wait !== undefined) wait.lined = Math.min(wait.lined, event.at);
+                return;
+            }
+            case 'refused':
+                this._settle(event.attempt, event.at, 'refused');
+                return;
+            case 'grant':
+                this._settle(event.attempt, event.at, 'granted');
+                if (event.held) this._grant(event);
+                return;
+            case 'renew':
+            case 'enter':
+            case 'exit':
+            case 'check':
+            case 'write': {
+                const lease = this._leaseOf.get(event.attempt);
+                if (lease === undefined || !event.held) return;
+                lease.deadline = Math.max(lease.deadline, event.deadline);
+                lease.believed = event.at;
+                return;
+            }
+            case 'lost': {
+                const lease = this._leaseOf.get(event.attempt);
+                if (lease !== undefined) lease.lost = event.at;
+                return;
+            }
+            case 'release-start': {
+                const lease = this._leaseOf.get(event.attempt);
+                if (lease !== undefined) lease.released = Math.min(lease.released, event.at);
+                return;
+            }
+            case 'blocked': {
+                const spans = this._still.get(event.client) ?? [];
+                this._still.set(event.client, spans);
+                spans.push([event.from, event.at]);
+                return;
+            }
+            case 'crash':
+                for (const lease of this.leases) if (lease.client === event.of) lease.crashed = event.at;
+                for (const wait of this.waits) {
+                    if (wait.client === event.of) this._settle(wait.attempt, event.at, 'crashed');
+                }
+                return;
+            case 'fault': {
+                const { name, clients, exempts, tail, at } = event;
+                this.faults.push({ name, clients, exempts, tail, from: at, until: Infinity });
+                return;
+            }
+            case 'heal':
+                for (const fault of this.faults) {
+                    if (fault.name === event.name && fault.until === Infinity) fault.until = event.at;
+                }
+                return;
+            default:
+        }
+    }
+
+    private _grant(event: Extract<HistoryEvent, { operation: 'grant' | 'renew' | 'enter' | 'exit' | 'check' }>): void {
+        const { key, client, attempt, holder, fence, at, deadline } = event;
+        const lease: LeaseSpan = {
+            ...{ key, client, attempt, holder, deadline, from: at, believed: at },
+            fence: fence === 0 ? undefined : fence,
+            ...{ released: Infinity, lost: Infinity, crashed: Infinity },
+        };
+        this.leases.push(lease);
+        this._leaseOf.set(attempt, lease);
+    }
+
+    private _settle(attempt: string, at: number, outcome: WaitSpan['outcome']): void {
+        const wait = this._waitOf.get(attempt);
+        if (wait?.outcome !== 'open') return;
+        wait.until = at;
+        wait.outcome = outcome;
+    }
+}
+
+/** How long after a fault a client may still be connecting and finding its place again, ms. */
+export const RECOVERY = 2000;
+
+/** Until when a lease was believed in. */
+export function endOf({ deadline, believed, released, lost, crashed }: LeaseSpan): number {
+    return Math.min(released, lost, crashed, Math.max(deadline, believed));
+}
+
+/** By key, in the order in which they come. */
+export function byKey<T extends { readonly key: string }>(items: readonly T[]): Map<string, T[]> {
+    const groups = new Map<string, T[]>();
+    for (const item of items) {
+        const group = groups.get(item.key);
+        if (group === undefined) groups.set(item.key, [item]);
+        else group.push(item);
+    }
+    return groups;
+}

@@ -1,0 +1,105 @@
+import { connect } from 'node:net';
+import type { Socket } from 'node:net';
+import { createInterface } from 'node:readline';
+import type { RedisAddress } from '../fixtures/sharedServer';
+import type { History } from './History';
+
+interface Stored {
+    readonly holder: string;
+    /** ms on the server's clock. */
+    readonly until: number;
+}
+
+/** The server's and our rounding of an expiry, ms. */
+const ROUNDING = 3;
+
+/**
+ * Watches what a server does to the keys of locks, by MONITOR, which shows the commands within scripts too: whose holder id is
+ * removed, and by whom. What cannot be known, such as what happened while it was away, is not judged.
+ */
+export class ServerWatch implements Disposable {
+    /** How often a holder id was removed by another. */
+    removals = 0;
+    private readonly _stored = new Map<string, Stored>();
+    private _by = new Map<string, string>();
+    private _socket: Socket | undefined;
+    private _retry: NodeJS.Timeout | undefined;
+    private _closed = false;
+
+    constructor(
+        private readonly _server: RedisAddress,
+        private readonly _prefix: string,
+        private readonly _history: History,
+    ) {
+        this._begin();
+    }
+
+    [Symbol.dispose](): void {
+        this._closed = true;
+        clearTimeout(this._retry);
+        this._socket?.destroy();
+    }
+
+    private _begin(): void {
+        this._stored.clear();
+        const socket = connect(this._server.port, this._server.host);
+        this._socket = socket;
+        socket.on('connect', () => socket.write('*1\r\n$7\r\nMONITOR\r\n'));
+        createInterface({ input: socket })
+            .on('line', (line) => this._line(line))
+            .on('error', () => undefined);
+        socket.on('error', () => undefined);
+        socket.on('close', () => {
+            if (!this._closed) this._retry = setTimeout(() => this._begin(), 50);
+        });
+    }
+
+    private _line(line: string): void {
+        const [, time, source, text] = /^\+(\d+\.\d+) \[\d+ (\S+)\] (.*)$/.exec(line) ?? [];
+        if (time === undefined || text === undefined) return;
+        const words = [...text.matchAll(/"((?:[^"\\]|\\.)*)"/g)].map(([, word = '']) => word);
+        const [name = '', ...args] = words;
+        const now = Number(time) * 1000;
+        if (source === 'lua') this._inScript(name.toLowerCase(), args, now);
+        else this._command(name.toLowerCase(), args, now);
+    }
+
+    /** A script says by its arguments who calls it: of each of our scripts the first argument is the holder. */
+    private _command(name: string, args: string[], now: number): void {
+        this._by = new Map();
+        if (name === 'flushall') this._stored.clear();
+        if (name === 'del') for (const key of args) this._stored.delete(key);
+        if (name === 'set') this._setAside(args, now);
+        if (name !== 'evalsha' && name !== 'eval') return;
+        const count = Number(args[1]);
+        const [keys, rest] = [args.slice(2, 2 + count), args.slice(2 + count)];
+        const stride = keys[1]?.endsWith(':q') === true ? 4 : keys[1]?.endsWith(':m') === true ? 2 : 1;
+        for (let at = 0; at < count; at += stride) this._by.set(keys[at] ?? '', rest[at] ?? '');
+    }
+
+    private _inScript(name: string, args: string[], now: number): void {
+        const [key = '', value = '', , ttl = ''] = args;
+        if (!key.startsWith(this._prefix)) return;
+        const stored = this._stored.get(key);
+        if (name === 'pexpire' && stored !== undefined) {
+            this._stored.set(key, { holder: stored.holder, until: now + Number(value) });
+        }
+        if (name !== 'set' && name !== 'del') return;
+        const by = this._by.get(key) ?? '';
+        if (stored !== undefined && stored.until - ROUNDING > now && stored.holder !== by) {
+            this.removals += 1;
+            this._history.note({ operation: 'removed', key, holder: stored.holder, by });
+        }
+        if (name === 'del') this._stored.delete(key);
+        else this._stored.set(key, { holder: value, until: now + Number(ttl) });
+    }
+
+    /** Another edition's attempt: it succeeds if there is nothing, which near an expiry we do not know. */
+    private _setAside([key = '', holder = '', ...options]: string[], now: number): void {
+        const stored = this._stored.get(key);
+        if (stored !== undefined && stored.until > now + ROUNDING) return;
+        const at = options.findIndex((option) => option.toUpperCase() === 'PX');
+        if (stored !== undefined && stored.until > now - ROUNDING) this._stored.delete(key);
+        else this._stored.set(key, { holder, until: now + Number(options[at + 1] ?? 0) });
+    }
+}

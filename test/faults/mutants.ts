@@ -1,0 +1,166 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Invariant } from './HistoryEvent';
+import type { Lab, LabOptions } from './Lab';
+import type { Pace } from './Pace';
+import { suffer } from './Fault';
+import { FAULTS } from './faults';
+import type { Replacement } from './Mutant';
+
+/** Something wrong in the library, and what it takes to see it. */
+export interface MutantCase {
+    readonly replacements: readonly Replacement[];
+    /** One of these is broken. */
+    readonly breaks: readonly Invariant[];
+    readonly options?: Partial<Omit<LabOptions, 'pace'>>;
+    readonly pace?: Partial<Pace>;
+    readonly run: (lab: Lab) => Promise<void>;
+    /** Before it comes to rest; to be undone after the workers have stopped. */
+    readonly afterwards?: (lab: Lab) => void;
+}
+
+const undisturbed = (): Promise<void> => sleep(1500);
+
+/** Whoever waits, waits; nobody gives up. */
+const PATIENT: Partial<Pace> = { tries: 0, impatient: 0, cancel: 0, overstay: 0 };
+
+export const MUTANT_CASES: Readonly<Record<string, MutantCase>> = {
+    'a release does not compare': {
+        replacements: [
+            [
+                'engine/scripts/release.js',
+                "local ours = holder ~= '' and current == holder and (id == '' or its)",
+                "local ours = holder ~= '' and current",
+            ],
+        ],
+        breaks: ['I9'],
+        options: { keys: 1 },
+        pace: { cancel: 0.5 },
+        run: undisturbed,
+    },
+    'a deadline counts from the reply': {
+        replacements: [['engine/validity.js', 'return sentAt + ttl', 'return performance.now() + ttl']],
+        breaks: ['I1'],
+        options: { keys: 1, workers: 2 },
+        // Both keep a key beyond its end, and one hears of its grants late.
+        pace: { ...PATIENT, loops: 1, ttl: [300, 310], keepAlive: 0, overstay: 1 },
+        run: async ({ workers: [late] }) => {
+            late?.proxies[0]?.delay(80);
+            await sleep(3500);
+            late?.proxies[0]?.delay(0);
+        },
+    },
+    'a loss has no timer': {
+        replacements: [
+            [
+                'engine/KeepAlive.js',
+                '(lease) => this._due(lease)',
+                '(lease) => lease.upkeep === "keep" && this._due(lease)',
+            ],
+        ],
+        breaks: ['I2'],
+        options: { keys: 1 },
+        pace: { ...PATIENT, keepAlive: 0, overstay: 1 },
+        run: () => sleep(2500),
+    },
+    'a renewal takes the key whoever has it': {
+        replacements: [
+            ['engine/scripts/renew.js', "if redis.call('GET', key) ~= holder then", 'if false then'],
+            [
+                'engine/scripts/renew.js',
+                "redis.call('PEXPIRE', key, longest)",
+                "redis.call('SET', key, holder, 'PX', longest)",
+            ],
+        ],
+        breaks: ['I9'],
+        options: { keys: 1, workers: 2 },
+        // Renewals of one are held back while the other gets the key.
+        pace: { ...PATIENT, ttl: [300, 310], keepAlive: 1, stay: 600 },
+        run: async (lab) => {
+            const [proxy] = lab.workers[0]?.proxies ?? [];
+            for (let times = 0; times < 15 && lab.removals === 0; times += 1) {
+                proxy?.pause('toServer');
+                await sleep(450);
+                proxy?.resume();
+                await sleep(300);
+            }
+        },
+    },
+    'a keep-alive outlives the release': {
+        replacements: [
+            [
+                'engine/KeepAlive.js',
+                'this.drop(lease);\n        // Never two steps',
+                'setInterval(() => void this._store.renew(lease.key, lease.holder, lease.ttl), lease.ttl / 3);\n        // Never two steps',
+            ],
+        ],
+        breaks: ['I7'],
+        pace: { keepAlive: 1 },
+        run: () => sleep(500),
+    },
+    'nothing is published': {
+        replacements: [
+            [
+                'engine/scripts/grant.js',
+                "if channel == '' then\n        return true",
+                'if true then\n        return true',
+            ],
+        ],
+        breaks: ['I6'],
+        options: { keys: 1, workers: 3, config: { 'options.ttl': 8000 } },
+        pace: { ...PATIENT, ttl: [8000, 8000], stay: 30 },
+        run: () => sleep(3000),
+    },
+    'a given up acquisition leaves no tombstone': {
+        replacements: [['engine/scripts/release.js', "if tombstone == '1' then", 'if false then']],
+        breaks: ['I7'],
+        options: { keys: 1, workers: 2, config: { 'options.command_timeout': 300 } },
+        pace: { loops: 6, tries: 0, overstay: 0, impatient: 1, stay: 20, ttl: [20_000, 20_000] },
+        run: async ({ workers }) => {
+            await sleep(300);
+            for (const { proxies } of workers) proxies.forEach((proxy) => proxy.holdBack());
+            await sleep(1000);
+        },
+        afterwards: ({ workers }) => {
+            for (const { proxies } of workers) proxies.forEach((proxy) => proxy.letGo());
+        },
+    },
+    'a fence does not look at the clock': {
+        replacements: [
+            [
+                'engine/scripts/grant.js',
+                'return math.max((tonumber(last) or 0) + 1, clock)',
+                'return (tonumber(last) or 0) + 1',
+            ],
+        ],
+        breaks: ['I3'],
+        run: async (lab) => {
+            const fault = FAULTS.find(({ name }) => name === 'memory deleted');
+            for (let times = 0; times < 3; times += 1) {
+                await sleep(500);
+                if (fault !== undefined) await suffer(fault, lab);
+            }
+        },
+    },
+    'who came last is served first': {
+        replacements: [
+            ['engine/scripts/grant.js', "redis.pcall('ZRANGE', queue, 0, 0)", "redis.pcall('ZRANGE', queue, -1, -1)"],
+        ],
+        breaks: ['I5'],
+        options: { keys: 1 },
+        pace: PATIENT,
+        run: undisturbed,
+    },
+    'a waiter asks again at once': {
+        replacements: [
+            [
+                'engine/Waiters.js',
+                'this._wake(waiter, delay);\n    }\n    /** A foreign holder',
+                'this._wake(waiter, 0);\n    }\n    /** A foreign holder',
+            ],
+        ],
+        breaks: ['I8'],
+        options: { keys: 1 },
+        pace: PATIENT,
+        run: () => sleep(3000),
+    },
+};
