@@ -21,7 +21,8 @@ export class ServerWatch implements Disposable {
     /** How often a holder id was removed by another. */
     removals = 0;
     private readonly _stored = new Map<string, Stored>();
-    private _by = new Map<string, string>();
+    /** Who called the script that runs, by key: several, when a list has several items of one key. */
+    private _by = new Map<string, string[]>();
     private _socket: Socket | undefined;
     private _retry: NodeJS.Timeout | undefined;
     private _closed = false;
@@ -74,7 +75,10 @@ export class ServerWatch implements Disposable {
         const count = Number(args[1]);
         const [keys, rest] = [args.slice(2, 2 + count), args.slice(2 + count)];
         const stride = keys[1]?.endsWith(':q') === true ? 4 : keys[1]?.endsWith(':m') === true ? 2 : 1;
-        for (let at = 0; at < count; at += stride) this._by.set(keys[at] ?? '', rest[at] ?? '');
+        for (let at = 0; at < count; at += stride) {
+            const key = keys[at] ?? '';
+            this._by.set(key, [...(this._by.get(key) ?? []), rest[at] ?? '']);
+        }
     }
 
     private _inScript(name: string, args: string[], now: number): void {
@@ -85,10 +89,10 @@ export class ServerWatch implements Disposable {
             this._stored.set(key, { holder: stored.holder, until: now + Number(value) });
         }
         if (name !== 'set' && name !== 'del') return;
-        const by = this._by.get(key) ?? '';
-        if (stored !== undefined && stored.until - ROUNDING > now && stored.holder !== by) {
+        const by = this._by.get(key) ?? [];
+        if (stored !== undefined && stored.until - ROUNDING > now && !by.includes(stored.holder)) {
             this.removals += 1;
-            this._history.note({ operation: 'removed', key, holder: stored.holder, by });
+            this._history.note({ operation: 'removed', key, holder: stored.holder, by: by.join(' or ') });
         }
         if (name === 'del') this._stored.delete(key);
         else this._stored.set(key, { holder: value, until: now + Number(ttl) });
