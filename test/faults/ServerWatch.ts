@@ -21,8 +21,7 @@ export class ServerWatch implements Disposable {
     /** How often a holder id was removed by another. */
     removals = 0;
     private readonly _stored = new Map<string, Stored>();
-    /** Who called the script that runs, by key: several, when a list has several items of one key. */
-    private _by = new Map<string, string[]>();
+    private _by = new Map<string, Set<string>>();
     private _socket: Socket | undefined;
     private _retry: NodeJS.Timeout | undefined;
     private _closed = false;
@@ -75,9 +74,10 @@ export class ServerWatch implements Disposable {
         const count = Number(args[1]);
         const [keys, rest] = [args.slice(2, 2 + count), args.slice(2 + count)];
         const stride = keys[1]?.endsWith(':q') === true ? 4 : keys[1]?.endsWith(':m') === true ? 2 : 1;
+        // A list may have several steps of one key, and does not show which of them is under way.
         for (let at = 0; at < count; at += stride) {
             const key = keys[at] ?? '';
-            this._by.set(key, [...(this._by.get(key) ?? []), rest[at] ?? '']);
+            this._by.set(key, (this._by.get(key) ?? new Set()).add(rest[at] ?? ''));
         }
     }
 
@@ -89,10 +89,10 @@ export class ServerWatch implements Disposable {
             this._stored.set(key, { holder: stored.holder, until: now + Number(value) });
         }
         if (name !== 'set' && name !== 'del') return;
-        const by = this._by.get(key) ?? [];
-        if (stored !== undefined && stored.until - ROUNDING > now && !by.includes(stored.holder)) {
+        const by = this._by.get(key) ?? new Set();
+        if (stored !== undefined && stored.until - ROUNDING > now && !by.has(stored.holder)) {
             this.removals += 1;
-            this._history.note({ operation: 'removed', key, holder: stored.holder, by: by.join(' or ') });
+            this._history.note({ operation: 'removed', key, holder: stored.holder, by: [...by].join(' ') });
         }
         if (name === 'del') this._stored.delete(key);
         else this._stored.set(key, { holder: value, until: now + Number(ttl) });

@@ -117,8 +117,11 @@ export const MUTANT_CASES: Readonly<Record<string, MutantCase>> = {
         pace: { loops: 6, tries: 0, overstay: 0, impatient: 1, stay: 20, ttl: [20_000, 20_000] },
         run: async ({ workers }) => {
             await sleep(300);
-            for (const { proxies } of workers) proxies.forEach((proxy) => proxy.holdBack());
-            await sleep(1000);
+            // Not every connection has an attempt under way when it is given up.
+            for (let times = 0; times < 4; times += 1) {
+                for (const { proxies } of workers) proxies.forEach((proxy) => proxy.holdBack());
+                await sleep(700);
+            }
         },
         afterwards: ({ workers }) => {
             for (const { proxies } of workers) proxies.forEach((proxy) => proxy.letGo());
