@@ -135,7 +135,7 @@ suite('scripts', () => {
 
         test('granted, with the same fence, to the holder that has the key; the ttl is lengthened', async () => {
             const fence = await fenceOf(acquire('a', '', { ttl: 5000 }));
-            assert.deepEqual(await acquire('a', '', { ttl: 50_000 }), { kind: 'granted', fence });
+            assert.deepEqual(await acquire('a', '', { ttl: 50_000 }), { kind: 'granted', fence, released: false });
             assert.isAbove(await client.pttl(key), 40_000);
             assert.isAbove(await client.pttl(memory), MEMORY + 40_000);
         });

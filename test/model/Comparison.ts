@@ -58,9 +58,10 @@ export class Comparison {
     }
 
     async acquire(step: AcquireStep): Promise<void> {
-        const { holder, id, ttl, wait } = step;
-        const asked = wait === undefined ? '' : `${wait.ticket} ${wait.channel}`;
-        await this._compare(acquireScript, this._keys, [holder, id, String(ttl), asked], (model) =>
+        const { holder, id, ttl, spare, wait } = step;
+        const before = wait?.before === undefined ? '' : ` ${wait.before}`;
+        const asked = wait === undefined ? '' : `${wait.ticket} ${wait.channel}${before}`;
+        await this._compare(acquireScript, this._keys, [holder, id, askedFor(ttl, spare), asked], (model) =>
             model.acquire(step),
         );
     }
@@ -256,6 +257,7 @@ function readings({ answer, messages, stored }: Effect, before: number, after: n
     const { waiterLease, side } = new ScriptModel('').rules;
     const told = numbers.flatMap((number) => [
         number,
+        number - SPARE,
         ...[waiterLease, side, PAUSE].map((ttl) => Math.max((number - ttl) * 1000, before)),
     ]);
     // How long somebody waited, by a ticket.
@@ -267,6 +269,9 @@ function readings({ answer, messages, stored }: Effect, before: number, after: n
 
 /** How long a key is left free in these tests, ms. */
 export const PAUSE = 20_000;
+
+/** How many fences are reserved with a grant in these tests, when there are any. */
+export const SPARE = 8;
 
 function storedOf(model: ScriptModel): Content {
     const { key, queue, memory } = model;
@@ -284,8 +289,12 @@ function storedOf(model: ScriptModel): Content {
 function waitersOf(model: ScriptModel): Record<string, string> {
     const fields = model.waiters.value.map((record) => {
         if (record.kind === 'tombstone') return [record.id, `x${record.until}`];
-        const { id, lease, ttl, channel, holder } = record;
-        return [id, `${lease} ${ttl} ${channel} ${holder === id ? '' : holder}`];
+        const { id, lease, ttl, spare, channel, holder } = record;
+        return [id, `${lease} ${askedFor(ttl, spare)} ${channel} ${holder === id ? '' : holder}`];
     });
     return Object.fromEntries(fields) as Record<string, string>;
+}
+
+function askedFor(ttl: number, spare: number): string {
+    return spare === 0 ? String(ttl) : `${ttl}+${spare}`;
 }

@@ -11,8 +11,16 @@ export interface AcquireStep {
     readonly holder: string;
     readonly id: string;
     readonly ttl: number;
-    /** Undefined: a plain try. An empty channel: it polls. */
-    readonly wait: { readonly ticket: number; readonly channel: string } | undefined;
+    /** So many fences below that of the grant are reserved with it. */
+    readonly spare: number;
+    /** Undefined: a plain try. An empty channel: it polls. `before` gives the key back in the same step. */
+    readonly wait: Wait | undefined;
+}
+
+interface Wait {
+    readonly ticket: number;
+    readonly channel: string;
+    readonly before: string | undefined;
 }
 
 export interface ReleaseStep {
@@ -57,29 +65,38 @@ export class ScriptModel {
         return Object.assign(new ScriptModel(this.name, this.rules), this, { published: [] });
     }
 
-    acquire({ holder, id, ttl, wait }: AcquireStep): AcquireReply {
+    acquire({ holder, id, ttl, spare, wait }: AcquireStep): AcquireReply {
         this._begin();
         const memory: Memory = this.memory?.value ?? {};
         let current = this.key?.value;
         let granted = memory.holder;
         const record = this._record(id);
         if (record?.kind === 'tombstone' && record.until > this.now) return { kind: 'refused' };
-        if (current === holder) return { kind: 'granted', fence: this._extend(holder, id, ttl) };
+        if (current === holder) {
+            return { kind: 'granted', fence: this._extend(holder, id, ttl, spare), released: false };
+        }
+        const released = current !== undefined && current === wait?.before;
+        if (current !== undefined && released) {
+            this._remember({ released: current });
+            this.key = current = undefined;
+        }
         const lined = this.queue.value.length > 0;
         const ticket =
-            wait !== undefined && (current !== undefined || lined) ? this._enqueue(holder, id, ttl, wait) : 0;
+            wait !== undefined && (current !== undefined || lined) ? this._enqueue({ holder, id, ttl, spare }, wait) : 0;
         let fence = memory.fence ?? this.clock;
         let handedOn = false;
         const pause = (memory.freeUntil ?? 0) - this.now;
         if (current === undefined && !(lined && pause > 0)) {
-            fence = this._after(memory.fence);
-            const first = this._grant(fence, id);
+            const least = this._after(memory.fence);
+            const first = this._grant(least, id);
             if (first === undefined || first.id === id) {
+                fence = least + this._reserved(spare);
                 this._hold(holder, id, ttl, fence);
                 if (lined) this._tellHead(ttl);
                 else this._leave(id);
-                return { kind: 'granted', fence };
+                return { kind: 'granted', fence, released };
             }
+            fence = least + this._reserved(first.spare);
             current = granted = first.holder;
             handedOn = true;
         }
@@ -91,7 +108,7 @@ export class ScriptModel {
             this._keep(Math.max(remaining, 0));
         }
         const foreign = current !== undefined && granted !== current;
-        return { kind: 'busy', remaining, fence, ticket, rank, foreign, handedOn, holder: current ?? '' };
+        return { kind: 'busy', remaining, fence, ticket, rank, foreign, handedOn, holder: current ?? '', released };
     }
 
     release({ holder, id, tombstone, yields }: ReleaseStep): ReleaseReply {
@@ -161,12 +178,12 @@ export class ScriptModel {
     }
 
     /** The key is this holder's already. */
-    private _extend(holder: string, id: string, ttl: number): number {
+    private _extend(holder: string, id: string, ttl: number, spare: number): number {
         const memory: Memory = this.memory?.value ?? {};
         const left = this._remaining();
         this._leave(id);
         if (memory.holder !== holder || memory.fence === undefined) {
-            const fence = this._after(memory.fence);
+            const fence = this._after(memory.fence) + this._reserved(spare);
             this._hold(holder, id, Math.max(ttl, left), fence);
             return fence;
         }
@@ -199,7 +216,7 @@ export class ScriptModel {
         this.memory = { value: { ...this.memory?.value, kept }, expires: kept };
     }
 
-    private _enqueue(holder: string, id: string, ttl: number, wait: { ticket: number; channel: string }): number {
+    private _enqueue({ holder, id, ttl, spare }: Omit<AcquireStep, 'wait'>, wait: Wait): number {
         const last = this.memory?.value.ticket;
         const asked = wait.ticket === 0 ? this.queue.value.find((place) => place.id === id)?.ticket : wait.ticket;
         const ticket = asked ?? this._after(last);
@@ -210,7 +227,7 @@ export class ScriptModel {
         const expires = this.now + this.rules.side;
         this.queue = { value: [...others, { id, ticket }].sort(byTicket), expires };
         const lease = this.now + this.rules.waiterLease;
-        this._record(id, { kind: 'waiter', id, lease, ttl, channel: wait.channel, holder });
+        this._record(id, { kind: 'waiter', id, lease, ttl, spare, channel: wait.channel, holder });
         this.waiters = { value: this.waiters.value, expires };
         return ticket;
     }
@@ -289,10 +306,15 @@ export class ScriptModel {
         return first === undefined ? 0 : Math.min(first.ttl, this.rules.claimWindow);
     }
 
+    private _reserved(spare: number): number {
+        return this.rules.reserves ? spare : 0;
+    }
+
     /** The key is absent. */
-    private _grant(fence: number, me?: string): Waiting | undefined {
+    private _grant(least: number, me?: string): Waiting | undefined {
         for (let first = this._firstWaiter(); first !== undefined; first = this._firstWaiter()) {
             const { id, holder, channel } = first;
+            const fence = least + this._reserved(first.spare);
             this._leave(id);
             if (id === me) return first;
             const ttl = Math.min(first.ttl, this.rules.claimWindow);

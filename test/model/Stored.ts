@@ -13,6 +13,7 @@ export type WaiterRecord =
           /** From this instant on it is taken to be dead. */
           readonly lease: number;
           readonly ttl: number;
+          readonly spare: number;
           readonly channel: string;
           readonly holder: string;
       };

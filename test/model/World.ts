@@ -250,8 +250,8 @@ export class World {
         switch (command.kind) {
             case 'acquire': {
                 const { ticket } = command;
-                const wait = ticket === undefined ? undefined : { ticket, channel: client.name };
-                return server.acquire({ holder, id, ttl, wait });
+                const wait = ticket === undefined ? undefined : { ticket, channel: client.name, before: undefined };
+                return server.acquire({ holder, id, ttl, spare: 0, wait });
             }
             case 'renew':
                 return server.renew({ holder, ttl });

@@ -7,7 +7,7 @@ import { releaseScript } from '../../src/engine/scripts/release';
 import { renewScript } from '../../src/engine/scripts/renew';
 import { ended, ownClient } from '../engine/clientOf';
 import { sharedServer } from '../fixtures/sharedServer';
-import { Comparison, PAUSE } from './Comparison';
+import { Comparison, PAUSE, SPARE } from './Comparison';
 import { Ear } from './Ear';
 
 const RUNS = 400;
@@ -33,6 +33,9 @@ const acquire = fc.record({
     wait: fc.constantFrom<'no' | 'last' | 'new' | number>('no', 'last', 'last', 'new', 7, 2 ** 52),
     /** Empty: it polls. */
     channel: fc.oneof({ arbitrary: channel, weight: 4 }, fc.constant('')),
+    spare: fc.constantFrom(0, 0, SPARE),
+    /** Who gives the key back in the same step. */
+    before: fc.constantFrom(undefined, undefined, 'z1', 'z2', 'z3', 'Holder of two'),
 });
 const release = fc.record({
     kind: fc.constant('release'),
@@ -105,8 +108,9 @@ async function perform(one: Action, lock: Comparison, run: string): Promise<void
         case 'acquire': {
             const ticket = one.wait === 'last' ? lock.ticketOf(one.who.id) : one.wait === 'new' ? 0 : one.wait;
             const on = one.channel === '' ? '' : `${one.channel}:${run}`;
-            const wait = ticket === 'no' ? undefined : { ticket, channel: on };
-            return lock.acquire({ ...one.who, ttl: one.ttl, wait });
+            const { ttl: asked, spare, before } = one;
+            const wait = ticket === 'no' ? undefined : { ticket, channel: on, before };
+            return lock.acquire({ ...one.who, ttl: asked, spare, wait });
         }
         case 'release': {
             const {

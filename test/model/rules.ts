@@ -11,6 +11,8 @@ export interface ScriptRules {
     readonly compares: boolean;
     /** A key that an acquisition gets because its holder has it is that acquisition's from then on. */
     readonly takesOver: boolean;
+    /** The fences of a lease that may be passed on are nobody else's. */
+    readonly reserves: boolean;
 }
 
 export const SCRIPT_RULES: ScriptRules = {
@@ -20,6 +22,7 @@ export const SCRIPT_RULES: ScriptRules = {
     memory: 600_000,
     compares: true,
     takesOver: true,
+    reserves: true,
 };
 
 /** The durations of a client, in ticks, and the rules that a mutant of it breaks. */

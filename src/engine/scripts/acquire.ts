@@ -3,7 +3,13 @@ import type { Scope } from './grant';
 import { Script, isList, isNumber } from './Script';
 
 export type AcquireReply =
-    | { readonly kind: 'granted'; readonly fence: number }
+    | {
+          readonly kind: 'granted';
+          /** The last of those that are reserved with it. */
+          readonly fence: number;
+          /** The key was given back in this very step. */
+          readonly released: boolean;
+      }
     | {
           readonly kind: 'busy';
           /** Remaining ttl of the present holder; -1: its key never expires. */
@@ -20,6 +26,7 @@ export type AcquireReply =
           readonly handedOn: boolean;
           /** Empty: none, the key is left free for others for so long. */
           readonly holder: string;
+          readonly released: boolean;
       }
     /** A tombstone lies on this acquisition: it was given up before this attempt arrived. */
     | { readonly kind: 'refused' };
@@ -28,21 +35,24 @@ export type AcquireReply =
  * One step is try, enqueue, heartbeat, claim and resend in one.
  *
  * KEYS key, queue, waiters, memory.
- * ARGV holder; id of this acquisition (the holder, unless the caller chose that); ttl, ms; wait: `<ticket> <channel>` to wait
- * in line (ticket 0: a new one; no channel: it polls), empty for a plain try.
+ * ARGV holder; id of this acquisition (the holder, unless the caller chose that); ttl, ms, or `<ttl>+<spare>`: so many
+ * fences below that of the grant are reserved with it; wait: `<ticket> <channel>` to wait in line (ticket 0: a new one; no
+ * channel: it polls), or `<ticket> <channel> <before>` to do so as soon as that holder has given the key back, which it does
+ * in this step; empty for a plain try.
  *
  * Answers, per item:
- *   {1, fence}: granted. Absent key: to the first live waiter, so only if that is us or if there is none. Held by us: ttl is
+ *   {1, fence, released}: granted. Absent key: to the first live waiter, so only if that is us or if there is none. Held by us: ttl is
  *     lengthened, never shortened, and the fence is the same as before.
- *   {0, remaining, fence, ticket, rank, foreign, holder, handed on}: busy, see AcquireReply. The holder is empty while the
- *     key is left free for others than us.
+ *   {0, remaining, fence, ticket, rank, foreign, holder, handed on, released}: busy, see AcquireReply. The holder is empty
+ *     while the key is left free for others than us.
  *   {-1}: refused by a tombstone.
+ * Released is 1 when the holder before had the key and has given it back.
  */
 const BODY = `
 -- Takes or keeps the place in the queue and lengthens the waiter's lease.
 local function enqueue(queue, waiters, memory, holder, id, ttl, wait, last, clock, now)
-    local asked, channel = string.match(wait, '^(%d+) (.*)$')
-    local ticket = tonumber(asked)
+    local given, channel = string.match(wait, '^(%d+) (%S*)')
+    local ticket = tonumber(given)
     if ticket == 0 then
         ticket = tonumber(redis.call('ZSCORE', queue, id) or after(last, clock))
     end
@@ -60,14 +70,14 @@ end
 local function step(key, queue, waiters, memory, holder, id, ttl, wait)
     local clock = micros()
     local now = math.floor(clock / 1000)
-    ttl = tonumber(ttl)
+    local time, spare = asked(ttl)
     local current = redis.call('GET', key)
     if not current and redis.call('EXISTS', queue, waiters) == 0 then
         -- What is usual: the key is free, nobody waits, and nobody gave up.
         local known = redis.call('HMGET', memory, 'f', 'e')
-        local fence = next_fence(known[1], clock)
-        hold(key, memory, known[2], now, holder, id, ttl, fence)
-        return { 1, fence }
+        local fence = next_fence(known[1], clock) + spare
+        hold(key, memory, known[2], now, holder, id, time, fence)
+        return { 1, fence, 0 }
     end
     local known = redis.call('HMGET', memory, 'f', 'h', 't', 'y', 'a', 'e')
     local kept = known[6]
@@ -83,20 +93,26 @@ local function step(key, queue, waiters, memory, holder, id, ttl, wait)
         leave(queue, waiters, id)
         local left = redis.call('PTTL', key)
         if granted ~= holder then
-            fence = next_fence(known[1], clock)
-            hold(key, memory, kept, now, holder, attempt, math.max(ttl, left), fence)
-            return { 1, fence }
+            fence = next_fence(known[1], clock) + spare
+            hold(key, memory, kept, now, holder, attempt, math.max(time, left), fence)
+            return { 1, fence, 0 }
         end
         -- From now on it is this acquisition's: one that was given up before cannot take it away.
         local having = joined(known[5], attempt)
         if having ~= known[5] then
             redis.call('HSET', memory, 'a', having)
         end
-        if left < ttl then
-            keep(memory, kept, now, ttl)
-            redis.call('PEXPIRE', key, ttl)
+        if left < time then
+            keep(memory, kept, now, time)
+            redis.call('PEXPIRE', key, time)
         end
-        return { 1, fence }
+        return { 1, fence, 0 }
+    end
+    local released = 0
+    if current and current == string.match(wait, '^%d+ %S* (.*)$') then
+        -- In a slot that is about to leave this server, a key that is deleted cannot be set again: that comes last.
+        redis.call('HSET', memory, 'r', current)
+        current, released = nil, 1
     end
     local lined = redis.call('EXISTS', queue) == 1
     local ticket, handed = 0, 0
@@ -105,22 +121,25 @@ local function step(key, queue, waiters, memory, holder, id, ttl, wait)
     end
     local pause = (tonumber(known[4]) or 0) - now
     if not current and not (lined and pause > 0) then
-        fence = next_fence(known[1], clock)
-        local first, its_holder
+        local least = next_fence(known[1], clock)
+        local first, its_holder, its_fence, _
         if lined then
-            first, its_holder = grant(key, queue, waiters, memory, kept, fence, now, id)
+            first, its_holder, _, its_fence = grant(key, queue, waiters, memory, kept, least, now, id)
         end
         if not first or first == id then
-            hold(key, memory, kept, now, holder, attempt, ttl, fence)
+            fence = least + spare
+            hold(key, memory, kept, now, holder, attempt, time, fence)
             if lined then
-                tell_head(key, queue, waiters, now, ttl)
+                tell_head(key, queue, waiters, now, time)
             elseif record then
                 -- It waited in a queue that was lost.
                 leave(queue, waiters, id)
             end
-            return { 1, fence }
+            return { 1, fence, released }
         end
-        current, granted, handed = its_holder, its_holder, 1
+        current, granted, handed, fence = its_holder, its_holder, 1, its_fence
+    elseif released == 1 then
+        redis.call('DEL', key)
     end
     local remaining = current and redis.call('PTTL', key) or pause
     local rank = 0
@@ -129,7 +148,7 @@ local function step(key, queue, waiters, memory, holder, id, ttl, wait)
         rank = redis.call('ZRANK', queue, id) or 0
         keep(memory, kept, now, math.max(remaining, 0))
     end
-    return { 0, remaining, fence, ticket, rank, current and granted ~= current and 1 or 0, current or '', handed }
+    return { 0, remaining, fence, ticket, rank, current and granted ~= current and 1 or 0, current or '', handed, released }
 end
 `;
 
@@ -144,8 +163,8 @@ function scriptOf(scope: Scope): Script<AcquireReply> {
 
 function parse(answer: unknown): AcquireReply | undefined {
     if (isList(answer)) {
-        const [kind, first, fence, ticket, rank, foreign, holder, handed] = answer;
-        if (kind === 1 && isNumber(first)) return { kind: 'granted', fence: first };
+        const [kind, first, fence, ticket, rank, foreign, holder, handed, released] = answer;
+        if (kind === 1 && isNumber(first)) return { kind: 'granted', fence: first, released: fence === 1 };
         if (kind === -1) return { kind: 'refused' };
         if (isNumber(first) && isNumber(fence) && isNumber(ticket) && isNumber(rank) && typeof holder === 'string') {
             return {
@@ -157,6 +176,7 @@ function parse(answer: unknown): AcquireReply | undefined {
                 foreign: foreign === 1,
                 handedOn: handed === 1,
                 holder,
+                released: released === 1,
             };
         }
     }

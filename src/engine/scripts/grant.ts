@@ -44,9 +44,9 @@ end
  *
  * The keys of one lock: `key` holds the id of its holder, a plain string with an expiry. `queue` is a sorted set of waiting
  * acquisitions by ticket. `waiters` is a hash of acquisition to `<lease> <ttl> <channel> <holder>`, where lease is the
- * instant (server ms) from which its waiter is taken to be dead, and the holder is left out when it is the acquisition's id;
- * or to `x<instant>`, a tombstone: whatever arrives of that acquisition before that instant is refused. `memory` is a hash:
- * f last fence, h the holder it was given to, a the acquisition, t last ticket, r last holder that released, n hand-offs in
+ * instant (server ms) from which its waiter is taken to be dead, ttl is as in the request, and the holder is left out when it
+ * is the acquisition's id; or to `x<instant>`, a tombstone: whatever arrives of that acquisition before that instant is
+ * refused. `memory` is a hash: f last fence, h the holder it was given to, a the acquisition, t last ticket, r last holder that released, n hand-offs in
  * a row, y until when (server ms) the key is left free for others, e until when the memory is kept.
  *
  * Times are the server's, tickets and fences are at least its clock in µs, so that they rise even when the memory is lost.
@@ -58,12 +58,22 @@ local function after(last, clock)
     return math.max((tonumber(last) or 0) + 1, clock)
 end
 
+-- What is asked for: \`<ttl>\`, or \`<ttl>+<spare>\` when so many fences below that of the grant are to be nobody else's.
+local function asked(ttl)
+    local plain = tonumber(ttl)
+    if plain then
+        return plain, 0
+    end
+    local time, spare = string.match(ttl, '^(%d+)%+(%d+)$')
+    return tonumber(time), tonumber(spare)
+end
+
 local function leave(queue, waiters, id)
     redis.call('ZREM', queue, id)
     redis.call('HDEL', waiters, id)
 end
 
--- The first waiter whose lease runs: its acquisition, ttl, channel, holder. Dead ones before it are dropped.
+-- The first waiter whose lease runs: its acquisition, what it asks for, channel, holder. Dead ones before it are dropped.
 local function first_waiter(queue, waiters, now)
     while true do
         local ids = redis.pcall('ZRANGE', queue, 0, 0)
@@ -76,9 +86,9 @@ local function first_waiter(queue, waiters, now)
             return nil
         end
         local record = redis.call('HGET', waiters, id) or ''
-        local lease, ttl, channel, holder = string.match(record, '^(%d+) (%d+) (%S*) (.*)$')
+        local lease, ttl, channel, holder = string.match(record, '^(%d+) (%S+) (%S*) (.*)$')
         if lease and tonumber(lease) > now then
-            return id, tonumber(ttl), channel, holder == '' and id or holder
+            return id, ttl, channel, holder == '' and id or holder
         end
         redis.call('ZREM', queue, id)
         if lease then
@@ -133,9 +143,10 @@ local function hold(key, memory, kept, now, holder, id, ttl, fence)
     redis.call('SET', key, holder, 'PX', ttl)
 end
 
--- The key is absent: makes the first waiter that can be reached the holder. Returns its acquisition and holder, and
--- for how long it has the key. When that is \`me\` it only leaves the queue: the caller goes on.
-local function grant(key, queue, waiters, memory, kept, fence, now, me)
+-- The key is absent: makes the first waiter that can be reached the holder, with a fence that is \`least\` at least. Returns
+-- its acquisition and holder, for how long it has the key, and the fence. When that is \`me\` it only leaves the queue: the
+-- caller goes on.
+local function grant(key, queue, waiters, memory, kept, least, now, me)
     while true do
         local id, ttl, channel, holder = first_waiter(queue, waiters, now)
         if not id then
@@ -145,11 +156,12 @@ local function grant(key, queue, waiters, memory, kept, fence, now, me)
         if id == me then
             return id, holder
         end
-        local window = math.min(ttl, WINDOW)
+        local time, spare = asked(ttl)
+        local window, fence = math.min(time, WINDOW), least + spare
         if reaches(channel, table.concat({ 'grant', whole(window), whole(fence), id, key }, '\\n')) then
             hold(key, memory, kept, now, holder, id, window, fence)
             tell_head(key, queue, waiters, now, window)
-            return id, holder, window
+            return id, holder, window, fence
         end
     end
 end

@@ -33,7 +33,7 @@ local function step(key, queue, waiters, memory)
     local line = {}
     for i = 1, #tickets, 2 do
         local record = redis.call('HGET', waiters, tickets[i]) or ''
-        local lease, holder = string.match(record, '^(%d+) %d+ %S* (.*)$')
+        local lease, holder = string.match(record, '^(%d+) %S+ %S* (.*)$')
         if lease and tonumber(lease) > now / 1000 then
             line[#line + 1] = holder == '' and tickets[i] or holder
             line[#line + 1] = math.max(0, math.floor((now - tonumber(tickets[i + 1])) / 1000))
