@@ -15,6 +15,8 @@ export interface Fault {
     /** Invariants that are not promised from then until `tail` ms after its heal. */
     readonly exempts: readonly Invariant[];
     readonly tail: number;
+    /** For so long after its heal those who wait may know nothing of it, ms. */
+    readonly unheard: number;
     apply(lab: Lab, worker: LabWorker): Promise<void> | void;
     heal(lab: Lab, worker: LabWorker): Promise<void> | void;
 }
@@ -22,8 +24,9 @@ export interface Fault {
 /** Applies a fault for as long as it lasts, and heals it. */
 export async function suffer(fault: Fault, lab: Lab): Promise<void> {
     const worker = lab.seed.one(lab.workers);
-    const { name, exempts, tail, reach } = fault;
-    lab.note({ operation: 'fault', name, exempts, tail, clients: reach === 'worker' ? [worker.client] : null });
+    const { name, exempts, tail, unheard, reach } = fault;
+    const clients = reach === 'worker' ? [worker.client] : null;
+    lab.note({ operation: 'fault', name, exempts, tail, unheard, clients });
     await fault.apply(lab, worker);
     await sleep(fault.lasts);
     await fault.heal(lab, worker);

@@ -74,6 +74,8 @@ export type Occurrence =
           readonly clients: readonly string[] | null;
           readonly exempts: readonly Invariant[];
           readonly tail: number;
+          /** For so long after its heal those who wait may know nothing of it. */
+          readonly unheard: number;
       }
     | { readonly operation: 'heal'; readonly name: string }
     /** As the server saw it: `by` removed or replaced what `holder` had there. */

@@ -38,6 +38,7 @@ export interface FaultSpan {
     readonly clients: readonly string[] | null;
     readonly exempts: readonly Invariant[];
     readonly tail: number;
+    readonly unheard: number;
     readonly from: number;
     until: number;
 }
@@ -82,7 +83,7 @@ export class Reading {
     calmSince(from: number, until: number): number {
         let since = from;
         for (const fault of this.faults) {
-            const end = fault.until + Math.max(fault.tail, RECOVERY);
+            const end = fault.until + Math.max(fault.tail, fault.unheard, RECOVERY);
             if (fault.from < until && end > since) since = Math.min(end, until);
         }
         return since;
@@ -146,8 +147,8 @@ export class Reading {
                 }
                 return;
             case 'fault': {
-                const { name, clients, exempts, tail, at } = event;
-                this.faults.push({ name, clients, exempts, tail, from: at, until: Infinity });
+                const { name, clients, exempts, tail, unheard, at } = event;
+                this.faults.push({ name, clients, exempts, tail, unheard, from: at, until: Infinity });
                 return;
             }
             case 'heal':

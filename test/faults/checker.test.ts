@@ -65,9 +65,9 @@ class Written {
         from: number,
         until: number,
         exempts: Invariant[],
-        { clients = null, tail = 0 }: { clients?: string[] | null; tail?: number } = {},
+        { clients = null, tail = 0, unheard = 0 }: { clients?: string[] | null; tail?: number; unheard?: number } = {},
     ): this {
-        this.add(from, 'lab', { operation: 'fault', name: 'a fault', clients, exempts, tail });
+        this.add(from, 'lab', { operation: 'fault', name: 'a fault', clients, exempts, tail, unheard });
         return this.add(until, 'lab', { operation: 'heal', name: 'a fault' });
     }
 
@@ -291,6 +291,21 @@ suite('The checker of histories', () => {
             assert.deepEqual(red(served.blocked(20, 120, 'b')), []);
             assert.deepEqual(red(free().tries(until, 'a-2')), ['I6']);
             assert.deepEqual(red(free().tries(until, 'a-2').broken(20, 30, [])), []);
+        });
+
+        test('counts from when those who wait have heard of the end of the last fault', () => {
+            const unheard = 3 * IDLE;
+            const served = (at: number): Written =>
+                new Written()
+                    .granted(0, 'a-1', 1)
+                    .tries(1, 'b-1')
+                    .waits(2, 'b-1')
+                    .broken(3, 4, [], { unheard })
+                    .released(10, 'a-1', 1)
+                    .granted(at, 'b-1', 2)
+                    .released(at + 1, 'b-1', 2);
+            assert.deepEqual(red(served(4 + unheard + IDLE)), []);
+            assert.deepEqual(red(served(5 + unheard + IDLE)), ['I6']);
         });
 
         test('counts from the end of the last fault', () => {

@@ -16,6 +16,9 @@ const LONG = 1.5 * LONGEST_TTL;
 /** When Redis forgot a key, its holder knows at its next renewal, at its deadline at the latest. */
 const FORGOTTEN = { exempts: ['I1', 'I2', 'I5'], tail: LONGEST_TTL + 500 } as const;
 
+/** Who has lost its place in line, or a message, hears of it by its heartbeat. */
+const HEARTBEAT = 10_000;
+
 /** What is not said of a fault: it is one of the only server, reaches all, does its work at once and exempts from nothing. */
 const USUAL: Omit<Fault, 'name'> = {
     topology: 'single',
@@ -23,6 +26,7 @@ const USUAL: Omit<Fault, 'name'> = {
     lasts: 0,
     exempts: [],
     tail: 0,
+    unheard: 0,
     apply: () => undefined,
     heal: () => undefined,
 };
@@ -120,6 +124,7 @@ const MESSAGE_FAULTS: readonly Fault[] = [
     }),
     fault('messages lost', {
         lasts: 1500,
+        unheard: HEARTBEAT,
         apply: ({ workers }) => workers.forEach(({ proxies }) => proxies.forEach((proxy) => proxy.loseMessages(true))),
         heal: ({ workers }) => workers.forEach(({ proxies }) => proxies.forEach((proxy) => proxy.loseMessages(false))),
     }),
@@ -143,11 +148,15 @@ const SERVER_FAULTS: readonly Fault[] = [
     fault('SCRIPT FLUSH', { apply: async ({ client }) => void (await client.script('FLUSH')) }),
     fault('CLIENT KILL TYPE normal', { apply: (lab) => killed(lab, 'normal') }),
     fault('CLIENT KILL TYPE pubsub', { apply: (lab) => killed(lab, 'pubsub') }),
-    fault('FLUSHALL', { ...FORGOTTEN, apply: async ({ client }) => void (await client.flushall()) }),
+    fault('FLUSHALL', {
+        ...FORGOTTEN,
+        unheard: HEARTBEAT,
+        apply: async ({ client }) => void (await client.flushall()),
+    }),
     fault('keys deleted', { ...FORGOTTEN, apply: (lab) => deleted(lab, 0) }),
     // The order of the line is in them.
-    fault('queues deleted', { exempts: ['I5'], tail: 10_000, apply: (lab) => deleted(lab, 1) }),
-    fault('waiters deleted', { exempts: ['I5'], tail: 10_000, apply: (lab) => deleted(lab, 2) }),
+    fault('queues deleted', { exempts: ['I5'], tail: HEARTBEAT, apply: (lab) => deleted(lab, 1) }),
+    fault('waiters deleted', { exempts: ['I5'], tail: HEARTBEAT, apply: (lab) => deleted(lab, 2) }),
     fault('memory deleted', { apply: (lab) => deleted(lab, 3) }),
     fault('clock 2 s forward', { ...FORGOTTEN, apply: (lab) => jump(lab, 2000) }),
     // What is held runs out later by as much; so much later the fault is over.

@@ -12,7 +12,7 @@ function history(): HistoryEvent[] {
     const lease = (attempt: string, fence: number, key = 'key:0'): object => ({ key, attempt, holder: attempt, fence });
     const held = { held: true };
     const events: [number, string, object][] = [
-        [0, 'lab', { operation: 'fault', name: 'worker <frozen>', clients: ['w0'], exempts: [], tail: 0 }],
+        [0, 'lab', { operation: 'fault', name: 'worker <frozen>', clients: ['w0'], exempts: [], tail: 0, unheard: 0 }],
         [10, 'w0', { operation: 'try', key: 'key:0', attempt: 'w0-1', patience: 9, ttl: 300 }],
         [20, 'w0', { operation: 'grant', ...lease('w0-1', 1), ...held, deadline: 320 }],
         [30, 'w1', { operation: 'try', key: 'key:0', attempt: 'w1-1', patience: 9, ttl: 300 }],
@@ -23,7 +23,7 @@ function history(): HistoryEvent[] {
         [450, 'w1', { operation: 'lost', ...lease('w1-1', 2), reason: '' }],
         [1000, 'w2', { operation: 'grant', ...lease('w2-1', 3, 'key:1'), ...held, deadline: 1300 }],
         [1100, 'lab', { operation: 'crash', of: 'w2' }],
-        [1400, 'lab', { operation: 'fault', name: 'FLUSHALL', clients: null, exempts: ['I1'], tail: 100 }],
+        [1400, 'lab', { operation: 'fault', name: 'FLUSHALL', clients: null, exempts: ['I1'], tail: 100, unheard: 0 }],
         [1400, 'lab', { operation: 'heal', name: 'FLUSHALL' }],
     ];
     return events

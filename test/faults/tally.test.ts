@@ -19,6 +19,7 @@ function verdict(): Verdict {
             clients: null,
             exempts: ['I1'],
             tail: 100,
+            unheard: 0,
         },
         { at: 30, process: 3, client: 'lab', operation: 'heal', name: 'FLUSHALL' },
         { at: 40, process: 2, client: 'b', operation: 'grant', ...lease('b-1', 2), held: true, deadline: 340 },
@@ -33,6 +34,7 @@ function verdict(): Verdict {
             clients: null,
             exempts: [],
             tail: 0,
+            unheard: 0,
         },
         { at: 9000, process: 3, client: 'lab', operation: 'heal', name: 'SCRIPT FLUSH' },
     ];
