@@ -83,6 +83,11 @@ export class KeepAlive implements LeaseKeeper {
         this._queue.delete(lease);
     }
 
+    handedOver(lease: HeldLease): void {
+        this.drop(lease);
+        for (const { key } of lease.leased) this._store.handedOver?.(key, lease.holder);
+    }
+
     lost(lease: HeldLease, error: LockError): void {
         this.drop(lease);
         const { key, holder, context } = lease;
@@ -144,7 +149,7 @@ export class KeepAlive implements LeaseKeeper {
     private async _release(lease: HeldLease, one: LeasedKey): Promise<boolean> {
         const { holder, context } = lease;
         try {
-            const answer = await this._store.release(one.key, holder);
+            const answer = await this._store.release(one.key, holder, one.id);
             const held = this._clock.now() - lease.since;
             // We ask once: if it was released already, somebody else did it, who knows our holder.
             if (answer !== 'released') return false;

@@ -57,8 +57,8 @@ export interface Lease extends AsyncDisposable {
 export interface LeaseKeeper {
     renew(lease: HeldLease, ttl: number): Promise<void>;
     release(lease: HeldLease): Promise<boolean>;
-    /** Looks after the lease no longer. */
-    drop(lease: HeldLease): void;
+    /** Looks after the lease no longer: somebody else does. */
+    handedOver(lease: HeldLease): void;
     /** The lease has just ended without our wish. */
     lost(lease: HeldLease, error: LockError): void;
 }
@@ -171,7 +171,7 @@ export class HeldLease implements Lease, Due {
 
     handOver(): string {
         this.assertHeld();
-        this._keeper.drop(this);
+        this._keeper.handedOver(this);
         this._state = { kind: 'released', answer: Promise.resolve(true) };
         return this.holder;
     }

@@ -8,6 +8,12 @@ export interface AcquireRequest {
     readonly ttl: number;
     /** Wait in line, with the ticket that the last attempt gave (0: none yet); undefined: a plain try. */
     readonly ticket: number | undefined;
+    /** The lease may be passed on within the process: its holder is nobody's choice, and has no other key. */
+    readonly passable?: boolean | undefined;
+    /** So many fences below that of the grant are reserved with it. Default: 0. */
+    readonly spare?: number | undefined;
+    /** A holder that gives the key back in the same step, where the store {@link LockStore.exchanges}. */
+    readonly before?: string | undefined;
 }
 
 /** Somebody else has the key. */
@@ -24,13 +30,19 @@ export interface Busy {
     /** The holder is no user of this library, so nobody will pass the key on. */
     readonly foreign: boolean;
     readonly holder: string;
+    /** The holder before has given the key back. */
+    readonly released?: boolean;
 }
 
 export interface Granted {
     readonly kind: 'granted';
+    /** The last of those that are reserved with it. */
     readonly fence: number;
     /** Until then the key is ours, on our own clock. */
     readonly deadline: number;
+    readonly released?: boolean;
+    /** It was passed on within the process: whose the key is in the store. For less than the ttl, until it is renewed. */
+    readonly passed?: { readonly holder: string; readonly id: string };
 }
 
 export type AcquireAnswer = Granted | Busy;
@@ -80,12 +92,18 @@ export interface StoreListener {
 export interface LockStore {
     /** Whether waiters are woken; else they have to poll. Known after `open`. */
     readonly wakes: boolean;
+    /** Whether a key can be given back and asked for in one step. */
+    readonly exchanges?: boolean;
     open(listener: StoreListener): Promise<void>;
     close(): Promise<void>;
     acquire(request: AcquireRequest): Promise<AcquireAnswer>;
     renew(key: string, holder: string, ttl: number): Promise<RenewAnswer>;
-    /** Gives the key back, if this holder has it. */
-    release(key: string, holder: string): Promise<ReleaseAnswer>;
+    /**
+     * Gives the key back, if this holder has it.
+     *
+     * @param id of the acquisition, where it is a lease of this process that ends.
+     */
+    release(key: string, holder: string, id?: string): Promise<ReleaseAnswer>;
     /**
      * Gives up an acquisition: its place in the queue, or the key when it was granted.
      *
@@ -94,6 +112,8 @@ export interface LockStore {
     giveUp(key: string, holder: string, id: string, underWay: boolean): Promise<ReleaseAnswer>;
     /** Hands the key to the first waiter, if nobody has it. */
     handOn(key: string): Promise<void>;
+    /** From now on another process looks after what this holder has. */
+    handedOver?(key: string, holder: string): void;
     inspect(key: string): Promise<LockInfo>;
     /**
      * The locks that are held, each once, in no order. One that is taken or given back meanwhile may or may not be among them.

@@ -10,6 +10,7 @@ import { HeldLease } from './Lease';
 import type { Lease, LeasedKey } from './Lease';
 import type { LockEvent, LockObserver } from './LockObserver';
 import type { Busy, LockInfo, LockStore, ReleaseAnswer } from './LockStore';
+import { SuccessionStore } from './SuccessionStore';
 import { Waiters } from './Waiters';
 import type { Acquired } from './Waiters';
 
@@ -52,6 +53,8 @@ export interface LockerOptions {
     /** How many leases may be held, and how many callers may wait, at a time. */
     readonly maxHeld: number;
     readonly maxWaiting: number;
+    /** How often in a row a key is passed on among the callers of this process; 0: never, strict order over all processes. */
+    readonly localGrants: number;
 }
 
 /** How much a locker has to do. */
@@ -60,7 +63,14 @@ export interface LockLoad {
     readonly waiting: number;
 }
 
-const DEFAULTS: LockerOptions = { ttl: 30_000, timeout: 300, retryTimeout: 100, maxHeld: 100_000, maxWaiting: 10_000 };
+const DEFAULTS: LockerOptions = {
+    ttl: 30_000,
+    timeout: 300,
+    retryTimeout: 100,
+    maxHeld: 100_000,
+    maxWaiting: 10_000,
+    localGrants: 0,
+};
 
 interface Wanted {
     /** In sorted order, and without repetition. */
@@ -83,6 +93,7 @@ interface Wanted {
  */
 export class Locker {
     private readonly _options: LockerOptions;
+    private readonly _store: LockStore;
     private readonly _cleanup: Cleanup;
     private readonly _keepAlive: KeepAlive;
     private readonly _waiters: Waiters;
@@ -93,17 +104,19 @@ export class Locker {
     private _state: 'new' | 'open' | 'closed' = 'new';
 
     constructor(
-        private readonly _store: LockStore,
+        store: LockStore,
         options: Partial<LockerOptions> = {},
         private readonly _observer: LockObserver = { observe: () => undefined },
         private readonly _clock: Clock = new SystemClock(),
     ) {
         this._options = { ...DEFAULTS, ...options };
+        const { localGrants } = this._options;
+        this._store = localGrants > 0 ? new SuccessionStore(store, _clock, localGrants) : store;
         const tell = (event: LockEvent): void => this._tell(event);
-        this._handOffs = new HandOffs(_store, _clock);
-        this._cleanup = new Cleanup(_store, _clock);
-        this._keepAlive = new KeepAlive(_store, _clock, this._cleanup, tell);
-        this._waiters = new Waiters(_store, _clock, this._cleanup, this._options, tell);
+        this._handOffs = new HandOffs(this._store, _clock);
+        this._cleanup = new Cleanup(this._store, _clock);
+        this._keepAlive = new KeepAlive(this._store, _clock, this._cleanup, tell);
+        this._waiters = new Waiters(this._store, _clock, this._cleanup, this._options, tell);
     }
 
     /** How many leases are held and how many callers wait. */
@@ -280,13 +293,15 @@ export class Locker {
     }
 
     private async _acquire(wanted: Wanted): Promise<Outcome> {
-        const { key, rest, holder, ttl, context, keepAlive } = wanted;
+        const { key, rest, ttl, context, keepAlive } = wanted;
         const started = this._clock.now();
         this._underWay += 1;
         try {
-            this._checkRoom(key, holder);
+            this._checkRoom(key, wanted.holder);
             const first = await this._acquireOne(key, wanted, started);
             if (first.kind === 'busy') return { kind: 'busy', key, busy: first };
+            // Another's, where the key was passed on.
+            const { holder } = first;
             const since = this._clock.now();
             try {
                 // Others may have been granted theirs while this one was waited for.
@@ -342,10 +357,11 @@ export class Locker {
 
     private async _acquireOne(key: string, wanted: Wanted, started: number): Promise<Acquired | Busy> {
         const { holder, ttl, signal, context } = wanted;
+        const passable = !wanted.chosen && wanted.rest.length === 0;
         const id = wanted.chosen ? newHolder() : holder;
         const timeout = wanted.timeout === 0 ? 0 : Math.max(started + wanted.timeout - this._clock.now(), 0);
         try {
-            const outcome = await this._waiters.acquire({ key, holder, id, ttl, timeout, signal, context });
+            const outcome = await this._waiters.acquire({ key, holder, id, ttl, timeout, passable, signal, context });
             if (outcome.kind === 'busy') {
                 const waited = this._clock.now() - started;
                 if (wanted.timeout === 0) this._tell({ kind: 'busy', key, holder, context });

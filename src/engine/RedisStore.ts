@@ -65,6 +65,11 @@ export class RedisStore implements LockStore {
         return this._servers.wakes;
     }
 
+    get exchanges(): boolean {
+        // What has to be replicated, or left free, takes steps of its own; and a node knows only a part.
+        return this._servers.acks === undefined && this._yield === '' && !this._isNode;
+    }
+
     async open(listener: StoreListener): Promise<void> {
         this._listener = listener;
         await this._servers.open({
@@ -81,20 +86,21 @@ export class RedisStore implements LockStore {
     }
 
     async acquire(request: AcquireRequest): Promise<AcquireAnswer> {
-        const { key, holder, id, ttl, ticket } = request;
+        const { key, holder, id, ttl, ticket, spare = 0, before } = request;
+        const asked = spare === 0 ? String(ttl) : `${ttl}+${spare}`;
+        const after = before === undefined ? '' : ` ${before}`;
         const { answer, sentAt } = await this._servers.run({
             script: this._acquireScript,
             key,
             keys: keysOf(this._prefix + key),
-            args: (channel) => [holder, id, String(ttl), ticket === undefined ? '' : `${ticket} ${channel}`],
+            args: (channel) => [holder, id, asked, ticket === undefined ? '' : `${ticket} ${channel}${after}`],
         });
         switch (answer.kind) {
             case 'granted': {
                 const granted = {
-                    kind: 'granted',
-                    fence: answer.fence,
+                    ...answer,
                     deadline: deadlineOf(sentAt, ttl, this._drift),
-                } as const;
+                };
                 return this._servers.acks === undefined ? granted : this._replicated(request, granted);
             }
             case 'busy': {

@@ -4,8 +4,9 @@ import { DueQueue } from './DueQueue';
 import type { Due } from './DueQueue';
 import { LockError, asLockError, isTemporary } from './errors';
 import type { LockEvent } from './LockObserver';
-import type { AcquireAnswer, Busy, LockStore } from './LockStore';
-import { deadlineOf } from './validity';
+import type { AcquireAnswer, Busy, Granted, LockStore } from './LockStore';
+import { deadlineByMessage } from './validity';
+import type { Told } from './validity';
 
 export interface WaitRequest {
     readonly key: string;
@@ -14,6 +15,8 @@ export interface WaitRequest {
     readonly ttl: number;
     /** How long to wait; 0: one attempt. */
     readonly timeout: number;
+    /** See AcquireRequest. */
+    readonly passable?: boolean;
     readonly signal: AbortSignal | undefined;
     /** For the observer. */
     readonly context: unknown;
@@ -28,6 +31,7 @@ export interface WaitersOptions {
 /** A key that became ours. */
 export interface Acquired {
     readonly kind: 'granted';
+    readonly holder: string;
     readonly id: string;
     readonly fence: number;
     readonly deadline: number;
@@ -66,7 +70,7 @@ class Waiter implements Due {
     astray = false;
     /** What came while an attempt was under way, to be looked at after it. */
     again = false;
-    message: { readonly fence: number; readonly ttl: number } | undefined;
+    message: Told | undefined;
     stoodInAt = -Infinity;
     giveUpAt: number;
     lastTryAt: number;
@@ -204,9 +208,9 @@ export class Waiters {
             return;
         }
         waiter.attempting = true;
-        const { key, holder, id, ttl, timeout } = waiter.request;
+        const { key, holder, id, ttl, timeout, passable } = waiter.request;
         const ticket = timeout > 0 ? (waiter.busy?.ticket ?? 0) : undefined;
-        this._store.acquire({ key, holder, id, ttl, ticket }).then(
+        this._store.acquire({ key, holder, id, ttl, ticket, passable }).then(
             (answer) => this._answered(waiter, answer),
             (thrown: unknown) => this._failed(waiter, asLockError(thrown, key, holder)),
         );
@@ -219,7 +223,7 @@ export class Waiters {
         if (waiter.settled) return;
         switch (answer.kind) {
             case 'granted':
-                if (answer.deadline > this._clock.now()) this._grant(waiter, answer.fence, answer.deadline, true);
+                if (answer.deadline > this._clock.now()) this._grant(waiter, answer, answer.passed === undefined);
                 else this._tooLate(waiter);
                 return;
             case 'busy':
@@ -243,8 +247,9 @@ export class Waiters {
         } else this._sleep(waiter, busy);
     }
 
-    private _grant(waiter: Waiter, fence: number, deadline: number, confirmed: boolean): void {
-        this._settle(waiter, { kind: 'granted', id: waiter.request.id, fence, deadline, confirmed });
+    private _grant(waiter: Waiter, { fence, deadline, passed }: Omit<Granted, 'kind'>, confirmed: boolean): void {
+        const { holder, id } = passed ?? waiter.request;
+        this._settle(waiter, { kind: 'granted', holder, id, fence, deadline, confirmed });
     }
 
     private _settle(waiter: Waiter, outcome: Acquired | Busy | Error): void {
@@ -288,22 +293,15 @@ export class Waiters {
         return this._options.retryTimeout * (0.75 + 0.5 * Math.random());
     }
 
-    /**
-     * Believes a grant without asking when it is newer than what we last saw, and if enough of it is left. At the *send* of
-     * the attempt that was answered busy the key was not ours, so the grant holds at least until that moment + its ttl.
-     */
+    /** Believes a grant without asking, if it can be relied on. */
     private _heed(waiter: Waiter): void {
         const { message, busy } = waiter;
         waiter.message = undefined;
         if (message === undefined) return;
-        if (busy !== undefined && waiter.failure === undefined && message.fence > busy.fence) {
-            const deadline = deadlineOf(busy.sentAt, message.ttl);
-            if (deadline - this._clock.now() >= message.ttl / 2) {
-                this._grant(waiter, message.fence, deadline, false);
-                return;
-            }
-        }
-        this._attempt(waiter);
+        const reliable = waiter.failure === undefined && busy !== undefined;
+        const deadline = reliable ? deadlineByMessage(message, busy, this._clock.now()) : undefined;
+        if (deadline === undefined) this._attempt(waiter);
+        else this._grant(waiter, { fence: message.fence, deadline }, false);
     }
 
     private _failed(waiter: Waiter, error: LockError): void {

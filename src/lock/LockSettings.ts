@@ -3,9 +3,6 @@ import { badOption, boolean, fraction, integer, oneOf, optionalInteger } from '.
 import { LONGEST } from '../engine/Clock';
 import type { WaitMode } from '../engine/redis/Subscription';
 
-/** Options that DESIGN knows and this version does not have yet. Taken in silence they would promise what is not done. */
-const NOT_YET = ['local_grants'] as const;
-
 /** Every option of the lock itself, with its default and bounds. Those of connection and TLS are with RedisConnector. */
 export class LockSettings {
     /** Pause between attempts where we must poll, ms. */
@@ -22,6 +19,8 @@ export class LockSettings {
     readonly wait: WaitMode;
     /** After so many hand-offs in a row a key is left free for one pause; 0: never. */
     readonly yieldAfter: number;
+    /** How often in a row a key is passed on among the callers of this process; 0: never, strict order over all processes. */
+    readonly localGrants: number;
     /** Replicas that must have a grant, within acksTimeout ms, for it to count; 0: none. */
     readonly acks: number;
     readonly acksTimeout: number;
@@ -36,12 +35,6 @@ export class LockSettings {
 
     /** @throws ConfigException BAD_OPTION, with the name of the option. */
     constructor(config: ConfigParams) {
-        for (const name of NOT_YET) {
-            // Their default, 0, says that they are not wanted.
-            if (!['0', ''].includes(config.getAsNullableString(`options.${name}`) ?? '')) {
-                throw badOption(`options.${name}`, 'is not supported by this version.');
-            }
-        }
         this.retryTimeout = integer(config, 'options.retry_timeout', 1, LONGEST, 100);
         this.retries = optionalInteger(config, 'options.retries', 0, 1_000_000);
         this.keyPrefix = config.getAsNullableString('options.key_prefix') ?? '';
@@ -50,6 +43,7 @@ export class LockSettings {
         this.reentrant = boolean(config, 'options.reentrant', false);
         this.wait = oneOf(config, 'options.wait', ['auto', 'queue', 'poll'], 'auto');
         this.yieldAfter = integer(config, 'options.yield_after', 0, 1_000_000, 0);
+        this.localGrants = integer(config, 'options.local_grants', 0, 100, 0);
         this.acks = integer(config, 'options.acks', 0, 100, 0);
         this.acksTimeout = integer(config, 'options.acks_timeout', 1, LONGEST, 1000);
         if (this.acks > 0 && config.getAsNullableString('options.topology') === 'quorum') {

@@ -49,6 +49,8 @@ type Keys = string | readonly string[];
  *   - wait: queue, poll, or auto: queue where the server has publish/subscribe
  *   - yield_after: after so many hand-offs in a row leave the key free for one retry_timeout, so that other editions'
  *     pollers are not starved; 0: never
+ *   - local_grants: how many times in a row a process may pass a key among its own callers without asking Redis, and no
+ *     longer than a third of the ttl; 0: strict order over all processes
  *   - acks: how many replicas must confirm a grant for it to count, 0; acks_timeout: within so many ms, 1000
  *   - node_timeout: how long a node of a quorum may take to answer; 5 % of the ttl by default
  *   - drift_factor: how much faster than ours the clock of a server may run, 0.01
@@ -343,8 +345,8 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
     }
 
     private _lockerOptions(): LockerOptions {
-        const { maxHeld, maxWaiting, retryTimeout, ttl } = this._settings;
-        return { maxHeld, maxWaiting, retryTimeout, ttl, timeout: this._settings.budget(undefined) };
+        const { localGrants, maxHeld, maxWaiting, retryTimeout, ttl } = this._settings;
+        return { localGrants, maxHeld, maxWaiting, retryTimeout, ttl, timeout: this._settings.budget(undefined) };
     }
 
     private _engine(): Locker {

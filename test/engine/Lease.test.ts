@@ -176,7 +176,7 @@ suite('Lease', () => {
             assert.strictEqual(lease.handOver(), 'me');
             assert.isFalse(lease.isHeld());
             assert.isTrue(await lease.release());
-            assert.deepEqual(keeper.calls, ['drop']);
+            assert.deepEqual(keeper.calls, ['handed over']);
         });
 
         test('of a lost lease is refused', () => {
@@ -200,8 +200,8 @@ class Keeper implements LeaseKeeper {
         return Promise.resolve(true);
     }
 
-    drop(): void {
-        this.calls.push('drop');
+    handedOver(): void {
+        this.calls.push('handed over');
     }
 
     lost(_lease: HeldLease, error: LockError): void {

@@ -96,6 +96,7 @@ suite('Waiters', () => {
             const answer = await acquired(wait);
             assert.deepEqual(answer, {
                 kind: 'granted',
+                holder: 'me',
                 id: 'me',
                 fence: 7,
                 deadline: last().at + TTL,

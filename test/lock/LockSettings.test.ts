@@ -17,6 +17,7 @@ const NUMBERS: [option: string, setting: Setting, standard: number | undefined, 
     ['connect_timeout', 'connectTimeout', 5000, 1, LONGEST],
     ['command_timeout', 'commandTimeout', 3000, 1, LONGEST],
     ['acks', 'acks', 0, 0, 100],
+    ['local_grants', 'localGrants', 0, 0, 100],
     ['acks_timeout', 'acksTimeout', 1000, 1, LONGEST],
     ['node_timeout', 'nodeTimeout', undefined, 1, LONGEST],
     ['max_held', 'maxHeld', 100_000, 1, 10_000_000],
@@ -26,7 +27,6 @@ const SWITCHES: [option: string, setting: Setting][] = [
     ['keep_alive', 'keepAlive'],
     ['reentrant', 'reentrant'],
 ];
-const LATER = ['local_grants'];
 
 function settings(...tuples: unknown[]): LockSettings {
     return new LockSettings(ConfigParams.fromTuples(...tuples));
@@ -109,19 +109,11 @@ suite('LockSettings', () => {
         assert.include(error.message, 'quorum');
     });
 
-    for (const option of LATER) {
-        test(`options.${option} of a later version is refused, not ignored`, async () => {
-            const error = await refusal(() => settings(`options.${option}`, 1), `options.${option}`);
-            assert.include(error.message, 'not supported by this version');
-            assert.doesNotThrow(() => settings(`options.${option}`, ''));
-        });
-    }
-
     suite('documentation', () => {
         const parsed = (): string[] => {
             const config = new RecordingConfig();
             assert.instanceOf(new LockSettings(config), LockSettings);
-            return config.options.filter((option) => !LATER.includes(option));
+            return config.options;
         };
 
         test('of RedisLock lists every option that is read, and no other', () => {

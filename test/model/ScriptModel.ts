@@ -82,7 +82,9 @@ export class ScriptModel {
         }
         const lined = this.queue.value.length > 0;
         const ticket =
-            wait !== undefined && (current !== undefined || lined) ? this._enqueue({ holder, id, ttl, spare }, wait) : 0;
+            wait !== undefined && (current !== undefined || lined)
+                ? this._enqueue({ holder, id, ttl, spare }, wait)
+                : 0;
         let fence = memory.fence ?? this.clock;
         let handedOn = false;
         const pause = (memory.freeUntil ?? 0) - this.now;

@@ -1,0 +1,369 @@
+import type { Clock } from './Clock';
+import { DueQueue } from './DueQueue';
+import type { Due } from './DueQueue';
+import type {
+    AcquireAnswer,
+    AcquireRequest,
+    Busy,
+    Granted,
+    LockInfo,
+    LockStore,
+    ReleaseAnswer,
+    RenewAnswer,
+    StoreListener,
+} from './LockStore';
+import { deadlineByMessage } from './validity';
+import type { Told } from './validity';
+
+/** What must be left of a grant for the next lease to begin with is half of this, or of the ttl: time to renew it, ms. */
+const WINDOW = 2000;
+
+/** Our place in line at the store: that of the first of those who wait here. */
+interface Place {
+    readonly id: string;
+    /** As drawn for this acquisition, or for one before it, which has left: the place is the process's. */
+    ticket: number;
+    /** The last answer; undefined: none yet, or the last attempt has failed. */
+    busy: Busy | undefined;
+    asking: boolean;
+    /** What came while an attempt was under way. */
+    message: Told | undefined;
+}
+
+/** A grant of the store, which several leases may have in a row. */
+interface Turn {
+    readonly holder: string;
+    readonly id: string;
+    /** Of the lease that has it, or is to have it. */
+    fence: number;
+    /** How often it may still be passed on, and until when. */
+    passes: number;
+    readonly until: number;
+    deadline: number;
+    /** No lease has it yet: it is that of the first who waits. */
+    free: boolean;
+    /** Less than the ttl is left of it. */
+    brief: boolean;
+}
+
+/** A turn that is over, and is to be given back in the step with which the next asks for the key. */
+interface Exchange {
+    readonly holder: string;
+    readonly settle: (answer: Promise<ReleaseAnswer> | ReleaseAnswer) => void;
+}
+
+/** One key, as far as it is asked for with one ttl. It is due when its turn runs out. */
+class Line implements Due {
+    due = 0;
+    place = -1;
+    /** Who waits, in the order in which they came: acquisition and holder. */
+    readonly waiting = new Map<string, string>();
+    inLine: Place | undefined;
+    turn: Turn | undefined;
+    exchange: Exchange | undefined;
+
+    constructor(
+        readonly key: string,
+        readonly ttl: number,
+    ) {}
+
+    get first(): string | undefined {
+        for (const id of this.waiting.keys()) return id;
+        return undefined;
+    }
+}
+
+/**
+ * A store in front of another: those of one process who wait for a key have one place in line there, that of the first of
+ * them, and a key that the process has is passed on among them so many times in a row without asking the store, and no
+ * longer than a third of the ttl. (Dice, Marathe and Shavit, "Lock Cohorting", with a process for a NUMA node.)
+ *
+ * The fences of these leases are reserved with the grant, so that they rise strictly. In the store they all have the holder
+ * of the first: each ends before the next begins, and none outlives what the store was last heard to promise.
+ */
+export class SuccessionStore implements LockStore {
+    /** By ttl and key. */
+    private readonly _lines = new Map<string, Line>();
+    /** By those who wait, and by the holders of turns. */
+    private readonly _lineOf = new Map<string, Line>();
+    private readonly _turns = new Map<string, Line>();
+    private readonly _queue: DueQueue<Line>;
+    private _listener: StoreListener | undefined;
+
+    /** @param _passes how often in a row a key is passed on. */
+    constructor(
+        private readonly _store: LockStore,
+        private readonly _clock: Clock,
+        private readonly _passes: number,
+    ) {
+        this._queue = new DueQueue(_clock, (line) => this._over(line));
+    }
+
+    get wakes(): boolean {
+        return this._store.wakes;
+    }
+
+    open(listener: StoreListener): Promise<void> {
+        this._listener = listener;
+        return this._store.open({
+            granted: (key, id, fence, ttl) => this._told(key, id, { fence, ttl }),
+            first: (key, id, remaining) => listener.first(key, id, remaining),
+            handedOn: (key, window) => listener.handedOn(key, window),
+            changed: (key) => listener.changed(key),
+            reconnected: () => listener.reconnected(),
+            disconnected: (error) => listener.disconnected(error),
+            warned: (message) => listener.warned(message),
+        });
+    }
+
+    close(): Promise<void> {
+        this._queue.clear();
+        return this._store.close();
+    }
+
+    acquire(request: AcquireRequest): Promise<AcquireAnswer> {
+        if (request.passable !== true) return this._store.acquire(request);
+        const { key, ttl, id, holder, ticket } = request;
+        const line = this._line(key, ttl);
+        if (ticket === undefined) return this._try(line, request);
+        if (!line.waiting.has(id)) {
+            line.waiting.set(id, holder);
+            this._lineOf.set(id, line);
+        }
+        const { turn } = line;
+        // Who stands in line at the store is served there.
+        const here = line.inLine === undefined && turn !== undefined && turn.deadline > this._clock.now();
+        if (line.first !== id || (here && !turn.free)) return Promise.resolve(this._busy(line, id));
+        return here ? Promise.resolve(this._take(line, turn, id)) : this._ask(line, request);
+    }
+
+    async renew(key: string, holder: string, ttl: number): Promise<RenewAnswer> {
+        const answer = await this._store.renew(key, holder, ttl);
+        const line = this._turns.get(holder);
+        if (line?.key === key && line.turn !== undefined) {
+            if (answer.kind === 'renewed') this._extend(line, line.turn, answer.deadline);
+            else this._over(line);
+        }
+        return answer;
+    }
+
+    release(key: string, holder: string, id?: string): Promise<ReleaseAnswer> {
+        const line = this._turns.get(holder);
+        const turn = line?.turn;
+        if (line === undefined || turn === undefined || line.key !== key) return this._store.release(key, holder, id);
+        const left = turn.deadline - this._clock.now();
+        const wanted = id === turn.id && line.inLine === undefined && line.waiting.size > 0;
+        if (wanted && turn.passes > 0 && this._clock.now() < turn.until && left >= Math.min(line.ttl, WINDOW) / 2) {
+            turn.passes -= 1;
+            turn.fence += 1;
+            turn.free = true;
+            turn.brief = true;
+            this._wake(line);
+            return Promise.resolve('released');
+        }
+        if (wanted && left > 0 && this._store.exchanges === true) {
+            return new Promise((settle) => {
+                line.exchange = { holder, settle };
+                this._over(line);
+            });
+        }
+        const answer = this._store.release(key, holder, id);
+        this._over(line);
+        return answer;
+    }
+
+    giveUp(key: string, holder: string, id: string, underWay: boolean): Promise<ReleaseAnswer> {
+        const waits = this._lineOf.get(id);
+        if (waits?.key === key) return this._leave(waits, holder, id, underWay);
+        const answer = this._store.giveUp(key, holder, id, underWay);
+        const has = this._turns.get(holder);
+        if (has?.key === key && has.turn?.id === id && !has.turn.free) this._over(has);
+        return answer;
+    }
+
+    handOn(key: string): Promise<void> {
+        return this._store.handOn(key);
+    }
+
+    handedOver(key: string, holder: string): void {
+        const line = this._turns.get(holder);
+        if (line?.key === key) this._over(line);
+    }
+
+    inspect(key: string): Promise<LockInfo> {
+        return this._store.inspect(key);
+    }
+
+    list(pattern: string): AsyncIterable<LockInfo> {
+        return this._store.list(pattern);
+    }
+
+    watch(key: string, holder: string): Promise<boolean> {
+        return this._store.watch(key, holder);
+    }
+
+    private _line(key: string, ttl: number): Line {
+        const name = `${ttl} ${key}`;
+        let line = this._lines.get(name);
+        if (line === undefined) this._lines.set(name, (line = new Line(key, ttl)));
+        return line;
+    }
+
+    /** Asks the store for the first who waits, or for what is to come after an exchange. */
+    private async _ask(line: Line, request: AcquireRequest): Promise<AcquireAnswer> {
+        const { id, holder } = request;
+        const { inLine, exchange } = line;
+        const ticket = inLine?.ticket ?? 0;
+        const place = inLine?.id === id ? inLine : { id, ticket, busy: undefined, asking: false, message: undefined };
+        line.inLine = place;
+        line.exchange = undefined;
+        place.asking = true;
+        let answer: AcquireAnswer;
+        try {
+            answer = await this._store.acquire({ ...request, ticket, spare: this._passes, before: exchange?.holder });
+        } catch (error) {
+            Object.assign(place, { asking: false, busy: undefined, message: undefined });
+            exchange?.settle(Promise.reject(error));
+            throw error;
+        }
+        place.asking = false;
+        exchange?.settle(answer.released === true ? 'released' : 'gone');
+        if (answer.kind === 'granted') {
+            // Whoever has left meanwhile has given it up.
+            return line.waiting.has(id) ? this._take(line, this._begin(line, holder, id, answer), id) : answer;
+        }
+        place.busy = answer;
+        place.ticket = answer.ticket;
+        const { message } = place;
+        place.message = undefined;
+        if (message !== undefined && line.inLine === place) this._heed(line, place, message);
+        return answer;
+    }
+
+    private async _try(line: Line, request: AcquireRequest): Promise<AcquireAnswer> {
+        const { id, holder } = request;
+        try {
+            if (line.waiting.size > 0) return this._busy(line, id);
+            const answer = await this._store.acquire({ ...request, spare: this._passes });
+            if (answer.kind === 'busy') return answer;
+            return this._take(line, this._begin(line, holder, id, answer), id);
+        } finally {
+            this._tidy(line);
+        }
+    }
+
+    /** Somebody of this process is told that it was granted the key. */
+    private _told(key: string, id: string, message: Told): void {
+        const line = this._lineOf.get(id);
+        if (line === undefined) this._listener?.granted(key, id, message.fence, message.ttl);
+        else if (line.key === key && line.inLine?.id === id) {
+            if (line.inLine.asking) line.inLine.message = message;
+            else this._heed(line, line.inLine, message);
+        }
+    }
+
+    /** It begins without asking if the message can be relied on, else it asks. */
+    private _heed(line: Line, { id, busy }: Place, message: Told): void {
+        const holder = line.waiting.get(id);
+        const deadline = busy === undefined ? undefined : deadlineByMessage(message, busy, this._clock.now());
+        if (holder !== undefined && deadline !== undefined) {
+            const turn = this._begin(line, holder, id, { fence: message.fence, deadline });
+            turn.free = true;
+            turn.brief = true;
+        }
+        this._wake(line);
+    }
+
+    private _begin(line: Line, holder: string, id: string, { fence, deadline }: Omit<Granted, 'kind'>): Turn {
+        this._end(line);
+        const turn: Turn = {
+            ...{ holder, id, deadline },
+            fence: fence - this._passes,
+            passes: this._passes,
+            until: this._clock.now() + line.ttl / 3,
+            free: false,
+            brief: false,
+        };
+        line.turn = turn;
+        if (line.inLine?.id === id) line.inLine = undefined;
+        this._lines.set(`${line.ttl} ${line.key}`, line);
+        this._turns.set(holder, line);
+        this._queue.set(line, deadline);
+        return turn;
+    }
+
+    private _extend(line: Line, turn: Turn, deadline: number): void {
+        turn.deadline = Math.max(turn.deadline, deadline);
+        this._queue.set(line, turn.deadline);
+    }
+
+    /** A lease begins. */
+    private _take(line: Line, turn: Turn, id: string): Granted {
+        turn.free = false;
+        line.waiting.delete(id);
+        this._lineOf.delete(id);
+        const { fence, deadline, holder } = turn;
+        const granted = { kind: 'granted', fence, deadline } as const;
+        return turn.brief ? { ...granted, passed: { holder, id: turn.id } } : granted;
+    }
+
+    /** Somebody waits no longer. */
+    private _leave(line: Line, holder: string, id: string, underWay: boolean): Promise<ReleaseAnswer> {
+        const { key, first, inLine, turn, exchange } = line;
+        line.waiting.delete(id);
+        this._lineOf.delete(id);
+        const asked = inLine?.id === id;
+        const answer = asked ? this._store.giveUp(key, holder, id, underWay) : Promise.resolve('gone' as const);
+        if (line.waiting.size > 0) {
+            if (first === id && (asked || exchange !== undefined || turn?.free === true)) this._wake(line);
+            return answer;
+        }
+        // What was meant for it goes to those at the store.
+        line.inLine = undefined;
+        line.exchange = undefined;
+        exchange?.settle(this._store.release(key, exchange.holder));
+        if (turn?.free === true) {
+            this._end(line);
+            // Where this fails, it runs out.
+            this._store.release(key, turn.holder).catch(() => undefined);
+        }
+        this._tidy(line);
+        return answer;
+    }
+
+    /** We have the key no longer, or do not know: the next asks the store. */
+    private _over(line: Line): void {
+        this._end(line);
+        if (line.inLine === undefined) this._wake(line);
+        this._tidy(line);
+    }
+
+    private _end(line: Line): void {
+        if (line.turn === undefined) return;
+        this._turns.delete(line.turn.holder);
+        line.turn = undefined;
+        this._queue.delete(line);
+    }
+
+    /** The first who waits is to ask at once. */
+    private _wake({ key, first }: Line): void {
+        if (first !== undefined) this._listener?.granted(key, first, 0, 0);
+    }
+
+    private _tidy(line: Line): void {
+        if (line.turn === undefined && line.waiting.size === 0) this._lines.delete(`${line.ttl} ${line.key}`);
+    }
+
+    private _busy(line: Line, id: string): Busy {
+        const { turn, inLine, waiting } = line;
+        const sentAt = this._clock.now();
+        const before = inLine?.busy;
+        const until = turn?.deadline ?? (before === undefined ? sentAt : before.sentAt + before.remaining);
+        return {
+            ...{ kind: 'busy', sentAt, fence: 0, ticket: 0, foreign: false },
+            remaining: Math.max(until - sentAt, 0),
+            rank: line.first === id ? 0 : waiting.size - 1 + (before?.rank ?? 0),
+            holder: turn?.holder ?? before?.holder ?? '',
+        };
+    }
+}
