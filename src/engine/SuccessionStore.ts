@@ -99,6 +99,11 @@ export class SuccessionStore implements LockStore {
         this._queue = new DueQueue(_clock, (line) => this._over(line));
     }
 
+    /** How many keys it knows, one for each ttl. */
+    get size(): number {
+        return this._lines.size;
+    }
+
     get wakes(): boolean {
         return this._store.wakes;
     }
@@ -218,16 +223,16 @@ export class SuccessionStore implements LockStore {
         line.inLine = place;
         line.exchange = undefined;
         place.asking = true;
+        const asked = this._store.acquire({ ...request, ticket, spare: this._passes, before: exchange?.holder });
+        exchange?.settle(asked.then(({ released }) => (released === true ? 'released' : 'gone')));
         let answer: AcquireAnswer;
         try {
-            answer = await this._store.acquire({ ...request, ticket, spare: this._passes, before: exchange?.holder });
+            answer = await asked;
         } catch (error) {
             Object.assign(place, { asking: false, busy: undefined, message: undefined });
-            exchange?.settle(Promise.reject(error));
             throw error;
         }
         place.asking = false;
-        exchange?.settle(answer.released === true ? 'released' : 'gone');
         if (answer.kind === 'granted') {
             // Whoever has left meanwhile has given it up.
             return line.waiting.has(id) ? this._take(line, this._begin(line, holder, id, answer), id) : answer;

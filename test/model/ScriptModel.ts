@@ -295,9 +295,9 @@ export class ScriptModel {
         return true;
     }
 
-    private _tellHead(taken: number): void {
+    private _tellHead(taken: number, me?: string): void {
         for (let first = this._firstWaiter(); first !== undefined; first = this._firstWaiter()) {
-            if (this._reaches(first.channel, { kind: 'head', key: this.name, id: first.id, taken })) return;
+            if (first.id === me || this._reaches(first.channel, { kind: 'head', key: this.name, id: first.id, taken })) return;
             this._leave(first.id);
         }
     }
@@ -322,7 +322,7 @@ export class ScriptModel {
             const ttl = Math.min(first.ttl, this.rules.claimWindow);
             if (this._reaches(channel, { kind: 'grant', key: this.name, id, ttl, fence })) {
                 this._hold(holder, id, ttl, fence);
-                this._tellHead(ttl);
+                this._tellHead(ttl, me);
                 return first;
             }
         }

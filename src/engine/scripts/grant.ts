@@ -125,11 +125,11 @@ local function reaches(channel, message)
     return heard_at ~= nil and string.sub(here(), 1, #heard_at) ~= heard_at
 end
 
--- Tells the first waiter that it is the first, and that the key is taken for so long.
-local function tell_head(key, queue, waiters, now, taken)
+-- Tells the first waiter, unless that is \`me\`, that it is the first, and that the key is taken for so long.
+local function tell_head(key, queue, waiters, now, taken, me)
     while true do
         local id, _, channel = first_waiter(queue, waiters, now)
-        if not id or reaches(channel, table.concat({ 'head', whole(taken), '0', id, key }, '\\n')) then
+        if not id or id == me or reaches(channel, table.concat({ 'head', whole(taken), '0', id, key }, '\\n')) then
             return
         end
         leave(queue, waiters, id)
@@ -160,7 +160,7 @@ local function grant(key, queue, waiters, memory, kept, least, now, me)
         local window, fence = math.min(time, WINDOW), least + spare
         if reaches(channel, table.concat({ 'grant', whole(window), whole(fence), id, key }, '\\n')) then
             hold(key, memory, kept, now, holder, id, window, fence)
-            tell_head(key, queue, waiters, now, window)
+            tell_head(key, queue, waiters, now, window, me)
             return id, holder, window, fence
         end
     end
