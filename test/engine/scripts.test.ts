@@ -23,6 +23,12 @@ const TTL = 20_000;
 /** Longer than any ttl here: what remembers a lock is kept for ten minutes after its last use. */
 const MEMORY = 600_000;
 
+/** The ttl, and with it the fences to be reserved. */
+interface Wanted {
+    readonly id?: string;
+    readonly ttl?: number | string;
+}
+
 suite('scripts', () => {
     let client: Redis;
     let keys: LockKeys;
@@ -66,13 +72,13 @@ suite('scripts', () => {
         return answer;
     }
 
-    function acquire(holder: string, waiting = '', options: { id?: string; ttl?: number } = {}): Promise<AcquireReply> {
+    function acquire(holder: string, waiting = '', options: Wanted = {}): Promise<AcquireReply> {
         const { id = holder, ttl = TTL } = options;
         return run(acquireScript, { keys, args: [holder, id, String(ttl), waiting] });
     }
 
     /** Waits in line, and listens. */
-    function wait(holder: string, options: { id?: string; ttl?: number } = {}): Promise<AcquireReply> {
+    function wait(holder: string, options: Wanted = {}): Promise<AcquireReply> {
         return acquire(holder, `0 ${channel}`, options);
     }
 
@@ -481,6 +487,132 @@ suite('scripts', () => {
             for (let count = 0; count < 63; count++) await client.hset(waiters, `old${count}`, old);
             await release('new', 'new', true);
             assert.deepEqual(await client.hkeys(waiters), ['new']);
+        });
+    });
+
+    suite('reserves fences', () => {
+        const SPARE = 5;
+        const spare = { ttl: `${TTL}+${SPARE}` };
+
+        test('below that of a grant', async () => {
+            const before = await micros();
+            const fence = await fenceOf(acquire('a', '', spare));
+            assert.isAtLeast(fence, before + SPARE);
+            assert.isAtMost(fence, (await micros()) + SPARE);
+            assert.approximately(await client.pttl(key), TTL, 5000);
+            assert.strictEqual(await fenceOf(acquire('a', '', spare)), fence);
+        });
+
+        test('above that of the last grant', async () => {
+            const ahead = (await micros()) + 3_600_000_000;
+            await client.hset(memory, 'f', String(ahead));
+            assert.strictEqual(await fenceOf(acquire('a', '', spare)), ahead + 1 + SPARE);
+            await release('a');
+            assert.strictEqual(await fenceOf(acquire('b')), ahead + 2 + SPARE);
+        });
+
+        test('for one that waits, as it asked for', async () => {
+            const ahead = (await micros()) + 3_600_000_000;
+            await client.hset(memory, 'f', String(ahead));
+            await acquire('a');
+            await wait('b', spare);
+            await release('a');
+            const [grant] = await messages(1);
+            assert.deepInclude(grant, { kind: 'grant', id: 'b', fence: ahead + 2 + SPARE, ttl: CLAIM_WINDOW });
+        });
+
+        test('for a holder whose grant is not remembered', async () => {
+            await client.set(key, 'a', 'PX', TTL);
+            const before = await micros();
+            assert.isAtLeast(await fenceOf(acquire('a', '', spare)), before + SPARE);
+        });
+
+        test('and tells others of the last of them', async () => {
+            const fence = await fenceOf(acquire('a', '', spare));
+            assert.strictEqual(await fenceOf(acquire('b')), fence);
+            await acquire('c', `0 ${channel}`);
+            await client.del(key);
+            const granted = await fenceOf(acquire('b', '', {}));
+            const [grant] = await messages(1);
+            assert.deepInclude(grant, { kind: 'grant', id: 'c', fence: granted });
+        });
+
+        test('and inspect tells who waits', async () => {
+            await acquire('a');
+            await wait('b', spare);
+            const { waiters: line } = await run(inspectScript, { keys, args: [] });
+            assert.deepEqual(
+                line.map(({ holder }) => holder),
+                ['b'],
+            );
+        });
+    });
+
+    suite('acquire in exchange', () => {
+        /** Asks for the key when `before` gives it back. */
+        const after = (before: string): string => `0 ${channel} ${before}`;
+
+        test('takes the key over when nobody else waits', async () => {
+            const fence = await fenceOf(acquire('a'));
+            const reply = await acquire('b', after('a'));
+            assert.deepInclude(reply, { kind: 'granted', released: true });
+            assert.isAbove(reply.kind === 'granted' ? reply.fence : 0, fence);
+            assert.strictEqual(await client.get(key), 'b');
+            assert.approximately(await client.pttl(key), TTL, 5000);
+            assert.strictEqual(await release('a'), 'already');
+            assert.strictEqual(await client.exists(queue), 0);
+        });
+
+        test('lets those go first who waited before', async () => {
+            await acquire('a');
+            await wait('c');
+            const reply = await acquire('b', after('a'));
+            assert.deepInclude(reply, { kind: 'busy', released: true, handedOn: true, holder: 'c', rank: 0 });
+            assert.strictEqual(await client.get(key), 'c');
+            await release('c');
+            assert.strictEqual(await client.get(key), 'b');
+        });
+
+        test('does not tell the one that asks that it is the first', async () => {
+            await acquire('a');
+            await wait('c');
+            await acquire('b', after('a'));
+            await release('c');
+            const kinds = (await messages(2)).map(({ kind, id }) => `${kind} ${id}`);
+            assert.deepEqual(kinds, ['grant c', 'grant b']);
+        });
+
+        test('of a key that another has waits in line', async () => {
+            await acquire('a');
+            const reply = await acquire('b', after('z'));
+            assert.deepInclude(reply, { kind: 'busy', released: false, handedOn: false, holder: 'a' });
+            assert.strictEqual(await client.get(key), 'a');
+            assert.strictEqual(await client.zcard(queue), 1);
+        });
+
+        test('of a key that is free takes it', async () => {
+            assert.deepInclude(await acquire('b', after('a')), { kind: 'granted', released: false });
+        });
+
+        test('leaves the key free when others are to have a chance', async () => {
+            await acquire('a');
+            await wait('c');
+            await client.hset(memory, 'y', String((await micros()) / 1000 + 60_000));
+            const reply = await acquire('b', after('a'));
+            assert.deepInclude(reply, { kind: 'busy', released: true, handedOn: false, holder: '', rank: 1 });
+            assert.strictEqual(await client.exists(key), 0);
+        });
+
+        test('does nothing for an acquisition that was given up', async () => {
+            await acquire('a');
+            await give('b', 'b', true);
+            assert.strictEqual((await acquire('b', after('a'))).kind, 'refused');
+            assert.strictEqual(await client.get(key), 'a');
+        });
+
+        test('gives back what a holder has whose id has spaces', async () => {
+            await acquire('a holder', '', { id: 'a' });
+            assert.deepInclude(await acquire('b', after('a holder')), { kind: 'granted', released: true });
         });
     });
 
