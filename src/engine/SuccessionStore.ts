@@ -166,7 +166,7 @@ export class SuccessionStore implements LockStore {
             this._wake(line);
             return Promise.resolve('released');
         }
-        if (wanted && left > 0 && this._store.exchanges === true) {
+        if (wanted && this._store.exchanges === true) {
             return new Promise((settle) => {
                 line.exchange = { holder, settle };
                 this._over(line);
@@ -229,7 +229,8 @@ export class SuccessionStore implements LockStore {
         try {
             answer = await asked;
         } catch (error) {
-            Object.assign(place, { asking: false, busy: undefined, message: undefined });
+            place.asking = false;
+            place.busy = undefined;
             throw error;
         }
         place.asking = false;

@@ -19,7 +19,10 @@ export class LockSettings {
     readonly wait: WaitMode;
     /** After so many hand-offs in a row a key is left free for one pause; 0: never. */
     readonly yieldAfter: number;
-    /** How often in a row a key is passed on among the callers of this process; 0: never, strict order over all processes. */
+    /**
+     * How often in a row a key is passed on among the callers of this process; 0: never, strict order over all processes. As
+     * many fences are reserved with each grant: so few that they do not run ahead of the server's clock, which counts µs.
+     */
     readonly localGrants: number;
     /** Replicas that must have a grant, within acksTimeout ms, for it to count; 0: none. */
     readonly acks: number;
@@ -43,7 +46,7 @@ export class LockSettings {
         this.reentrant = boolean(config, 'options.reentrant', false);
         this.wait = oneOf(config, 'options.wait', ['auto', 'queue', 'poll'], 'auto');
         this.yieldAfter = integer(config, 'options.yield_after', 0, 1_000_000, 0);
-        this.localGrants = integer(config, 'options.local_grants', 0, 100, 0);
+        this.localGrants = integer(config, 'options.local_grants', 0, 32, 0);
         this.acks = integer(config, 'options.acks', 0, 100, 0);
         this.acksTimeout = integer(config, 'options.acks_timeout', 1, LONGEST, 1000);
         if (this.acks > 0 && config.getAsNullableString('options.topology') === 'quorum') {

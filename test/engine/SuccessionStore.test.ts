@@ -142,11 +142,26 @@ suite('SuccessionStore', () => {
         test('of a plain try too; and no plain try overtakes who waits here', async () => {
             const first = await locker.tryAcquire('key');
             const waits = waiting(1);
-            assert.isNull(await locker.tryAcquire('key'));
             asked();
+            assert.isNull(await locker.tryAcquire('key'));
+            store.delete('key');
+            assert.isNull(await locker.tryAcquire('key'));
             await first?.release();
             assert.strictEqual((await waits[0])?.fence, (first?.fence ?? 0) + 1);
             assert.deepEqual(asked(), []);
+        });
+
+        test('at the store to one that stands in line there', async () => {
+            const trying = locker.tryAcquire('key');
+            const wait = locker.acquire('key');
+            const first = await trying;
+            await settled();
+            assert.strictEqual(store.lineOf('key').length, 1);
+            asked();
+            await first?.release();
+            assert.isTrue((await wait).isHeld());
+            assert.deepEqual(asked(), ['release']);
+            assert.deepEqual(store.lineOf('key'), []);
         });
 
         test('only of the same ttl', async () => {
@@ -359,6 +374,19 @@ suite('SuccessionStore', () => {
             assert.isUndefined(store.holderOf('key'));
         });
 
+        test('while its attempt is under way leaves nothing that others wait for', async () => {
+            store.holding = true;
+            const left = rejection(locker.acquire('key', { timeout: 50 }));
+            await clock.advance(100);
+            await left;
+            store.holding = false;
+            store.proceed();
+            await settled();
+            const wait = locker.acquire('key');
+            await settled();
+            assert.strictEqual(store.holderOf('key'), (await wait).holder);
+        });
+
         test('behind others is not heard of at the store', async () => {
             const first = await locker.acquire('key');
             const waits = [
@@ -394,6 +422,22 @@ suite('SuccessionStore', () => {
             assert.deepEqual(asked(), []);
             await clock.advance(100);
             assert.isAbove((await waits[1])?.remaining() ?? 0, TTL * 0.98);
+        });
+
+        test('is asked about when the last attempt has failed', async () => {
+            const other = await opened(store.another());
+            const first = await other.acquire('key', { ttl: HEARTBEAT * 2 });
+            const waits = waiting(1);
+            await settled();
+            store.holding = true;
+            await clock.advance(HEARTBEAT);
+            store.acquires.at(-1)?.fail();
+            store.holding = false;
+            await settled();
+            asked();
+            await first.release();
+            assert.isTrue((await waits[0])?.isHeld());
+            assert.deepEqual(asked(), ['acquire']);
         });
 
         test('is asked about when the last answer is old', async () => {

@@ -63,7 +63,7 @@ export class ClientModel {
         return underWay + inbox.length > 0 || this.isDue(now);
     }
 
-    start(plain: boolean, now: number): void {
+    start(plain: boolean, now: number, before?: string): void {
         this.started += 1;
         const phase: Waiting = {
             kind: 'waiting',
@@ -76,7 +76,7 @@ export class ClientModel {
             message: undefined,
             wakeAt: Infinity,
         };
-        this._attempt(phase, now);
+        this._attempt(phase, now, before);
     }
 
     /** The server has executed a command of the present connection. */
@@ -141,6 +141,21 @@ export class ClientModel {
             this._end({ kind: 'release', id: this.phase.id, givesUp: false, tombstone: false });
     }
 
+    /** To another caller, who begins with the next fence. */
+    passOn(): void {
+        const { phase } = this;
+        if (phase.kind !== 'held') return;
+        this.phase = { ...phase, fence: phase.fence + 1, passes: phase.passes - 1, confirmed: false };
+    }
+
+    /** Gives a lease back in the step in which another caller asks for one. */
+    exchange(now: number): void {
+        if (this.phase.kind !== 'held') return;
+        const before = this.phase.id;
+        this._become({ kind: 'idle' });
+        this.start(false, now, before);
+    }
+
     /** The deadline of a lease has passed. */
     lose(): void {
         if (this.phase.kind !== 'held') return;
@@ -169,7 +184,11 @@ export class ClientModel {
     disconnect(now: number): void {
         this.connected = false;
         const unanswered = [...this.answers.map(({ command }) => command), ...this.sent];
-        const undone = unanswered.flatMap((one) => (one.kind === 'release' ? [{ ...one, givesUp: true }] : []));
+        const undone = unanswered.flatMap((one): Command[] => {
+            if (one.kind === 'release') return [{ ...one, givesUp: true }];
+            if (one.kind !== 'acquire' || one.before === undefined) return [];
+            return [{ kind: 'release', id: one.before, givesUp: true, tombstone: false }];
+        });
         this.leftovers = [...this.leftovers, ...undone];
         this.late = [...this.late, ...this.sent];
         this.sent = [];
@@ -228,13 +247,13 @@ export class ClientModel {
         else this.leftovers = [...this.leftovers, command];
     }
 
-    private _attempt(phase: Waiting, now: number): void {
+    private _attempt(phase: Waiting, now: number, before?: string): void {
         const { id, plain, busy } = phase;
         this.phase = phase;
         // It attempts when it is connected again.
         if (!this.connected) return;
         this.phase = { ...phase, attempting: true };
-        this._send({ kind: 'acquire', id, sentAt: now, ticket: plain ? undefined : (busy?.ticket ?? 0) });
+        this._send({ kind: 'acquire', id, sentAt: now, ticket: plain ? undefined : (busy?.ticket ?? 0), before });
     }
 
     private _acquired(phase: Waiting, sentAt: number, reply: Reply, now: number): void {
@@ -292,7 +311,11 @@ export class ClientModel {
     private _believe(phase: Waiting, fence: number, deadline: number, confirmed: boolean, now: number): void {
         // An answer may take longer than the lease lasts; a message was looked at before.
         if (confirmed && deadline <= now) this._failed(phase, now);
-        else this._become({ kind: 'held', id: phase.id, fence, deadline, confirmed, renewing: false });
+        else {
+            const { passes } = this.rules;
+            const held = { id: phase.id, fence: fence - passes, deadline, confirmed, renewing: false, passes };
+            this._become({ kind: 'held', ...held });
+        }
     }
 
     private _renewed(phase: Held, sentAt: number, reply: Reply, now: number): void {

@@ -11,6 +11,8 @@ export type Command =
           readonly sentAt: number;
           /** Undefined: a plain try. */
           readonly ticket: number | undefined;
+          /** An acquisition whose lease is given back in the same step. */
+          readonly before: string | undefined;
       }
     | { readonly kind: 'renew'; readonly id: string; readonly sentAt: number }
     | Release

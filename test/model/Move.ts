@@ -33,6 +33,8 @@ export interface WorldOptions {
     readonly foreign: number;
     /** After so many hand-offs in a row the key is left free for a pause; undefined: never. */
     readonly yieldAfter: number | undefined;
+    /** The last fence before it all: one that is ahead of the server's clock, which was set back. */
+    readonly lastFence: number;
     /** Besides those that wait: acquisitions that only try; waiters that give up. */
     readonly tries: boolean;
     readonly givesUp: boolean;
@@ -56,6 +58,8 @@ type ClientMove =
     | 'timer'
     | 'renew'
     | 'release'
+    | 'pass on'
+    | 'exchange'
     | 'give up'
     | 'clean up'
     | 'connect';

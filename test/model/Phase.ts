@@ -19,6 +19,8 @@ export interface Held {
     readonly deadline: number;
     readonly confirmed: boolean;
     readonly renewing: boolean;
+    /** How often it may still be passed on. */
+    readonly passes: number;
 }
 
 /** A crashed client does nothing more; what it sent may still arrive. */

@@ -297,7 +297,8 @@ export class ScriptModel {
 
     private _tellHead(taken: number, me?: string): void {
         for (let first = this._firstWaiter(); first !== undefined; first = this._firstWaiter()) {
-            if (first.id === me || this._reaches(first.channel, { kind: 'head', key: this.name, id: first.id, taken })) return;
+            if (first.id === me || this._reaches(first.channel, { kind: 'head', key: this.name, id: first.id, taken }))
+                return;
             this._leave(first.id);
         }
     }

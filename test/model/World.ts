@@ -51,6 +51,9 @@ export class World {
         const names = ['A', 'B', 'C', 'D'].slice(0, options.clients);
         const world = new World(options, new ScriptModel('k', options.script));
         world.server.channels = names;
+        const fence = options.lastFence;
+        if (fence > 0) world.server.memory = { value: { fence }, expires: Infinity };
+        world.lastFence = fence;
         world.clients = names.map((name) => new ClientModel(name, options.client));
         return world;
     }
@@ -142,13 +145,14 @@ export class World {
 
     private _wipe(what: Side): void {
         const { server } = this;
+        const fence = server.memory?.value.fence ?? 0;
         if (what === 'queue' || what === 'all') server.queue = { value: [], expires: Infinity };
         if (what === 'waiters' || what === 'all') server.waiters = { value: [], expires: Infinity };
         if (what === 'memory' || what === 'all') server.memory = undefined;
         if (what !== 'all' || this.holder === undefined) return;
         // A key that is deleted while it is held: the README promises no more than that fences rise.
         if (this.holder === FOREIGN) this.foreignUntil = -Infinity;
-        else this.voided = server.clock;
+        else this.voided = Math.max(server.clock, fence);
         server.key = undefined;
     }
 
@@ -186,6 +190,15 @@ export class World {
                 return;
             case 'release':
                 client.release();
+                return;
+            case 'pass on':
+                // That takes more than a µs.
+                server.clock += 1;
+                client.passOn();
+                return;
+            case 'exchange':
+                this.started += 1;
+                client.exchange(now);
                 return;
             case 'give up':
                 client.giveUp();
@@ -231,8 +244,8 @@ export class World {
     /** The server runs a command. */
     private _execute(client: ClientModel, command: Command): Reply {
         const { server } = this;
-        // Real clocks count µs: no two steps see the same.
-        server.clock += 1;
+        // Real clocks count µs: no two steps see the same, nor does one take less than the fences that it may reserve.
+        server.clock += 1 + client.rules.passes;
         this.reply = this._run(client, command);
         for (const { channel, message } of server.published) {
             const at = this.clients.findIndex(({ name }) => name === channel);
@@ -246,12 +259,12 @@ export class World {
         const { server, options } = this;
         const { id } = command;
         const holder = client.holderOf(id);
-        const { ttl, pause } = client.rules;
+        const { passes, pause, ttl } = client.rules;
         switch (command.kind) {
             case 'acquire': {
-                const { ticket } = command;
-                const wait = ticket === undefined ? undefined : { ticket, channel: client.name, before: undefined };
-                return server.acquire({ holder, id, ttl, spare: 0, wait });
+                const { ticket, before } = command;
+                const wait = ticket === undefined ? undefined : { ticket, channel: client.name, before };
+                return server.acquire({ holder, id, ttl, spare: passes, wait });
             }
             case 'renew':
                 return server.renew({ holder, ttl });
@@ -270,11 +283,13 @@ export class World {
         if (believers.length > 1) this.violation = `${believers.join(' and ')} both believe that they have the key`;
         this.clients.forEach((client, at) => {
             const { phase } = client;
-            if (phase.kind !== 'held' || before.clients[at]?.phase.kind === 'held' || phase.fence <= this.voided)
-                return;
+            const last = before.clients[at]?.phase;
+            if (phase.kind !== 'held' || phase.fence <= this.voided) return;
+            if (last?.kind === 'held' && last.fence === phase.fence) return;
             const holder = client.holderOf(phase.id);
             const rises =
-                phase.fence > this.lastFence || (phase.fence === this.lastFence && holder === this.lastHolder);
+                phase.fence > this.lastFence ||
+                (phase.fence === this.lastFence && holder === this.lastHolder && last?.kind !== 'held');
             if (!rises) this.violation ??= `${phase.id} begins a lease with a fence that does not rise`;
             this.lastFence = Math.max(this.lastFence, phase.fence);
             this.lastHolder = holder;

@@ -104,8 +104,11 @@ class Canonical {
                 if (message !== undefined) text += `m${this._grant(client, message)}`;
                 return text;
             }
-            case 'held':
-                return `h${flags(phase.confirmed, phase.renewing, phase.fence > this._world.voided)}${this._left(phase.deadline)}`;
+            case 'held': {
+                const { confirmed, renewing, fence, deadline, passes } = phase;
+                const text = `h${flags(confirmed, renewing, fence > this._world.voided)}${this._left(deadline)}`;
+                return client.rules.passes === 0 ? text : `${text}${digit(passes)}${this._fence(fence)}`;
+            }
         }
     }
 
@@ -113,8 +116,9 @@ class Canonical {
         const id = this._id(command.id);
         switch (command.kind) {
             case 'acquire': {
-                const { ticket, sentAt } = command;
-                return `a${id}${ticket === undefined ? '-' : this._ticket(ticket)}${heard ? this._age(sentAt) : ''}`;
+                const { ticket, sentAt, before } = command;
+                const after = before === undefined ? '' : `e${this._id(before)}`;
+                return `a${id}${ticket === undefined ? '-' : this._ticket(ticket)}${heard ? this._age(sentAt) : ''}${after}`;
             }
             case 'renew':
                 return `n${id}${heard ? this._age(command.sentAt) : ''}`;
@@ -185,12 +189,15 @@ function fencesOf({ server, lastFence, clients }: World): number[] {
     const fences = [lastFence];
     const last = server.memory?.value.fence;
     if (last !== undefined) fences.push(last);
-    for (const { phase, inbox, answers } of clients) {
+    for (const { phase, inbox, answers, rules } of clients) {
         for (const message of inbox) if (message.kind === 'grant') fences.push(message.fence);
         for (const { reply } of answers) {
             if (typeof reply === 'object' && reply.kind === 'granted') fences.push(reply.fence);
         }
         if (phase.kind === 'waiting' && phase.message !== undefined) fences.push(phase.message.fence);
+        if (phase.kind === 'held' && rules.passes > 0) {
+            for (let more = 0; more <= phase.passes; more++) fences.push(phase.fence + more);
+        }
     }
     return fences;
 }

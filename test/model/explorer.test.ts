@@ -20,6 +20,8 @@ const SCENARIOS: Readonly<Record<string, Changes>> = {
     'anything fails once and everything may take long': { acquisitions: 2, faults: 1, delays: 3 },
     'anything fails once among three': { clients: 3, faults: 1 },
     'two of three crash': { clients: 3, faults: 2, kinds: ['crash', 'crash half-open'] },
+    'leases are passed on in a process': { delays: 2, givesUp: true, client: { passes: 2 }, lastFence: 100 },
+    'leases are passed on in a process and anything fails once': { faults: 1, client: { passes: 1 } },
     'another edition takes the key and anything fails once': { acquisitions: 2, foreign: 1, faults: 1 },
     // A late command of an earlier acquisition cannot be told from one of a later acquisition of the same holder.
     'callers choose the holders': {
@@ -59,7 +61,7 @@ suite('Explorer', function () {
             faults: 1,
             delays: 2,
             givesUp: true,
-            client: { keepsAlive: true },
+            client: { keepsAlive: true, passes: 1 },
         });
         for (let frontier = [World.start(options)]; frontier.length > 0 && known.size < 20_000;) {
             frontier = frontier.flatMap(successors).filter((world) => {

@@ -66,6 +66,10 @@ function clientMoves({ options, started, now }: World, client: ClientModel, at: 
             if (phase.renewing) break;
             if (connected && (client.rules.keepsAlive || !phase.confirmed)) moves.push({ kind: 'renew', at });
             moves.push({ kind: 'release', at });
+            if (phase.passes > 0) moves.push({ kind: 'pass on', at });
+            if (client.rules.passes > 0 && connected && started < options.acquisitions) {
+                moves.push({ kind: 'exchange', at });
+            }
     }
     if (client.isDue(now)) moves.push({ kind: 'timer', at });
     if (!connected || !listening) moves.push({ kind: 'connect', at });

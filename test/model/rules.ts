@@ -44,6 +44,8 @@ export interface ClientRules {
     readonly hasTimer: boolean;
     /** Leases are renewed, not only confirmed. */
     readonly keepsAlive: boolean;
+    /** How often in a row the client passes a lease on to another of its callers, without the server. */
+    readonly passes: number;
     /** After a hand-off of its own it looks whether the key was claimed. */
     readonly follows: boolean;
 }

@@ -37,6 +37,7 @@ const CLIENT: ClientRules = {
     hasTimer: true,
     keepsAlive: false,
     follows: false,
+    passes: 0,
 };
 
 const OPTIONS: ExplorerOptions = {
@@ -48,6 +49,7 @@ const OPTIONS: ExplorerOptions = {
     delays: 0,
     foreign: 0,
     yieldAfter: undefined,
+    lastFence: 0,
     tries: false,
     givesUp: false,
     script: SCRIPT,
@@ -81,6 +83,12 @@ export const MUTANTS: Readonly<Record<string, Changes>> = {
         givesUp: true,
         kinds: ['disconnect'],
         faults: 1,
+    },
+    'the fences of leases that are passed on are not reserved': {
+        client: { passes: 1 },
+        script: { reserves: false },
+        lastFence: 100,
+        acquisitions: 2,
     },
     'no timer': { client: { hasTimer: false }, kinds: ['lose'], faults: 1, acquisitions: 2 },
 };

@@ -56,6 +56,8 @@ function describe(before: World, move: Move, after: World): string {
             return `${name} is connected again`;
         case 'renew':
         case 'release':
+        case 'pass on':
+        case 'exchange':
         case 'give up':
         case 'crash':
         case 'crash half-open':
