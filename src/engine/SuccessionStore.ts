@@ -182,7 +182,7 @@ export class SuccessionStore implements LockStore {
         if (waits?.key === key) return this._leave(waits, holder, id, underWay);
         const answer = this._store.giveUp(key, holder, id, underWay);
         const has = this._turns.get(holder);
-        if (has?.key === key && has.turn?.id === id && !has.turn.free) this._over(has);
+        if (has?.key === key && has.turn?.id === id) this._over(has);
         return answer;
     }
 

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import type { Lease } from '../../src/engine/Lease';
 import { Locker } from '../../src/engine/Locker';
 import type { LeaseOptions } from '../../src/engine/Locker';
-import type { LockStore } from '../../src/engine/LockStore';
+import type { AcquireAnswer, LockStore, ReleaseAnswer } from '../../src/engine/LockStore';
 import { SuccessionStore } from '../../src/engine/SuccessionStore';
 import { FakeStore } from '../fixtures/FakeStore';
 import { rejection } from '../fixtures/rejection';
@@ -240,6 +240,15 @@ suite('SuccessionStore', () => {
             const next = await waits[0];
             assert.isTrue(next?.isHeld());
             assert.notStrictEqual(next?.holder, first.holder);
+        });
+
+        test('that a renewal of its own has found gone', async () => {
+            const first = await locker.acquire('key', { keepAlive: false });
+            const waits = waiting(1);
+            store.delete('key');
+            await rejection(first.renew(), 'LOCK_LOST');
+            await settled();
+            assert.strictEqual(store.holderOf('key'), (await waits[0])?.holder);
         });
 
         test('that is taken from its holder by force', async () => {
@@ -517,6 +526,113 @@ suite('SuccessionStore', () => {
             await clock.advance(5000);
             assert.strictEqual(store.holderOf('key'), (await waits[1])?.holder);
             assert.isAbove((await waits[1])?.fence ?? 0, second?.fence ?? 0);
+        });
+    });
+
+    suite('step by step', () => {
+        let succession: SuccessionStore;
+        let woken: string[];
+
+        setup(async () => {
+            woken = [];
+            store = new FakeStore(clock);
+            seen = 0;
+            succession = new SuccessionStore(store, clock, 1);
+            await succession.open({
+                granted: (_key, id) => woken.push(id),
+                first: () => undefined,
+                handedOn: () => undefined,
+                changed: () => undefined,
+                reconnected: () => undefined,
+                disconnected: () => undefined,
+                warned: () => undefined,
+            });
+            await wants('a');
+            await wants('b');
+            await wants('c');
+            assert.deepEqual(asked(), ['acquire']);
+        });
+
+        function wants(id: string): Promise<AcquireAnswer> {
+            return succession.acquire({ key: 'key', holder: id, id, ttl: TTL, ticket: 0, passable: true });
+        }
+
+        /** Of the lease of a, or of one after it. */
+        function releases(): Promise<ReleaseAnswer> {
+            return succession.release('key', 'a', 'a');
+        }
+
+        function leaves(id: string): Promise<ReleaseAnswer> {
+            return succession.giveUp('key', id, id, true);
+        }
+
+        test('a key that was passed on to one that leaves goes to the next', async () => {
+            assert.strictEqual(await releases(), 'released');
+            assert.strictEqual(await leaves('b'), 'gone');
+            assert.deepEqual(woken, ['b', 'c']);
+            const answer = await wants('c');
+            assert.deepInclude(answer, { kind: 'granted', passed: { holder: 'a', id: 'a' } });
+            assert.deepEqual(asked(), []);
+        });
+
+        test('a key that was passed on and that nobody wants any more is given back', async () => {
+            await releases();
+            await leaves('b');
+            await leaves('c');
+            assert.deepEqual(asked(), ['release']);
+            assert.isUndefined(store.holderOf('key'));
+            assert.strictEqual(succession.size, 0);
+        });
+
+        test('a key that was passed on is not taken once it has run out', async () => {
+            await releases();
+            clock.skip(TTL);
+            assert.strictEqual((await wants('b')).kind, 'granted');
+            assert.deepEqual(asked(), ['acquire']);
+            assert.strictEqual(store.holderOf('key'), 'b');
+        });
+
+        test('an exchange with one that leaves is done by the next', async () => {
+            await releases();
+            await wants('b');
+            await wants('d');
+            woken = [];
+            const released = releases();
+            await leaves('c');
+            assert.deepEqual(woken, ['c', 'd']);
+            assert.deepInclude(await wants('d'), { kind: 'granted' });
+            assert.strictEqual(await released, 'released');
+            assert.deepEqual(asked(), ['acquire']);
+            assert.strictEqual(store.holderOf('key'), 'd');
+        });
+
+        test('an exchange that nobody wants any more is a release', async () => {
+            await releases();
+            await wants('b');
+            const released = releases();
+            await leaves('c');
+            assert.strictEqual(await released, 'released');
+            assert.deepEqual(asked(), ['release']);
+            assert.isUndefined(store.holderOf('key'));
+            assert.strictEqual(succession.size, 0);
+        });
+
+        test('an exchange in which the key is found gone says so', async () => {
+            await releases();
+            await wants('b');
+            store.delete('key');
+            const released = releases();
+            await wants('c');
+            assert.strictEqual(await released, 'gone');
+        });
+
+        test('callers that leave a key that is held wake nobody', async () => {
+            await leaves('b');
+            assert.deepEqual(woken, []);
+            await leaves('c');
+            assert.strictEqual(succession.size, 1);
+            assert.strictEqual(await releases(), 'released');
+            assert.strictEqual(succession.size, 0);
         });
     });
 

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { assert } from 'chai';
 import type { RedisLock } from '../../src';
 import { Crowd } from '../fixtures/Crowd';
+import { LimitedResource } from '../fixtures/LimitedResource';
 import { rejection } from '../fixtures/rejection';
 import { until } from '../fixtures/until';
 import type { Settings } from './lockOf';
@@ -31,8 +32,8 @@ export function lockContract(name: string, make: (settings: Settings) => RedisLo
             await Promise.all(made.map((lock) => lock.close(null)));
         });
 
-        async function opened(): Promise<RedisLock> {
-            const lock = make({ 'options.retry_timeout': PAUSE, 'options.ttl': ttl });
+        async function opened(settings: Settings = {}): Promise<RedisLock> {
+            const lock = make({ 'options.retry_timeout': PAUSE, 'options.ttl': ttl, ...settings });
             made.push(lock);
             await lock.open(null);
             return lock;
@@ -64,6 +65,33 @@ export function lockContract(name: string, make: (settings: Settings) => RedisLo
             await crowd.served(12, 20_000);
             crowd.resource.check();
             assert.deepEqual(crowd.resource.order, crowd.line);
+        });
+
+        test('passes a hot key on in a process, as often as it is told and no oftener, with rising fences', async () => {
+            const passes = 3;
+            const settings = { 'options.local_grants': passes };
+            const locks = await Promise.all([opened(settings), opened(settings), opened(settings)]);
+            const resource = new LimitedResource();
+            const orders = locks.map((): number[] => []);
+            const holder = await locks[0].acquire(null, key);
+            const visits = locks.flatMap((lock, at) =>
+                Array.from({ length: 10 }, async (_, caller) => {
+                    const lease = await lock.acquire(null, key, { timeout: 25_000 });
+                    resource.enter(lease);
+                    orders[at]?.push(caller);
+                    assert.isTrue(await lease.release());
+                }),
+            );
+            await until(async () => (await locks[0].inspect(null, key)).waiters.length === 2);
+            await holder.release();
+            await Promise.all(visits);
+            resource.check();
+            for (const order of orders) assert.deepEqual(order, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+            const turns = rowsOf(resource.order);
+            assert.isAtMost(Math.max(...turns), passes + 1);
+            // A first one that was passed on from the holder, then three processes with ten callers each.
+            assert.isAtMost(turns.length, 1 + 3 * Math.ceil(10 / (passes + 1)), turns.join());
+            assert.isUndefined((await locks[0].inspect(null, key)).holder);
         });
 
         test('does many keys at once', async () => {
@@ -151,4 +179,14 @@ export function lockContract(name: string, make: (settings: Settings) => RedisLo
             assert.isAbove((await waiting).fence, lease.fence);
         });
     });
+}
+
+/** How often each holder comes in a row. */
+function rowsOf(holders: readonly string[]): number[] {
+    const rows: number[] = [];
+    holders.forEach((holder, at) => {
+        if (holder === holders[at - 1]) rows[rows.length - 1] = (rows.at(-1) ?? 0) + 1;
+        else rows.push(1);
+    });
+    return rows;
 }
