@@ -309,8 +309,9 @@ export class SuccessionStore implements LockStore {
         line.waiting.delete(id);
         this._lineOf.delete(id);
         const { fence, deadline, holder } = turn;
-        const granted = { kind: 'granted', fence, deadline } as const;
-        return turn.brief ? { ...granted, passed: { holder, id: turn.id } } : granted;
+        return turn.brief
+            ? { kind: 'granted', fence, deadline, passed: { holder, id: turn.id } }
+            : { kind: 'granted', fence, deadline };
     }
 
     /** Somebody waits no longer. */
@@ -366,7 +367,11 @@ export class SuccessionStore implements LockStore {
         const before = inLine?.busy;
         const until = turn?.deadline ?? (before === undefined ? sentAt : before.sentAt + before.remaining);
         return {
-            ...{ kind: 'busy', sentAt, fence: 0, ticket: 0, foreign: false },
+            kind: 'busy',
+            sentAt,
+            fence: 0,
+            ticket: 0,
+            foreign: false,
             remaining: Math.max(until - sentAt, 0),
             rank: line.first === id ? 0 : waiting.size - 1 + (before?.rank ?? 0),
             holder: turn?.holder ?? before?.holder ?? '',

@@ -139,6 +139,20 @@ suite('SuccessionStore', () => {
             assert.isAbove(next?.remaining() ?? 0, TTL * 0.98);
         });
 
+        test('that was granted for a claim window, when it was renewed since', async () => {
+            const other = await opened(store.another());
+            const first = await other.acquire('key');
+            const waits = waiting(2);
+            await settled();
+            await first.release();
+            const second = await waits[0];
+            await clock.advance(1500);
+            asked();
+            await second?.release();
+            assert.strictEqual((await waits[1])?.holder, second?.holder);
+            assert.deepEqual(asked(), []);
+        });
+
         test('of a plain try too; and no plain try overtakes who waits here', async () => {
             const first = await locker.tryAcquire('key');
             const waits = waiting(1);
