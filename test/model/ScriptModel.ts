@@ -321,9 +321,9 @@ export class ScriptModel {
             this._leave(id);
             if (id === me) return first;
             const ttl = Math.min(first.ttl, this.rules.claimWindow);
+            this._tellHead(ttl, me);
             if (this._reaches(channel, { kind: 'grant', key: this.name, id, ttl, fence })) {
                 this._hold(holder, id, ttl, fence);
-                this._tellHead(ttl, me);
                 return first;
             }
         }

@@ -158,9 +158,10 @@ local function grant(key, queue, waiters, memory, kept, least, now, me)
         end
         local time, spare = asked(ttl)
         local window, fence = math.min(time, WINDOW), least + spare
+        -- The server writes first to whom it has had something to say last: that is to be the one that is granted.
+        tell_head(key, queue, waiters, now, window, me)
         if reaches(channel, table.concat({ 'grant', whole(window), whole(fence), id, key }, '\\n')) then
             hold(key, memory, kept, now, holder, id, window, fence)
-            tell_head(key, queue, waiters, now, window, me)
             return id, holder, window, fence
         end
     end
