@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { assert } from 'chai';
+import { Redis as Client } from 'ioredis';
 import type { Redis } from 'ioredis';
 import { SystemClock } from '../../src/engine/Clock';
 import type { Clock } from '../../src/engine/Clock';
@@ -225,6 +226,15 @@ suite('RedisStore', () => {
         await raw.del(key, keysOf(key)[3]);
         assert.isFalse(await node.raise(key, 'c', 5));
         assert.strictEqual(await raw.exists(keysOf(key)[3]), 0);
+    });
+
+    test('can exchange a key only where a grant needs no other step, and no pause is owed', () => {
+        const exchanges = (options: Options): boolean | undefined =>
+            storeOf(new Client({ lazyConnect: true }), options).exchanges;
+        assert.isTrue(exchanges({}));
+        assert.isFalse(exchanges({ acks: { replicas: 1, timeout: 100 } }));
+        assert.isFalse(exchanges({ yielding: { after: 1, pause: 100 } }));
+        assert.isFalse(exchanges({ node: true }));
     });
 
     test('with a yield leaves the key free after so many hand-offs, then serves the first in line', async () => {

@@ -541,6 +541,14 @@ suite('SuccessionStore', () => {
     });
 
     suite('step by step', () => {
+        const listener = {
+            first: (): void => undefined,
+            handedOn: (): void => undefined,
+            changed: (): void => undefined,
+            reconnected: (): void => undefined,
+            disconnected: (): void => undefined,
+            warned: (): void => undefined,
+        };
         let succession: SuccessionStore;
         let woken: string[];
 
@@ -549,15 +557,7 @@ suite('SuccessionStore', () => {
             store = new FakeStore(clock);
             seen = 0;
             succession = new SuccessionStore(store, clock, 1);
-            await succession.open({
-                granted: (_key, id) => woken.push(id),
-                first: () => undefined,
-                handedOn: () => undefined,
-                changed: () => undefined,
-                reconnected: () => undefined,
-                disconnected: () => undefined,
-                warned: () => undefined,
-            });
+            await succession.open({ ...listener, granted: (_key, id) => woken.push(id) });
             await wants('a');
             await wants('b');
             await wants('c');
@@ -635,6 +635,35 @@ suite('SuccessionStore', () => {
             const released = releases();
             await wants('c');
             assert.strictEqual(await released, 'gone');
+        });
+
+        test('a lease that is given up ends the row: the next asks', async () => {
+            assert.strictEqual(await succession.giveUp('key', 'a', 'a', false), 'released');
+            assert.deepEqual(woken, ['b']);
+            await wants('b');
+            assert.deepEqual(asked(), ['giveUp', 'acquire']);
+            assert.strictEqual(store.holderOf('key'), 'b');
+        });
+
+        test('a message is not relied on when an attempt has failed since the last answer', async () => {
+            const other = store.another();
+            const request = { key: 'another', holder: 'x', id: 'x', ttl: TTL, ticket: 0 };
+            await other.open({ ...listener, granted: () => undefined });
+            await other.acquire(request);
+            const asks = (): Promise<AcquireAnswer> =>
+                succession.acquire({ ...request, holder: 'y', id: 'y', passable: true });
+            assert.strictEqual((await asks()).kind, 'busy');
+            store.holding = true;
+            const failed = rejection(asks());
+            store.acquires.at(-1)?.fail();
+            await failed;
+            store.holding = false;
+            await other.release('another', 'x');
+            await settled();
+            assert.deepEqual(woken, ['y']);
+            asked();
+            assert.notProperty(await asks(), 'passed');
+            assert.deepEqual(asked(), ['acquire']);
         });
 
         test('callers that leave a key that is held wake nobody', async () => {
