@@ -851,7 +851,7 @@ suite('scripts', () => {
             assert.match(error.message, /^NOPERM/);
         });
 
-        for (const reply of [null, 'OK', [], [1, 1], [7], [[1]], [{}]]) {
+        for (const reply of [null, 'OK', [], [1, 1], [-7], [1.5], [[1]], [{}]]) {
             test(`refuses the reply ${JSON.stringify(reply)}`, async () => {
                 const odd = { evalsha: () => Promise.resolve(reply), eval: () => Promise.resolve(reply) };
                 for (const script of [acquireScript, releaseScript, renewScript, inspectScript]) {

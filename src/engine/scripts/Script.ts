@@ -55,15 +55,18 @@ export class Script<Answer> {
      * @returns what is still to be parsed, or a ScriptError, for each item.
      */
     async send(client: ScriptClient, items: readonly ScriptItem[], asking = false): Promise<readonly unknown[]> {
-        const keys = items.flatMap((item) => item.keys);
-        const args = items.flatMap((item) => item.args);
+        // In loops: what would be shorter takes a sixth of all the time that a call takes here.
+        const all: string[] = [];
+        for (const { keys } of items) all.push(...keys);
+        const keys = all.length;
+        for (const { args } of items) all.push(...args);
         // Holds for the next command only.
         const ask = (): void => void (asking && client.asking?.().catch(() => undefined));
         ask();
-        const reply = await client.evalsha(this.sha, keys.length, ...keys, ...args).catch((error: unknown) => {
+        const reply = await client.evalsha(this.sha, keys, ...all).catch((error: unknown) => {
             if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error;
             ask();
-            return client.eval(this.lua, keys.length, ...keys, ...args);
+            return client.eval(this.lua, keys, ...all);
         });
         if (!isList(reply) || reply.length !== items.length) throw this._unexpected(reply);
         return reply.map((answer) => (typeof answer === 'string' ? new ScriptError(answer) : answer));

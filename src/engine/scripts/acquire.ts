@@ -41,12 +41,13 @@ export type AcquireReply =
  * in this step; empty for a plain try.
  *
  * Answers, per item:
- *   {1, fence, released}: granted. Absent key: to the first live waiter, so only if that is us or if there is none. Held by us: ttl is
+ *   fence: granted. Absent key: to the first live waiter, so only if that is us or if there is none. Held by us: ttl is
  *     lengthened, never shortened, and the fence is the same as before.
  *   {0, remaining, fence, ticket, rank, foreign, holder, handed on, released}: busy, see AcquireReply. The holder is empty
  *     while the key is left free for others than us.
- *   {-1}: refused by a tombstone.
- * Released is 1 when the holder before had the key and has given it back.
+ *   {1, fence}: granted, and the holder before has given it back in this step; released above is 1 then too.
+ *   -1: refused by a tombstone.
+ * What is usual is a number, which costs least.
  */
 const BODY = `
 -- Takes or keeps the place in the queue and lengthens the waiter's lease.
@@ -77,7 +78,7 @@ local function step(key, queue, waiters, memory, holder, id, ttl, wait)
         local known = redis.call('HMGET', memory, 'f', 'e')
         local fence = next_fence(known[1], clock) + spare
         hold(key, memory, known[2], now, holder, id, time, fence)
-        return { 1, fence, 0 }
+        return fence
     end
     local known = redis.call('HMGET', memory, 'f', 'h', 't', 'y', 'a', 'e')
     local kept = known[6]
@@ -87,7 +88,7 @@ local function step(key, queue, waiters, memory, holder, id, ttl, wait)
     id = acquisition_of(attempt)
     local record = redis.call('HGET', waiters, id)
     if record and tonumber(string.match(record, '^x(%d+)$') or 0) > now then
-        return { -1 }
+        return -1
     end
     if current == holder then
         leave(queue, waiters, id)
@@ -95,7 +96,7 @@ local function step(key, queue, waiters, memory, holder, id, ttl, wait)
         if granted ~= holder then
             fence = next_fence(known[1], clock) + spare
             hold(key, memory, kept, now, holder, attempt, math.max(time, left), fence)
-            return { 1, fence, 0 }
+            return fence
         end
         -- From now on it is this acquisition's: one that was given up before cannot take it away.
         local having = joined(known[5], attempt)
@@ -106,7 +107,7 @@ local function step(key, queue, waiters, memory, holder, id, ttl, wait)
             keep(memory, kept, now, time)
             redis.call('PEXPIRE', key, time)
         end
-        return { 1, fence, 0 }
+        return fence
     end
     local released = 0
     if current and current == string.match(wait, '^%d+ %S* (.*)$') then
@@ -135,7 +136,7 @@ local function step(key, queue, waiters, memory, holder, id, ttl, wait)
                 -- It waited in a queue that was lost.
                 leave(queue, waiters, id)
             end
-            return { 1, fence, released }
+            return released == 1 and { 1, fence } or fence
         end
         current, granted, handed, fence = its_holder, its_holder, 1, its_fence
     elseif released == 1 then
@@ -162,10 +163,11 @@ function scriptOf(scope: Scope): Script<AcquireReply> {
 }
 
 function parse(answer: unknown): AcquireReply | undefined {
+    if (answer === -1) return { kind: 'refused' };
+    if (isNumber(answer) && answer > 0) return { kind: 'granted', fence: answer, released: false };
     if (isList(answer)) {
         const [kind, first, fence, ticket, rank, foreign, holder, handed, released] = answer;
-        if (kind === 1 && isNumber(first)) return { kind: 'granted', fence: first, released: fence === 1 };
-        if (kind === -1) return { kind: 'refused' };
+        if (kind === 1 && isNumber(first)) return { kind: 'granted', fence: first, released: true };
         if (isNumber(first) && isNumber(fence) && isNumber(ticket) && isNumber(rank) && typeof holder === 'string') {
             return {
                 kind: 'busy',
