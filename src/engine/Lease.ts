@@ -72,6 +72,12 @@ export interface LeasedKey {
     deadline: number;
 }
 
+/** A renewal that is under way. */
+export interface Renewing {
+    /** Settles with what failed, if anything, when it has been answered for every key. */
+    answer(): Promise<LockError | undefined>;
+}
+
 type State =
     | { readonly kind: 'held' }
     | { readonly kind: 'released'; readonly answer: Promise<boolean> }
@@ -82,11 +88,10 @@ type State =
  * lease that is not held never becomes held again.
  */
 export class HeldLease implements Lease, Due {
-    // Both belong to the queue of the keep-alive; the next three belong to the keep-alive itself.
-    due = 0;
+    // The first belongs to the queue of the keep-alive, the next three to the keep-alive itself.
     place = -1;
     renewAt = Infinity;
-    renewing: Promise<LockError | undefined> | undefined;
+    renewing: Renewing | undefined;
     /** `confirm`: renew once; `keep`: renew until it ends. */
     upkeep: 'none' | 'confirm' | 'keep' = 'none';
     /** In sorted order of the keys. */

@@ -55,8 +55,12 @@ export class Script<Answer> {
      * @returns what is still to be parsed, or a ScriptError, for each item.
      */
     async send(client: ScriptClient, items: readonly ScriptItem[], asking = false): Promise<readonly unknown[]> {
-        const keys = items.flatMap((item) => item.keys);
-        const args = items.flatMap((item) => item.args);
+        const keys: string[] = [];
+        const args: string[] = [];
+        for (const item of items) {
+            keys.push(...item.keys);
+            args.push(...item.args);
+        }
         // Holds for the next command only.
         const ask = (): void => void (asking && client.asking?.().catch(() => undefined));
         ask();
