@@ -34,6 +34,15 @@ export class DueQueue<T extends Due> {
         return this._heap.length;
     }
 
+    /** In no order. */
+    items(): T[] {
+        return [...this._heap];
+    }
+
+    has(item: T): boolean {
+        return item.place >= 0;
+    }
+
     /** Queues `item`, or moves it when it is queued already. */
     set(item: T, due: number): void {
         if (this._heap.length === 0) this._timer?.keepsAlive(true);

@@ -22,7 +22,7 @@ const CONFIRM_AFTER = 20;
  * whether or not the store answers. One timer for all of them.
  */
 export class KeepAlive implements LeaseKeeper {
-    private readonly _leases = new Set<HeldLease>();
+    /** All of them: each has a deadline. */
     private readonly _queue: DueQueue<HeldLease>;
     /** To be sent in this turn of the event loop. */
     private _renewals: Renewal[] = [];
@@ -37,7 +37,7 @@ export class KeepAlive implements LeaseKeeper {
     }
 
     get size(): number {
-        return this._leases.size;
+        return this._queue.size;
     }
 
     /**
@@ -46,7 +46,6 @@ export class KeepAlive implements LeaseKeeper {
      * @param confirm the store has granted less than the ttl so far: ask for the rest soon.
      */
     add(lease: HeldLease, keepAlive: boolean, confirm: boolean): void {
-        this._leases.add(lease);
         lease.upkeep = keepAlive ? 'keep' : confirm ? 'confirm' : 'none';
         this._plan(lease, confirm ? CONFIRM_AFTER : this._rhythm(lease));
     }
@@ -87,7 +86,6 @@ export class KeepAlive implements LeaseKeeper {
     }
 
     drop(lease: HeldLease): void {
-        this._leases.delete(lease);
         this._queue.delete(lease);
     }
 
@@ -104,15 +102,15 @@ export class KeepAlive implements LeaseKeeper {
 
     /** Releases every lease; settles when all of them have been answered. */
     async close(): Promise<void> {
-        await Promise.allSettled([...this._leases].map((lease) => lease.close()));
+        await Promise.allSettled(this._queue.items().map((lease) => lease.close()));
         this._queue.clear();
     }
 
     private _due(lease: HeldLease): void {
         // Asking ends it at its deadline.
         if (!lease.isHeld()) return;
-        if (this._clock.now() >= lease.renewAt && lease.renewing === undefined) this._renew(lease);
-        else this._queue.set(lease, Math.min(lease.renewAt, lease.deadline));
+        if (lease.upkeep !== 'none' && lease.renewing === undefined) this._renew(lease);
+        else this._queue.set(lease, lease.deadline);
     }
 
     /** Renews a lease together with those that are due in the same turn. */
@@ -120,7 +118,6 @@ export class KeepAlive implements LeaseKeeper {
         const { leased } = lease;
         const renewal = new LeaseRenewal(lease, this._answered);
         lease.renewing = renewal;
-        lease.renewAt = Infinity;
         this._queue.set(lease, lease.deadline);
         for (const one of leased) this._renewals.push(new KeyRenewal(renewal, one));
         if (this._renewals.length >= LIST_LENGTH) this._send();
@@ -137,7 +134,7 @@ export class KeepAlive implements LeaseKeeper {
     private readonly _answered = ({ lease, failure }: LeaseRenewal): void => {
         const { key, holder, ttl, context } = lease;
         lease.renewing = undefined;
-        if (!this._leases.has(lease) || !lease.isHeld()) return;
+        if (!this._queue.has(lease) || !lease.isHeld()) return;
         if (failure === undefined) {
             if (lease.upkeep === 'confirm') lease.upkeep = 'none';
             this._tell({ kind: 'renewed', key, holder, context });
@@ -174,8 +171,7 @@ export class KeepAlive implements LeaseKeeper {
     private _plan(lease: HeldLease, delay: number): void {
         const now = this._clock.now();
         const together = Math.floor((now + delay) / TOGETHER) * TOGETHER;
-        lease.renewAt = together > now ? together : now + delay;
-        this._queue.set(lease, Math.min(lease.renewAt, lease.deadline));
+        this._queue.set(lease, Math.min(together > now ? together : now + delay, lease.deadline));
     }
 
     /** Releases in the background, until the server has let go of it by itself; never what was acquired after it. */

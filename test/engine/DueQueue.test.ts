@@ -178,6 +178,18 @@ suite('DueQueue', () => {
         assert.deepEqual(ran, ['first', 'other', 'first']);
     });
 
+    test('knows what it has', async () => {
+        const one = queued('a', 100);
+        const other = queued('b', 200);
+        assert.sameMembers(queue.items(), [one, other]);
+        await clock.advance(100);
+        assert.deepEqual(queue.items(), [other]);
+        assert.isFalse(queue.has(one));
+        assert.isTrue(queue.has(other));
+        queue.clear();
+        assert.isFalse(queue.has(other));
+    });
+
     test('forgets all on clear', async () => {
         queued('a', 100);
         const one = queued('b', 200);
