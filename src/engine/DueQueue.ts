@@ -1,18 +1,26 @@
 import type { Clock, Timer } from './Clock';
 
-/** Something that is due at an instant. The two numbers belong to the queue. */
+/** Something that is due at an instant. */
 export interface Due {
-    due: number;
-    /** Place in the queue's heap, -1 when it is not queued. */
+    /** Belongs to the queue: the place in its heap, -1 when it is not queued. */
     place: number;
 }
 
+/** Whoever else uses the event loop gets a turn after so many ms of running what is due. */
+const SLICE = 3;
+
+/** The time is looked at after so many items: a reading costs about as much as running one. */
+const BETWEEN_LOOKS = 16;
+
 /**
  * Things due at an instant, with one timer for all of them: a binary heap whose items know their place. The timer may be too
- * early: that costs one idle wake-up, and to move it for each item would cost more.
+ * early: that costs one idle wake-up, and to move it for each item would cost more. Where very many are due at once, they run
+ * in slices, with turns of the event loop between them.
  */
 export class DueQueue<T extends Due> {
     private readonly _heap: T[] = [];
+    /** When each of them is due: numbers that lie side by side are compared several times as fast as those of objects. */
+    private readonly _dues: number[] = [];
     private _timer: Timer | undefined;
     private _timerDue = Infinity;
 
@@ -26,19 +34,21 @@ export class DueQueue<T extends Due> {
         return this._heap.length;
     }
 
+    /** In no order. */
+    items(): T[] {
+        return [...this._heap];
+    }
+
+    has(item: T): boolean {
+        return item.place >= 0;
+    }
+
     /** Queues `item`, or moves it when it is queued already. */
     set(item: T, due: number): void {
-        if (item.place < 0) {
-            if (this._heap.length === 0) this._timer?.keepsAlive(true);
-            item.due = due;
-            this._heap.push(item);
-            this._rise(item, this._heap.length - 1);
-        } else {
-            const sooner = due < item.due;
-            item.due = due;
-            if (sooner) this._rise(item, item.place);
-            else this._sink(item, item.place);
-        }
+        if (this._heap.length === 0) this._timer?.keepsAlive(true);
+        const place = item.place < 0 ? this._heap.length : item.place;
+        if (due < this._dueAt(place)) this._rise(item, due, place);
+        else this._sink(item, due, place);
         this._arm();
     }
 
@@ -47,9 +57,10 @@ export class DueQueue<T extends Due> {
         if (place < 0) return;
         item.place = -1;
         const last = this._heap.pop();
+        const due = this._dues.pop() ?? Infinity;
         if (last !== undefined && last !== item) {
-            this._rise(last, place);
-            this._sink(last, last.place);
+            if (due < this._dueAt(place)) this._rise(last, due, place);
+            else this._sink(last, due, place);
         }
         if (this._heap.length === 0) this._timer?.keepsAlive(false);
     }
@@ -57,11 +68,12 @@ export class DueQueue<T extends Due> {
     clear(): void {
         for (const item of this._heap) item.place = -1;
         this._heap.length = 0;
+        this._dues.length = 0;
         this._disarm();
     }
 
     private _arm(): void {
-        const due = this._heap[0]?.due ?? Infinity;
+        const due = this._dueAt(0);
         if (due >= this._timerDue || due === Infinity) return;
         this._timer?.cancel();
         this._timerDue = due;
@@ -78,43 +90,47 @@ export class DueQueue<T extends Due> {
     private _fire(): void {
         this._disarm();
         const now = this._clock.now();
-        for (let first = this._heap[0]; first !== undefined && first.due <= now; first = this._heap[0]) {
+        let ran = 0;
+        for (let first = this._heap[0]; first !== undefined && this._dueAt(0) <= now; first = this._heap[0]) {
             this.delete(first);
             this._run(first);
+            ran += 1;
+            if (ran % BETWEEN_LOOKS === 0 && this._clock.now() - now >= SLICE) break;
         }
         this._arm();
     }
 
-    private _rise(item: T, place: number): void {
+    /** Infinity: behind the last place. */
+    private _dueAt(place: number): number {
+        return place < this._dues.length ? (this._dues[place] ?? Infinity) : Infinity;
+    }
+
+    private _rise(item: T, due: number, place: number): void {
         while (place > 0) {
             const above = (place - 1) >> 1;
             const parent = this._heap[above];
-            if (parent === undefined || parent.due <= item.due) break;
-            this._put(parent, place);
+            if (parent === undefined || this._dueAt(above) <= due) break;
+            this._put(parent, this._dueAt(above), place);
             place = above;
         }
-        this._put(item, place);
+        this._put(item, due, place);
     }
 
-    private _sink(item: T, place: number): void {
+    private _sink(item: T, due: number, place: number): void {
         for (;;) {
-            let below = 2 * place + 1;
-            let child = this._heap[below];
-            if (child === undefined) break;
-            const right = this._heap[below + 1];
-            if (right !== undefined && right.due < child.due) {
-                child = right;
-                below += 1;
-            }
-            if (child.due >= item.due) break;
-            this._put(child, place);
+            const left = 2 * place + 1;
+            const below = this._dueAt(left + 1) < this._dueAt(left) ? left + 1 : left;
+            const child = this._heap[below];
+            if (child === undefined || this._dueAt(below) >= due) break;
+            this._put(child, this._dueAt(below), place);
             place = below;
         }
-        this._put(item, place);
+        this._put(item, due, place);
     }
 
-    private _put(item: T, place: number): void {
+    private _put(item: T, due: number, place: number): void {
         this._heap[place] = item;
+        this._dues[place] = due;
         item.place = place;
     }
 }

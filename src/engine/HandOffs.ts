@@ -28,7 +28,7 @@ export class HandOffs {
 
     /** The key was handed on, to somebody who has `window` to claim it. */
     follow(key: string, window: number): void {
-        const handOff = this._byKey.get(key) ?? { key, due: 0, place: -1 };
+        const handOff = this._byKey.get(key) ?? { key, place: -1 };
         this._byKey.set(key, handOff);
         this._queue.set(handOff, this._clock.now() + window + MARGIN);
     }

@@ -5,10 +5,14 @@ import { asLockError, isTemporary } from './errors';
 import type { LockError } from './errors';
 import type { HeldLease, LeasedKey, LeaseKeeper } from './Lease';
 import type { LockEvent } from './LockObserver';
-import type { LockStore } from './LockStore';
+import { KeyRenewal, LeaseRenewal } from './LeaseRenewal';
+import type { LockStore, Renewal } from './LockStore';
 
 /** Renewals that are due within so many ms of each other go out together. */
 const TOGETHER = 10;
+
+/** So many renewals are sent at a time: longer lists would cost no less for each. */
+const LIST_LENGTH = 100;
 
 /** How soon a lease that was begun on the word of a message is confirmed, ms. A shorter critical section saves the command. */
 const CONFIRM_AFTER = 20;
@@ -18,8 +22,10 @@ const CONFIRM_AFTER = 20;
  * whether or not the store answers. One timer for all of them.
  */
 export class KeepAlive implements LeaseKeeper {
-    private readonly _leases = new Set<HeldLease>();
+    /** All of them: each has a deadline. */
     private readonly _queue: DueQueue<HeldLease>;
+    /** To be sent in this turn of the event loop. */
+    private _renewals: Renewal[] = [];
 
     constructor(
         private readonly _store: LockStore,
@@ -31,7 +37,7 @@ export class KeepAlive implements LeaseKeeper {
     }
 
     get size(): number {
-        return this._leases.size;
+        return this._queue.size;
     }
 
     /**
@@ -40,17 +46,18 @@ export class KeepAlive implements LeaseKeeper {
      * @param confirm the store has granted less than the ttl so far: ask for the rest soon.
      */
     add(lease: HeldLease, keepAlive: boolean, confirm: boolean): void {
-        this._leases.add(lease);
         lease.upkeep = keepAlive ? 'keep' : confirm ? 'confirm' : 'none';
         this._plan(lease, confirm ? CONFIRM_AFTER : this._rhythm(lease));
     }
 
     async renew(lease: HeldLease, ttl: number): Promise<void> {
-        while (lease.renewing !== undefined) await lease.renewing;
+        while (lease.renewing !== undefined) await lease.renewing.answer();
         lease.assertHeld();
         const before = lease.ttl;
         lease.ttl = ttl;
-        const failure = await this._renew(lease);
+        const answer = this._renew(lease).answer();
+        this._send();
+        const failure = await answer;
         // What the store will never do is not tried on.
         if (failure !== undefined && !isTemporary(failure)) lease.ttl = before;
         if (failure !== undefined) throw failure;
@@ -60,7 +67,7 @@ export class KeepAlive implements LeaseKeeper {
     async release(lease: HeldLease): Promise<boolean> {
         this.drop(lease);
         // Never two steps of one lease at a time. Where the store did not answer the first, it is not asked again.
-        const failure = await lease.renewing;
+        const failure = await lease.renewing?.answer();
         if (failure !== undefined) {
             for (const one of lease.leased) this._giveUp(lease, one);
             this._tell({
@@ -79,7 +86,6 @@ export class KeepAlive implements LeaseKeeper {
     }
 
     drop(lease: HeldLease): void {
-        this._leases.delete(lease);
         this._queue.delete(lease);
     }
 
@@ -101,50 +107,49 @@ export class KeepAlive implements LeaseKeeper {
 
     /** Releases every lease; settles when all of them have been answered. */
     async close(): Promise<void> {
-        await Promise.allSettled([...this._leases].map((lease) => lease.close()));
+        await Promise.allSettled(this._queue.items().map((lease) => lease.close()));
         this._queue.clear();
     }
 
     private _due(lease: HeldLease): void {
         // Asking ends it at its deadline.
         if (!lease.isHeld()) return;
-        if (this._clock.now() >= lease.renewAt && lease.renewing === undefined) void this._renew(lease);
-        else this._queue.set(lease, Math.min(lease.renewAt, lease.deadline));
+        if (lease.upkeep !== 'none' && lease.renewing === undefined) this._renew(lease);
+        else this._queue.set(lease, lease.deadline);
     }
 
-    /** Settles with what failed, if anything; never rejects. */
-    private _renew(lease: HeldLease): Promise<LockError | undefined> {
-        lease.renewAt = Infinity;
+    /** Renews a lease together with those that are due in the same turn. */
+    private _renew(lease: HeldLease): LeaseRenewal {
+        const { leased } = lease;
+        const renewal = new LeaseRenewal(lease, this._answered);
+        lease.renewing = renewal;
         this._queue.set(lease, lease.deadline);
-        const renewing = this._renewKeys(lease).finally(() => {
-            lease.renewing = undefined;
-        });
-        lease.renewing = renewing;
-        return renewing;
+        for (const one of leased) this._renewals.push(new KeyRenewal(renewal, one));
+        if (this._renewals.length >= LIST_LENGTH) this._send();
+        else if (this._renewals.length === leased.length) queueMicrotask(() => this._send());
+        return renewal;
     }
 
-    private async _renewKeys(lease: HeldLease): Promise<LockError | undefined> {
+    private _send(): void {
+        const renewals = this._renewals;
+        this._renewals = [];
+        if (renewals.length > 0) this._store.renewAll(renewals);
+    }
+
+    private readonly _answered = ({ lease, failure }: LeaseRenewal): void => {
         const { key, holder, ttl, context } = lease;
-        const answers = await Promise.allSettled(lease.leased.map((one) => this._store.renew(one.key, holder, ttl)));
-        let error: LockError | undefined;
-        for (const [at, one] of lease.leased.entries()) {
-            const answer = answers[at];
-            if (answer?.status === 'rejected') error = asLockError(answer.reason, one.key, holder);
-            else if (answer?.value.kind === 'gone') lease.lose(`was taken or deleted (${one.key})`);
-            else if (answer !== undefined) one.deadline = Math.max(one.deadline, answer.value.deadline);
-        }
-        if (!this._leases.has(lease) || !lease.isHeld()) return error;
-        if (error === undefined) {
+        lease.renewing = undefined;
+        if (!this._queue.has(lease) || !lease.isHeld()) return;
+        if (failure === undefined) {
             if (lease.upkeep === 'confirm') lease.upkeep = 'none';
             this._tell({ kind: 'renewed', key, holder, context });
             this._plan(lease, this._rhythm(lease));
         } else {
-            this._tell({ kind: 'failed', key, holder, context, error });
+            this._tell({ kind: 'failed', key, holder, context, error: failure });
             // Several more tries before the deadline, the nearer the faster.
             this._plan(lease, lease.upkeep === 'none' ? Infinity : Math.min(lease.remaining() / 4, ttl / 10, 1000));
         }
-        return error;
-    }
+    };
 
     private async _release(lease: HeldLease, one: LeasedKey): Promise<boolean> {
         const { holder, context } = lease;
@@ -171,8 +176,7 @@ export class KeepAlive implements LeaseKeeper {
     private _plan(lease: HeldLease, delay: number): void {
         const now = this._clock.now();
         const together = Math.floor((now + delay) / TOGETHER) * TOGETHER;
-        lease.renewAt = together > now ? together : now + delay;
-        this._queue.set(lease, Math.min(lease.renewAt, lease.deadline));
+        this._queue.set(lease, Math.min(together > now ? together : now + delay, lease.deadline));
     }
 
     /** Releases in the background, until the server has let go of it by itself; never what was acquired after it. */

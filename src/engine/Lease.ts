@@ -72,6 +72,16 @@ export interface LeasedKey {
     deadline: number;
 }
 
+/** Of nearly every lease, so they share them. */
+const HELD: State = { kind: 'held' };
+const NO_MORE: readonly LeasedKey[] = [];
+
+/** A renewal that is under way. */
+export interface Renewing {
+    /** Settles with what failed, if anything, when it has been answered for every key. */
+    answer(): Promise<LockError | undefined>;
+}
+
 type State =
     | { readonly kind: 'held' }
     | { readonly kind: 'released'; readonly answer: Promise<boolean> }
@@ -82,16 +92,13 @@ type State =
  * lease that is not held never becomes held again.
  */
 export class HeldLease implements Lease, Due {
-    // Both belong to the queue of the keep-alive; the next three belong to the keep-alive itself.
-    due = 0;
+    // The first belongs to the queue of the keep-alive, the next two to the keep-alive itself.
     place = -1;
-    renewAt = Infinity;
-    renewing: Promise<LockError | undefined> | undefined;
+    renewing: Renewing | undefined;
     /** `confirm`: renew once; `keep`: renew until it ends. */
     upkeep: 'none' | 'confirm' | 'keep' = 'none';
-    /** In sorted order of the keys. */
-    readonly leased: [LeasedKey, ...LeasedKey[]];
-    private _state: State = { kind: 'held' };
+    private _rest = NO_MORE;
+    private _state: State = HELD;
     private _controller: AbortController | undefined;
 
     constructor(
@@ -100,17 +107,25 @@ export class HeldLease implements Lease, Due {
         readonly holder: string,
         /** As requested, by the last renewal if any. */
         public ttl: number,
-        first: LeasedKey,
+        private readonly _first: LeasedKey,
         /** When it was granted. */
         readonly since: number,
         /** For the observer. */
         readonly context: unknown,
-    ) {
-        this.leased = [first];
+    ) {}
+
+    /** In sorted order of the keys. */
+    get leased(): readonly [LeasedKey, ...LeasedKey[]] {
+        return [this._first, ...this._rest];
+    }
+
+    /** Takes a further key, which is behind the others in sorted order. */
+    add(one: LeasedKey): void {
+        this._rest = [...this._rest, one];
     }
 
     get key(): string {
-        return this.leased[0].key;
+        return this._first.key;
     }
 
     get keys(): readonly string[] {
@@ -118,7 +133,7 @@ export class HeldLease implements Lease, Due {
     }
 
     get fence(): number {
-        return this.leased[0].fence;
+        return this._first.fence;
     }
 
     fenceOf(key: string): number | undefined {
@@ -127,8 +142,8 @@ export class HeldLease implements Lease, Due {
 
     /** The first instant at which one of the keys is not ours. */
     get deadline(): number {
-        let deadline = Infinity;
-        for (const one of this.leased) deadline = Math.min(deadline, one.deadline);
+        let { deadline } = this._first;
+        for (const one of this._rest) deadline = Math.min(deadline, one.deadline);
         return deadline;
     }
 

@@ -1,3 +1,5 @@
+import type { LockError } from './errors';
+
 /** Asks for a key, once. Everything here is one atomic step on the store. */
 export interface AcquireRequest {
     readonly key: string;
@@ -52,6 +54,15 @@ export type ReleaseAnswer = 'released' | 'already' | 'gone';
 
 export type RenewAnswer = { readonly kind: 'renewed'; readonly deadline: number } | { readonly kind: 'gone' };
 
+/** A lease that is to be renewed, of one key. */
+export interface Renewal {
+    readonly key: string;
+    readonly holder: string;
+    readonly ttl: number;
+    /** Called once, with what {@link LockStore.renew} settles with. Must not throw. */
+    answered(answer: RenewAnswer | LockError): void;
+}
+
 /** Who holds a key and who waits for it. */
 export interface LockInfo {
     readonly key: string;
@@ -98,6 +109,8 @@ export interface LockStore {
     close(): Promise<void>;
     acquire(request: AcquireRequest): Promise<AcquireAnswer>;
     renew(key: string, holder: string, ttl: number): Promise<RenewAnswer>;
+    /** Renews several, each answered as soon as it can be. Of very many, a promise for each would cost more than the rest. */
+    renewAll(renewals: readonly Renewal[]): void;
     /**
      * Gives the key back, if this holder has it.
      *

@@ -340,7 +340,7 @@ export class Locker {
                 }
                 if (!lease.isHeld()) this._cleanup.giveUp(key, holder, next.id, false, next.deadline);
                 lease.assertHeld();
-                lease.leased.push(leased(key, next));
+                lease.add(leased(key, next));
                 if (!next.confirmed) this._keepAlive.add(lease, true, true);
                 const waited = this._clock.now() - started;
                 this._tell({ kind: 'acquired', key, holder, context, fence: next.fence, waited });

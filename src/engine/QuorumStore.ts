@@ -1,6 +1,6 @@
 import { SystemClock } from './Clock';
 import type { Clock } from './Clock';
-import { LockError, isTemporary } from './errors';
+import { LockError, asLockError, isTemporary } from './errors';
 import type { LockErrorDetails } from './errors';
 import type {
     AcquireAnswer,
@@ -10,6 +10,7 @@ import type {
     LockInfo,
     LockStore,
     ReleaseAnswer,
+    Renewal,
     RenewAnswer,
     StoreListener,
 } from './LockStore';
@@ -169,6 +170,16 @@ export class QuorumStore implements LockStore {
         if (votes.filter((vote) => vote?.kind === 'no').length > this._nodes.all.length - this._nodes.quorum)
             return { kind: 'gone' };
         throw this._noQuorum(`It is unknown whether ${key} was renewed`, answers, { key, holder, unknown: true });
+    }
+
+    renewAll(renewals: readonly Renewal[]): void {
+        for (const renewal of renewals) {
+            const { key, holder, ttl } = renewal;
+            this.renew(key, holder, ttl).then(
+                (answer) => renewal.answered(answer),
+                (error: unknown) => renewal.answered(asLockError(error, key, holder)),
+            );
+        }
     }
 
     async release(key: string, holder: string): Promise<ReleaseAnswer> {

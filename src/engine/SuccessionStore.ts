@@ -1,6 +1,7 @@
 import type { Clock } from './Clock';
 import { DueQueue } from './DueQueue';
 import type { Due } from './DueQueue';
+import type { LockError } from './errors';
 import type {
     AcquireAnswer,
     AcquireRequest,
@@ -10,6 +11,7 @@ import type {
     LockStore,
     ReleaseAnswer,
     RenewAnswer,
+    Renewal,
     StoreListener,
 } from './LockStore';
 import { deadlineByMessage } from './validity';
@@ -54,7 +56,6 @@ interface Exchange {
 
 /** One key, as far as it is asked for with one ttl. It is due when its turn runs out. */
 class Line implements Due {
-    due = 0;
     place = -1;
     /** Who waits, in the order in which they came: acquisition and holder. */
     readonly waiting = new Map<string, string>();
@@ -144,12 +145,21 @@ export class SuccessionStore implements LockStore {
 
     async renew(key: string, holder: string, ttl: number): Promise<RenewAnswer> {
         const answer = await this._store.renew(key, holder, ttl);
-        const line = this._turns.get(holder);
-        if (line?.key === key && line.turn !== undefined) {
-            if (answer.kind === 'renewed') this._extend(line, line.turn, answer.deadline);
-            else this._over(line);
-        }
+        this._renewed(key, holder, answer);
         return answer;
+    }
+
+    renewAll(renewals: readonly Renewal[]): void {
+        this._store.renewAll(
+            renewals.map((renewal) => {
+                const { key, holder, ttl } = renewal;
+                const answered = (answer: RenewAnswer | LockError): void => {
+                    if (!(answer instanceof Error)) this._renewed(key, holder, answer);
+                    renewal.answered(answer);
+                };
+                return { key, holder, ttl, answered };
+            }),
+        );
     }
 
     release(key: string, holder: string, id?: string): Promise<ReleaseAnswer> {
@@ -298,9 +308,14 @@ export class SuccessionStore implements LockStore {
         return turn;
     }
 
-    private _extend(line: Line, turn: Turn, deadline: number): void {
-        turn.deadline = Math.max(turn.deadline, deadline);
-        this._queue.set(line, turn.deadline);
+    private _renewed(key: string, holder: string, answer: RenewAnswer): void {
+        const line = this._turns.get(holder);
+        if (line?.key !== key || line.turn === undefined) return;
+        if (answer.kind === 'gone') this._over(line);
+        else {
+            line.turn.deadline = Math.max(line.turn.deadline, answer.deadline);
+            this._queue.set(line, line.turn.deadline);
+        }
     }
 
     /** A lease begins. */

@@ -58,7 +58,6 @@ const PAUSE = 100;
 
 /** A caller that wants a key. */
 class Waiter implements Due {
-    due = 0;
     place = -1;
     settled = false;
     /** The last answer. */

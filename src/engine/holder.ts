@@ -1,15 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 
-/** Where this process is, readable in redis-cli: `host:pid:random`. */
-const PROCESS = `${hostname().replace(/\s/g, '_')}:${process.pid}:${randomBytes(6).toString('base64url')}`;
+/** Where this process is, readable in redis-cli: `host:pid:random:`. */
+const PROCESS = `${hostname().replace(/\s/g, '_')}:${process.pid}:${randomBytes(6).toString('base64url')}:`;
 
 let counter = 0;
 
 /** An id of one acquisition, unique over all processes and time. */
 export function newHolder(): string {
     counter += 1;
-    return `${PROCESS}:${counter.toString(36)}`;
+    return PROCESS + counter.toString(36);
 }
 
 /** Where a holder is; undefined: its id was not made here. */

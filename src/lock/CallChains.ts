@@ -24,7 +24,7 @@ export class CallChains {
         const share = this._shares.get(nameOf(traceId, [...new Set([key].flat())].sort()));
         if (share?.lease.isHeld() !== true) return undefined;
         if (wanted.holder !== undefined && wanted.holder !== share.lease.holder) return undefined;
-        const lease = new SharedLease(share, traceId);
+        const lease = new SharedLease(share.lease, traceId, share);
         if (wanted.ttl === undefined || wanted.ttl <= share.ttl) return lease;
         try {
             await lease.renew(wanted.ttl);
@@ -38,18 +38,23 @@ export class CallChains {
 
     /** Gives out a new lease. @param shared remember it for the call chain, if that has a trace id. */
     begin(traceId: string | undefined, lease: Lease, ttl: number, shared: boolean): SharedLease {
-        const name = traceId === undefined || !shared ? undefined : nameOf(traceId, lease.keys);
-        const ended = (): void => {
-            if (name !== undefined && this._shares.get(name) === share) this._shares.delete(name);
-        };
-        const share: LeaseShare = { lease, ttl, count: 0, ended };
-        if (name !== undefined) this._shares.set(name, share);
-        if (this._shares.size > this._many) this._forget();
-        return new SharedLease(share, traceId);
+        const share =
+            traceId === undefined || !shared ? undefined : this._share(nameOf(traceId, lease.keys), lease, ttl);
+        return new SharedLease(lease, traceId, share);
     }
 
     clear(): void {
         this._shares.clear();
+    }
+
+    private _share(name: string, lease: Lease, ttl: number): LeaseShare {
+        const ended = (): void => {
+            if (this._shares.get(name) === share) this._shares.delete(name);
+        };
+        const share: LeaseShare = { lease, ttl, count: 0, ended };
+        this._shares.set(name, share);
+        if (this._shares.size > this._many) this._forget();
+        return share;
     }
 
     /** Drops what was lost and never released. */

@@ -18,37 +18,39 @@ export class SharedLease implements Lease {
     private _controller: AbortController | undefined;
 
     constructor(
-        private readonly _share: LeaseShare,
+        private readonly _lease: Lease,
         /** Of the call chain that acquired it. */
         readonly traceId: string | undefined,
+        /** Where others of the call chain may have it too. */
+        private readonly _share?: LeaseShare,
     ) {
-        _share.count += 1;
+        if (_share !== undefined) _share.count += 1;
     }
 
     get key(): string {
-        return this._share.lease.key;
+        return this._lease.key;
     }
 
     get keys(): readonly string[] {
-        return this._share.lease.keys;
+        return this._lease.keys;
     }
 
     get holder(): string {
-        return this._share.lease.holder;
+        return this._lease.holder;
     }
 
     get fence(): number {
-        return this._share.lease.fence;
+        return this._lease.fence;
     }
 
     fenceOf(key: string): number | undefined {
-        return this._share.lease.fenceOf(key);
+        return this._lease.fenceOf(key);
     }
 
     get signal(): AbortSignal {
         if (this._controller === undefined) {
             const controller = new AbortController();
-            const source = this._share.lease.signal;
+            const source = this._lease.signal;
             const abort = (): void => controller.abort(toException(source.reason, this.traceId));
             if (source.aborted) abort();
             else source.addEventListener('abort', abort, { once: true });
@@ -58,17 +60,17 @@ export class SharedLease implements Lease {
     }
 
     remaining(): number {
-        return this.isHeld() ? this._share.lease.remaining() : 0;
+        return this.isHeld() ? this._lease.remaining() : 0;
     }
 
     isHeld(): boolean {
-        return this._released === undefined && this._share.lease.isHeld();
+        return this._released === undefined && this._lease.isHeld();
     }
 
     assertHeld(): void {
         try {
             this._assertOpen();
-            this._share.lease.assertHeld();
+            this._lease.assertHeld();
         } catch (error) {
             throw toException(error, this.traceId);
         }
@@ -77,7 +79,7 @@ export class SharedLease implements Lease {
     async renew(ttl?: number): Promise<void> {
         try {
             this._assertOpen();
-            await this._share.lease.renew(ttl);
+            await this._lease.renew(ttl);
         } catch (error) {
             throw toException(error, this.traceId);
         }
@@ -91,9 +93,9 @@ export class SharedLease implements Lease {
     handOver(): string {
         try {
             this._assertOpen();
-            const holder = this._share.lease.handOver();
+            const holder = this._lease.handOver();
             this._released = Promise.resolve(true);
-            this._share.ended();
+            this._share?.ended();
             return holder;
         } catch (error) {
             throw toException(error, this.traceId);
@@ -112,11 +114,13 @@ export class SharedLease implements Lease {
     }
 
     private async _release(): Promise<boolean> {
-        this._share.count -= 1;
-        if (this._share.count > 0) return this._share.lease.isHeld();
-        this._share.ended();
+        if (this._share !== undefined) {
+            this._share.count -= 1;
+            if (this._share.count > 0) return this._lease.isHeld();
+            this._share.ended();
+        }
         try {
-            return await this._share.lease.release();
+            return await this._lease.release();
         } catch (error) {
             throw toException(error, this.traceId);
         }

@@ -6,6 +6,8 @@ import { VirtualClock } from '../fixtures/VirtualClock';
 
 interface Item extends Due {
     readonly name: string;
+    /** When it was last set to run. */
+    due: number;
 }
 
 suite('DueQueue', () => {
@@ -143,6 +145,25 @@ suite('DueQueue', () => {
         assert.deepEqual(ran, ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9']);
     });
 
+    test('gives up the event loop where very many are due, and goes on in its next turn', async () => {
+        run = ({ name }) => {
+            ran.push(name);
+            clock.skip(0.5);
+        };
+        const names = Array.from({ length: 200 }, (_, at) => String(at));
+        for (const name of names) queued(name, 100);
+        clock.skip(100);
+        let turns = 0;
+        for (let before = -1; before < ran.length; turns++) {
+            before = ran.length;
+            await clock.advance(0);
+            assert.isAtMost(ran.length - before, 20);
+        }
+        assert.sameMembers(ran, names);
+        assert.isAbove(turns, 10);
+        assert.strictEqual(clock.timers, 0);
+    });
+
     test('lets an item queue itself and others, and delete others, while it runs', async () => {
         const doomed = queued('doomed', 100);
         run = (one) => {
@@ -155,6 +176,18 @@ suite('DueQueue', () => {
         queued('first', 90);
         await clock.advance(1000);
         assert.deepEqual(ran, ['first', 'other', 'first']);
+    });
+
+    test('knows what it has', async () => {
+        const one = queued('a', 100);
+        const other = queued('b', 200);
+        assert.sameMembers(queue.items(), [one, other]);
+        await clock.advance(100);
+        assert.deepEqual(queue.items(), [other]);
+        assert.isFalse(queue.has(one));
+        assert.isTrue(queue.has(other));
+        queue.clear();
+        assert.isFalse(queue.has(other));
     });
 
     test('forgets all on clear', async () => {
@@ -188,6 +221,7 @@ suite('DueQueue', () => {
                     if (one.kind === 'set' && which !== undefined) {
                         // Distinct, so that the order is determined.
                         const due = clock.now() + one.delay + 1 + one.at / 100;
+                        which.due = due;
                         queue.set(which, due);
                         model.set(which.name, due);
                     } else if (one.kind === 'delete' && which !== undefined) {

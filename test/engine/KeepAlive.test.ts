@@ -98,6 +98,20 @@ suite('KeepAlive', () => {
             assert.lengthOf(new Set(store.renewals.map(({ at }) => at)), 1);
         });
 
+        test('goes out in lists of limited length, at once for all that are due', async () => {
+            const lengths: number[] = [];
+            const renewAll = store.renewAll.bind(store);
+            store.renewAll = (renewals) => {
+                lengths.push(renewals.length);
+                renewAll(renewals);
+            };
+            for (let count = 0; count < 250; count++) keep({ keys: [`key${count}`], holder: `holder${count}` });
+            await clock.advance(TTL / 3 + 10);
+            assert.deepEqual(lengths, [100, 100, 50]);
+            await clock.advance(10 * TTL);
+            assert.strictEqual(keepAlive.size, 250);
+        });
+
         test('is not sent for a lease that is not to be kept alive', async () => {
             const lease = keep({ keepAlive: false });
             await clock.advance(TTL - DRIFT - 1);

@@ -24,6 +24,6 @@ export function leaseOf(keeper: LeaseKeeper, clock: VirtualClock, options: Lease
     }));
     if (first === undefined) throw new Error('A lease has a key.');
     const lease = new HeldLease(keeper, clock, holder, ttl, first, now, undefined);
-    lease.leased.push(...rest);
+    for (const one of rest) lease.add(one);
     return lease;
 }

@@ -1,7 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { assert } from 'chai';
 import type { Clock } from '../../src/engine/Clock';
-import type { AcquireRequest, Busy, Granted, LockInfo, LockStore, StoreListener } from '../../src/engine/LockStore';
+import type { LockError } from '../../src/engine/errors';
+import type {
+    AcquireRequest,
+    Busy,
+    Granted,
+    LockInfo,
+    LockStore,
+    Renewal,
+    RenewAnswer,
+    StoreListener,
+} from '../../src/engine/LockStore';
 import { rejection } from '../fixtures/rejection';
 import { until } from '../fixtures/until';
 
@@ -416,6 +426,37 @@ export function storeContract(name: string, facts: StoreFacts, open: () => Promi
                     answers.map(({ kind }) => kind),
                     keys.map((_, at) => (at % 2 === 0 ? 'renewed' : 'gone')),
                 );
+            });
+        });
+
+        suite('renewAll', () => {
+            /** Settles with the answers in the order of the keys. */
+            function renewAll(keys: readonly string[]): Promise<(RenewAnswer | LockError)[]> {
+                const renewals: Renewal[] = [];
+                const answers = keys.map((one) => {
+                    return new Promise<RenewAnswer | LockError>((answered) => {
+                        renewals.push({ key: one, holder: 'a', ttl: TTL, answered });
+                    });
+                });
+                store.renewAll(renewals);
+                return Promise.all(answers);
+            }
+
+            test('answers each by itself', async () => {
+                const keys = Array.from({ length: 50 }, (_, at) => `${key}:${at}`);
+                await Promise.all(keys.filter((_, at) => at % 2 === 0).map((one) => granted('a', { key: one })));
+                const before = world.clock.now();
+                for (const [at, answer] of (await renewAll(keys)).entries()) {
+                    if (answer instanceof Error) throw answer;
+                    assert.strictEqual(answer.kind, at % 2 === 0 ? 'renewed' : 'gone');
+                    if (answer.kind === 'renewed') assert.isAtLeast(answer.deadline, before + 0.99 * TTL - 2);
+                }
+                assert.isAbove((await store.inspect(`${key}:0`)).remaining, 0.9 * TTL);
+            });
+
+            test('says why there is no answer', async () => {
+                await store.close();
+                for (const answer of await renewAll([key, `${key}:2`])) assert.include(answer, { code: 'CLOSED' });
             });
         });
 

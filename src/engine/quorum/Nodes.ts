@@ -6,7 +6,7 @@ import type { Answers, Settled } from './poll';
 import { quorumOf } from './votes';
 
 /** One independent node: a store, with what the others need of it. */
-export interface QuorumNode extends LockStore {
+export interface QuorumNode extends Omit<LockStore, 'renewAll'> {
     /** Whether a step would be sent at once. */
     readonly isReady: boolean;
     /** Remembers the fence that others gave, while that holder has the key. @returns whether it has. */

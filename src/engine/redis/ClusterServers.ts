@@ -3,9 +3,10 @@ import { SystemClock } from '../Clock';
 import type { Clock, Timer } from '../Clock';
 import { LockError } from '../errors';
 import type { RenewReply } from '../scripts/renew';
+import type { Script } from '../scripts/Script';
 import { SLOTS, slotOf } from '../slots';
 import type { Acks, Replicated } from './Replication';
-import type { RedisServers, ServerEvents, StepDone, StepRequest } from './RedisServers';
+import type { RedisServers, ServerEvents, Step, StepDone, StepRequest } from './RedisServers';
 import { SingleServer } from './SingleServer';
 import type { SingleServerOptions } from './SingleServer';
 
@@ -103,6 +104,16 @@ export class ClusterServers implements RedisServers {
         return this._route(request.keys[0], (server, asking) =>
             asking ? server.runAsking(request) : server.run(request),
         );
+    }
+
+    /** Each on its own: they go out together with those of the same slot. */
+    runAll<Answer>(_script: Script<Answer>, steps: readonly Step<Answer>[]): void {
+        for (const step of steps) {
+            this.run(step).then(
+                ({ answer, sentAt }) => step.done(answer, sentAt),
+                (error: unknown) => step.failed(asLockError(error)),
+            );
+        }
     }
 
     replicate(request: StepRequest<RenewReply>): Promise<Replicated> {

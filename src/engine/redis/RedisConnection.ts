@@ -152,7 +152,6 @@ export class RedisConnection {
         const timeout = this._options.commandTimeout + longer;
         return new Promise((resolve, reject) => {
             const sent: Sent = {
-                due: 0,
                 place: -1,
                 overdue: () => {
                     // The link may be dead without either end knowing it; a new one tells.

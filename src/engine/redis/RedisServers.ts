@@ -1,3 +1,4 @@
+import type { LockError } from '../errors';
 import type { StoreListener } from '../LockStore';
 import type { RenewReply } from '../scripts/renew';
 import type { Script } from '../scripts/Script';
@@ -19,13 +20,19 @@ export interface StepRequest<Answer> {
     /** The keys of the script; the first says where the step is done. */
     readonly keys: readonly [string, ...string[]];
     /** The arguments of the script, once it is known on which channel the server can wake us; empty: on none. */
-    readonly args: (channel: string) => readonly string[];
+    args(channel: string): readonly string[];
 }
 
 export interface StepDone<Answer> {
     readonly answer: Answer;
     /** When it was sent. */
     readonly sentAt: number;
+}
+
+/** One step, and who is told what became of it: of very many, a promise for each would cost more than the rest. */
+export interface Step<Answer> extends StepRequest<Answer> {
+    done(answer: Answer, sentAt: number): void;
+    failed(error: LockError): void;
 }
 
 /**
@@ -40,6 +47,8 @@ export interface RedisServers {
     open(events: ServerEvents): Promise<void>;
     close(): Promise<void>;
     run<Answer>(request: StepRequest<Answer>): Promise<StepDone<Answer>>;
+    /** Does several steps of one script, each answered as soon as it can be. */
+    runAll<Answer>(script: Script<Answer>, steps: readonly Step<Answer>[]): void;
     /** How many replicas have to have a grant, if any. */
     readonly acks: Acks | undefined;
     /** Renews what was granted, and settles when enough replicas have it, or when their time is over. */

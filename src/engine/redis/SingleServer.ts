@@ -9,12 +9,12 @@ import { releaseNodeScript, releaseScript } from '../scripts/release';
 import { renewScript } from '../scripts/renew';
 import type { RenewReply } from '../scripts/renew';
 import { ScriptError } from '../scripts/Script';
-import type { ScriptClient, ScriptItem } from '../scripts/Script';
+import type { Script } from '../scripts/Script';
 import { slotOf } from '../slots';
 import { KeyWatch } from './KeyWatch';
 import { RedisConnection } from './RedisConnection';
 import type { Greeting, RedisConnectionOptions } from './RedisConnection';
-import type { RedisServers, ServerEvents, StepDone, StepRequest } from './RedisServers';
+import type { RedisServers, ServerEvents, Step, StepDone, StepRequest } from './RedisServers';
 import { explain } from './replies';
 import { Replication } from './Replication';
 import type { Acks, Replicated } from './Replication';
@@ -37,20 +37,6 @@ const LIST_LENGTH = 16;
 /** How many keys the server looks at before it serves others. */
 const SCAN_COUNT = 500;
 
-/** One that was asked for in this turn of the event loop. */
-interface Step {
-    readonly key: string;
-    readonly keys: readonly [string, ...string[]];
-    readonly args: (channel: string) => readonly string[];
-    resolve(answer: unknown, sentAt: number): void;
-    reject(error: Error): void;
-}
-
-/** Sends the items, possibly as what an ASK redirection asked for. */
-interface Sender {
-    send(client: ScriptClient, items: readonly ScriptItem[], asking: boolean): Promise<readonly unknown[]>;
-}
-
 /** One server. Steps that are asked for in one turn of the event loop go out together. */
 export class SingleServer implements RedisServers {
     private readonly _connection: RedisConnection;
@@ -58,7 +44,7 @@ export class SingleServer implements RedisServers {
     private readonly _watch: KeyWatch;
     private readonly _replication: Replication | undefined;
     /** By script. Releases first: they make room for what else was asked for in the same turn. */
-    private readonly _lanes = new Map<Sender, Step[]>(
+    private readonly _lanes = new Map<Script<unknown>, Step<unknown>[]>(
         [releaseScript, releaseNodeScript, renewScript, acquireScript].map((one) => [one, []]),
     );
     private _flushing = false;
@@ -130,7 +116,12 @@ export class SingleServer implements RedisServers {
     }
 
     run<Answer>(request: StepRequest<Answer>): Promise<StepDone<Answer>> {
-        return this._run(request, (step) => this._enqueue(request.script, step));
+        return this._run(request, (step) => this._enqueue(step));
+    }
+
+    /** As one list. */
+    runAll<Answer>(script: Script<Answer>, steps: readonly Step<Answer>[]): void {
+        void this._send(script, steps);
     }
 
     /** Does one step of a key that is just arriving from another server of the cluster. */
@@ -143,8 +134,9 @@ export class SingleServer implements RedisServers {
         return this._connection.send((client) => client.cluster('SLOTS'));
     }
 
-    replicate({ key, keys, args }: StepRequest<RenewReply>, asking = false): Promise<Replicated> {
-        const item = { keys, args: args('') };
+    replicate(request: StepRequest<RenewReply>, asking = false): Promise<Replicated> {
+        const { key, keys } = request;
+        const item = { keys, args: request.args('') };
         if (this._replication === undefined) return Promise.reject(new LockError('NOT_REPLICATED', 'No acks are set.'));
         return this._replication.replicate(item, asking).catch((error: unknown) => {
             const told = explain(error, { key });
@@ -193,19 +185,18 @@ export class SingleServer implements RedisServers {
         }
     }
 
-    private _run<Answer>(
-        { script, key, keys, args }: StepRequest<Answer>,
-        take: (step: Step) => void,
-    ): Promise<StepDone<Answer>> {
+    private _run<Answer>(request: StepRequest<Answer>, take: (step: Step<Answer>) => void): Promise<StepDone<Answer>> {
+        const { script, key, keys } = request;
+        const args = (channel: string): readonly string[] => request.args(channel);
         return new Promise((resolve, reject) => {
-            const done = (answer: unknown, sentAt: number): void => resolve({ answer: script.parse(answer), sentAt });
-            take({ key, keys, args, resolve: done, reject });
+            const done = (answer: Answer, sentAt: number): void => resolve({ answer, sentAt });
+            take({ script, key, keys, args, done, failed: reject });
         });
     }
 
-    private _enqueue(script: Sender, step: Step): void {
-        const lane = this._lanes.get(script);
-        if (lane === undefined) this._lanes.set(script, [step]);
+    private _enqueue(step: Step<unknown>): void {
+        const lane = this._lanes.get(step.script);
+        if (lane === undefined) this._lanes.set(step.script, [step]);
         else lane.push(step);
         if (this._flushing) return;
         this._flushing = true;
@@ -223,9 +214,9 @@ export class SingleServer implements RedisServers {
     }
 
     /** In a cluster all keys of a command must have one slot. */
-    private *_lists(steps: readonly Step[]): Iterable<readonly Step[]> {
+    private *_lists(steps: readonly Step<unknown>[]): Iterable<readonly Step<unknown>[]> {
         const cluster = this._options.role === 'cluster';
-        const together = new Map<number, Step[]>();
+        const together = new Map<number, Step<unknown>[]>();
         for (const step of steps) {
             const slot = cluster ? slotOf(step.keys[0]) : 0;
             const list = together.get(slot) ?? [];
@@ -239,35 +230,41 @@ export class SingleServer implements RedisServers {
     }
 
     /** Settles every step; never rejects. */
-    private async _send(script: Sender, steps: readonly Step[], asking = false): Promise<void> {
+    private async _send(script: Script<unknown>, steps: readonly Step<unknown>[], asking = false): Promise<void> {
         try {
             let sentAt = 0;
             const answers = await this._connection.send((client, now) => {
                 sentAt = now;
                 const { channel } = this._subscription;
-                const items = steps.map(({ keys, args }) => ({ keys, args: args(channel) }));
+                const items = steps.map((step) => ({ keys: step.keys, args: step.args(channel) }));
                 return script.send(client, items, asking);
             });
             steps.forEach((step, at) => this._settle(step, answers[at], sentAt));
         } catch (error) {
-            for (const step of steps) step.reject(this._explained(error, step));
+            for (const step of steps) step.failed(this._explained(error, step));
         }
     }
 
-    private _settle(step: Step, answer: unknown, sentAt: number): void {
+    private _settle(step: Step<unknown>, answer: unknown, sentAt: number): void {
+        if (answer instanceof ScriptError) {
+            void this._refuse(step, this._explained(answer, step));
+            return;
+        }
+        let parsed: unknown;
         try {
-            if (answer instanceof ScriptError) void this._refuse(step, this._explained(answer, step));
-            else step.resolve(answer, sentAt);
+            parsed = step.script.parse(answer);
         } catch (error) {
             // The answer is none of those that the script has.
-            step.reject(this._explained(error, step));
+            step.failed(this._explained(error, step));
+            return;
         }
+        step.done(parsed, sentAt);
     }
 
     /** Rejects a step that its script could not do; names the commands that it may not run. Never rejects. */
-    private async _refuse(step: Step, error: LockError): Promise<void> {
+    private async _refuse(step: Step<unknown>, error: LockError): Promise<void> {
         if (error.code !== 'NO_PERMISSION') {
-            step.reject(error);
+            step.failed(error);
             return;
         }
         // A renewal has no queue; any key of the lock will do instead.
@@ -279,10 +276,10 @@ export class SingleServer implements RedisServers {
             .catch(() => []);
         const text = `The Redis user may not run ${names.join(', ')}, which the scripts of a lock need.`;
         const { cause } = error;
-        step.reject(names.length === 0 ? error : new LockError('NO_PERMISSION', text, { key: error.key, cause }));
+        step.failed(names.length === 0 ? error : new LockError('NO_PERMISSION', text, { key: error.key, cause }));
     }
 
-    private _explained(error: unknown, { key, keys }: Step): LockError {
+    private _explained(error: unknown, { key, keys }: StepRequest<unknown>): LockError {
         const told = explain(error, { key });
         if (told.code === 'NO_PERMISSION' && / key/.test(told.message)) {
             const { cause } = told;
