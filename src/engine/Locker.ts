@@ -72,6 +72,8 @@ const DEFAULTS: LockerOptions = {
     localGrants: 0,
 };
 
+const NONE: readonly string[] = [];
+
 interface Wanted {
     /** In sorted order, and without repetition. */
     readonly key: string;
@@ -272,7 +274,9 @@ export class Locker {
     private _wanted(key: string | readonly string[], options: LeaseOptions): Wanted {
         this._checkOpen();
         const { ttl = this._options.ttl, timeout = this._options.timeout, holder } = options;
-        const [first, ...rest] = isList(key) ? [...new Set(key)].sort() : [key];
+        const keys = isList(key) ? [...new Set(key)].sort() : undefined;
+        const first = keys === undefined ? key : keys[0];
+        const rest = keys?.slice(1) ?? NONE;
         if (first === undefined) throw new LockError('BAD_KEY', 'The list of keys is empty.');
         checkKey(first);
         for (const one of rest) checkKey(one);
