@@ -9,7 +9,7 @@ export const PROMISES: Readonly<Record<Invariant, string>> = {
     I2: 'a holder is told before another is granted',
     I3: 'fences rise in the order of the grants',
     I4: 'the resource accepts no lower fence, and its value is that of the accepted writes',
-    I5: 'waiters are served in the order in which they came',
+    I5: 'waiters are served in the order in which they came; with local grants, no process gets more turns than the bound',
     I6: 'every live waiter is served within the bound',
     I7: 'nothing is left in Redis, and no command is sent, when nobody wants anything',
     I8: 'no more commands are sent than the operations need',
@@ -43,6 +43,8 @@ interface Belief extends OfLease {
 }
 
 export type Occurrence =
+    /** How often in a row the workers pass a key on among their own callers; where it is not told: never. */
+    | { readonly operation: 'order'; readonly localGrants: number }
     /** Asks for the key. `patience` 0: a plain try. */
     | (OfAttempt & { readonly operation: 'try'; readonly patience: number; readonly ttl: number })
     /** Stands in line: the server has said so. */

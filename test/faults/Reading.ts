@@ -25,11 +25,19 @@ export interface WaitSpan {
     readonly attempt: string;
     readonly from: number;
     readonly patience: number;
+    readonly ttl: number;
     /** When it was known to stand in line. */
     lined: number;
     /** Infinity: still waiting at the end of the history. */
     until: number;
     outcome: 'granted' | 'refused' | 'crashed' | 'open';
+}
+
+/** Leases of a key that one client had in a row with one holder: it passed the key on among its own callers. */
+export interface Turn {
+    readonly client: string;
+    readonly holder: string;
+    readonly leases: [LeaseSpan, ...LeaseSpan[]];
 }
 
 /** From a fault to its heal. */
@@ -48,6 +56,8 @@ export class Reading {
     readonly leases: LeaseSpan[] = [];
     readonly waits: WaitSpan[] = [];
     readonly faults: FaultSpan[] = [];
+    /** How often in a row a client may pass a key on. */
+    localGrants = 0;
     readonly end: number;
     private readonly _leaseOf = new Map<string, LeaseSpan>();
     private readonly _waitOf = new Map<string, WaitSpan>();
@@ -91,10 +101,13 @@ export class Reading {
 
     private _take(event: HistoryEvent): void {
         switch (event.operation) {
+            case 'order':
+                this.localGrants = event.localGrants;
+                return;
             case 'try': {
-                const { key, client, attempt, patience, at } = event;
+                const { key, client, attempt, patience, ttl, at } = event;
                 const wait: WaitSpan = {
-                    ...{ key, client, attempt, patience, from: at },
+                    ...{ key, client, attempt, patience, ttl, from: at },
                     ...{ lined: Infinity, until: Infinity, outcome: 'open' },
                 };
                 this.waits.push(wait);
@@ -185,6 +198,18 @@ export const RECOVERY = 2000;
 /** Until when a lease was believed in. */
 export function endOf({ deadline, believed, released, lost, crashed }: LeaseSpan): number {
     return Math.min(released, lost, crashed, Math.max(deadline, believed));
+}
+
+/** The turns in which leases of one key were had. */
+export function turnsOf(leases: readonly LeaseSpan[]): Turn[] {
+    const turns: Turn[] = [];
+    for (const lease of leases) {
+        const { client, holder } = lease;
+        const last = turns.at(-1);
+        if (last?.client === client && last.holder === holder) last.leases.push(lease);
+        else turns.push({ client, holder, leases: [lease] });
+    }
+    return turns;
 }
 
 /** By key, in the order in which they come. */

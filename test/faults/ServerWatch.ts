@@ -64,7 +64,10 @@ export class ServerWatch implements Disposable {
         else this._command(name.toLowerCase(), args, now);
     }
 
-    /** A script says by its arguments who calls it: of each of our scripts the first argument is the holder. */
+    /**
+     * A script says by its arguments who calls it: of each of our scripts the first argument is the holder; and who wants to
+     * wait may give back what its process has, `<ticket> <channel> <holder>`.
+     */
     private _command(name: string, args: string[], now: number): void {
         this._by = new Map();
         if (name === 'flushall') this._stored.clear();
@@ -77,7 +80,10 @@ export class ServerWatch implements Disposable {
         // A list may have several steps of one key, and does not show which of them is under way.
         for (let at = 0; at < count; at += stride) {
             const key = keys[at] ?? '';
-            this._by.set(key, (this._by.get(key) ?? new Set()).add(rest[at] ?? ''));
+            const by = (this._by.get(key) ?? new Set()).add(rest[at] ?? '');
+            const [, before] = (stride === 4 && /^\d+ \S* (.+)$/.exec(rest[at + 3] ?? '')) || [];
+            if (before !== undefined) by.add(before);
+            this._by.set(key, by);
         }
     }
 

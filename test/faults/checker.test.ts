@@ -9,6 +9,8 @@ import { History, readHistory } from './History';
 import type { HistoryEvent, Invariant, Occurrence } from './HistoryEvent';
 import { BOUND, BUDGET, IDLE, LATE } from './invariants';
 
+const TTL = 300;
+
 const KEY = 'key:0';
 
 /** A history by hand: who, when, what. */
@@ -22,15 +24,29 @@ class Written {
     }
 
     tries(at: number, attempt: string, patience = 30_000): this {
-        return this.add(at, clientOf(attempt), { operation: 'try', key: KEY, attempt, patience, ttl: 300 });
+        return this.add(at, clientOf(attempt), { operation: 'try', key: KEY, attempt, patience, ttl: TTL });
     }
 
     waits(at: number, attempt: string): this {
         return this.add(at, clientOf(attempt), { operation: 'waiting', key: KEY, attempt });
     }
 
-    granted(at: number, attempt: string, fence: number, deadline = at + 300): this {
+    granted(at: number, attempt: string, fence: number, deadline = at + TTL): this {
         return this._believes('grant', at, attempt, fence, deadline);
+    }
+
+    /** A turn: one after the other of these has the key, for 10 ms each. */
+    turn(at: number, [first = '', ...others]: string[], fence: number): this {
+        for (const [number, attempt] of [first, ...others].entries()) {
+            const from = at + 10 * number;
+            this._believes('grant', from, attempt, fence + number, from + TTL, first);
+            this.released(from + 9, attempt, fence + number);
+        }
+        return this;
+    }
+
+    refused(at: number, attempt: string): this {
+        return this.add(at, clientOf(attempt), { operation: 'refused', key: KEY, attempt, reason: 'LOCK_TIMEOUT' });
     }
 
     renewed(at: number, attempt: string, fence: number, deadline: number): this {
@@ -77,8 +93,9 @@ class Written {
         attempt: string,
         fence: number,
         deadline: number,
+        holder = attempt,
     ): this {
-        const lease = { key: KEY, attempt, holder: attempt, fence, held: true, deadline };
+        const lease = { key: KEY, attempt, holder, fence, held: true, deadline };
         return this.add(at, clientOf(attempt), { operation, ...lease });
     }
 }
@@ -130,6 +147,13 @@ suite('The checker of histories', () => {
                 check(history.events).violations.filter(({ invariant }) => invariant === 'I1'),
                 2,
             );
+        });
+
+        test('is broken by a key that is passed on after another was granted it', () => {
+            const history = new Written().turn(0, ['a-1'], 1).turn(10, ['b-1'], 5);
+            const lease = { key: KEY, attempt: 'a-2', holder: 'a-1', fence: 2 };
+            history.add(20, 'a', { operation: 'grant', ...lease, held: true, deadline: 300 });
+            assert.deepEqual(red(history.released(21, 'a-2', 2)), ['I1']);
         });
 
         test('is kept by the deadline, a loss and a crash', () => {
@@ -192,6 +216,11 @@ suite('The checker of histories', () => {
                 assert.deepEqual(red(history.released(30, 'b-1', fence)), ['I3']);
             });
         }
+
+        test('is broken by a fence of a turn that is that of another grant', () => {
+            assert.deepEqual(red(new Written().turn(0, ['a-1', 'a-2'], 5).turn(20, ['b-1'], 6)), ['I3']);
+            assert.deepEqual(red(new Written().turn(0, ['a-1'], 5).turn(20, ['b-1', 'b-2'], 5)), ['I3']);
+        });
 
         test('does not ask other editions for a fence', () => {
             const history = new Written().granted(0, 'a-1', 5).released(10, 'a-1', 5).granted(20, 'foreign-1', 0);
@@ -263,6 +292,85 @@ suite('The checker of histories', () => {
             );
             const dead = new Written().tries(0, 'a-1').waits(5, 'a-1').tries(6, 'b-1').crashed(10, 'a');
             assert.deepEqual(red(dead.granted(20, 'b-1', 1).released(30, 'b-1', 1)), []);
+        });
+    });
+
+    suite('I5, where keys are passed on within a process once', () => {
+        /** The callers of each process, in the order in which they came. */
+        const waiting = (...attempts: string[]): Written => {
+            const history = new Written().add(-1, 'lab', { operation: 'order', localGrants: 1 });
+            for (const [at, attempt] of attempts.entries()) history.tries(at / 10, attempt).waits(at / 10, attempt);
+            return history;
+        };
+
+        test('is kept by turns of the processes, in whose order they are passed on', () => {
+            const history = waiting('a-1', 'b-1', 'a-2', 'a-3', 'b-2').turn(10, ['a-1', 'a-2'], 1);
+            assert.deepEqual(red(history.turn(30, ['b-1', 'b-2'], 3).turn(50, ['a-3'], 5)), []);
+        });
+
+        test('is broken by one that is served before another of its process that came first', () => {
+            const history = waiting('a-1', 'a-2', 'a-3').turn(10, ['a-1', 'a-3'], 1).turn(30, ['a-2'], 3);
+            assert.deepEqual(red(history.broken(5, 6, [])), ['I5']);
+        });
+
+        test('says nothing of two of a process that ask for another ttl: they stand in different lines', () => {
+            const history = waiting('a-1', 'a-2');
+            const last = { operation: 'try', key: KEY, attempt: 'a-3', patience: 1, ttl: TTL + 1 } as const;
+            history.add(5, 'a', last).turn(10, ['a-1'], 1).turn(20, ['a-3'], 2).turn(30, ['a-2'], 3);
+            assert.deepEqual(red(history), []);
+        });
+
+        test('is broken by a turn with a lease too many', () => {
+            assert.deepEqual(red(waiting('a-1', 'a-2', 'a-3').turn(10, ['a-1', 'a-2', 'a-3'], 1)), ['I5']);
+        });
+
+        test('is broken by a key that is passed on after a third of its ttl', () => {
+            const late = TTL / 3 + LATE + 10;
+            const passed = (): Written => {
+                const history = waiting('a-1', 'a-2').granted(10, 'a-1', 1).released(late, 'a-1', 1);
+                const lease = { key: KEY, attempt: 'a-2', holder: 'a-1', fence: 2 };
+                history.add(late + 1, 'a', { operation: 'grant', ...lease, held: true, deadline: late + TTL });
+                return history.released(late + 2, 'a-2', 2);
+            };
+            assert.deepEqual(red(passed()), ['I5']);
+            assert.deepEqual(red(passed().blocked(20, 60, 'a')), []);
+        });
+
+        suite('looks at the turns of other processes while one waits', () => {
+            /** While b-0 and b-1 wait there are these turns, one after the other: of one of them, or of a newcomer of a. */
+            const course = (...turns: ('a' | 'b-0' | 'b-1' | 'b-0 leaves')[]): Written => {
+                const history = waiting('b-0', 'b-1');
+                for (const [number, turn] of turns.entries()) {
+                    const [attempt, at] = [turn === 'a' ? `a-${number}` : turn, 10 + 10 * number];
+                    if (turn === 'a') history.tries(at - 1, attempt);
+                    if (turn === 'b-0 leaves') history.refused(at, 'b-0');
+                    else history.turn(at, [attempt], number + 1);
+                }
+                return history;
+            };
+
+            test('one before each turn of its own process, and one more', () => {
+                assert.deepEqual(red(course('a', 'a', 'b-0', 'b-1')), []);
+                assert.deepEqual(red(course('a', 'a', 'a', 'b-0', 'b-1')), ['I5']);
+                assert.deepEqual(red(course('a', 'a', 'b-0', 'a', 'b-1')), []);
+                assert.deepEqual(red(course('a', 'a', 'b-0', 'a', 'a', 'b-1')), ['I5']);
+            });
+
+            test('and one for each that left before it', () => {
+                assert.deepEqual(red(course('a', 'a', 'b-0 leaves', 'a', 'b-1')), []);
+                assert.deepEqual(red(course('a', 'a', 'b-0 leaves', 'a', 'a', 'b-1')), ['I5']);
+            });
+
+            test('also for one that waits yet, and for one that gave up', () => {
+                assert.deepEqual(red(course('a', 'a', 'b-0', 'a')), []);
+                assert.deepEqual(red(course('a', 'a', 'b-0', 'a', 'a')), ['I5']);
+                assert.deepEqual(red(course('a', 'a', 'b-0', 'a', 'a').refused(90, 'b-1')), ['I5']);
+            });
+
+            test('but not for one that was cut off', () => {
+                const history = course('a', 'a', 'a', 'b-0', 'b-1').broken(7, 8, [], { clients: ['b'] });
+                assert.deepEqual(red(history), []);
+            });
         });
     });
 
