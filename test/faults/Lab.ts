@@ -15,7 +15,7 @@ import type { Occurrence } from './HistoryEvent';
 import { BOUND } from './invariants';
 import { LabWorker } from './LabWorker';
 import type { Pace } from './Pace';
-import { PACE } from './Pace';
+import { LOCAL_PACE, PACE } from './Pace';
 import { Seed } from './Seed';
 import { ServerWatch } from './ServerWatch';
 
@@ -26,6 +26,8 @@ export interface LabOptions {
     readonly seed: number;
     readonly workers?: number;
     readonly keys?: number;
+    /** How often in a row a worker passes a key on among its own callers; default: never. */
+    readonly localGrants?: number;
     readonly pace?: Partial<Pace>;
     /** Of the package under test; default: the built one. */
     readonly library?: string;
@@ -72,7 +74,8 @@ export class Lab implements AsyncDisposable {
     ) {
         this.seed = new Seed(_options.seed);
         this.noise = new Seed(_options.seed + 1);
-        this.keys = Array.from({ length: _options.keys ?? 3 }, (_, at) => `${PREFIX}${at}`);
+        const { localGrants = 0, keys = localGrants > 0 ? 2 : 3 } = _options;
+        this.keys = Array.from({ length: keys }, (_, at) => `${PREFIX}${at}`);
         const [server] = ground.servers;
         this._client = new Redis({ host: '127.0.0.1', port: server?.port ?? 0, protocol: 2 });
         this._client.on('error', () => undefined);
@@ -173,6 +176,7 @@ export class Lab implements AsyncDisposable {
                 this._watches.push(new ServerWatch(server, PREFIX, this._history));
             }
         }
+        this._history.note({ operation: 'order', localGrants: this._options.localGrants ?? 0 });
         let ticked = instant();
         this._ticker = setInterval(() => {
             const now = instant();
@@ -186,7 +190,7 @@ export class Lab implements AsyncDisposable {
 
     private async _hire(at: number, client: string): Promise<LabWorker> {
         const { config, proxies } = await this.ground.way(at);
-        const { history, library = LIBRARY, pace, seed } = this._options;
+        const { history, library = LIBRARY, localGrants = 0, pace, seed } = this._options;
         return LabWorker.start(
             {
                 ...{ client, history, library, keys: this.keys, resource: this._resourcePort },
@@ -195,12 +199,13 @@ export class Lab implements AsyncDisposable {
                         'options.command_timeout': 1000,
                         'options.retry_timeout': 50,
                         'options.connect_timeout': 10_000,
+                        'options.local_grants': localGrants,
                     },
                     ...config,
                     ...this._options.config,
                 },
                 seed: seed * 100 + at,
-                pace: { ...PACE, ...pace },
+                pace: { ...(localGrants > 0 ? LOCAL_PACE : PACE), ...pace },
             },
             proxies,
         );

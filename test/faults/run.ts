@@ -1,9 +1,11 @@
 /**
  * Runs the fault lab and judges what happened.
  *
- *     npm run faults                                  every fault once, with a fixed seed
+ *     npm run faults                                  every fault, with a fixed seed: once in strict order, once with local grants
  *     npm run faults -- --minutes 30 --seed 7         faults at random; without a seed a new one, which is printed
  *     npm run faults -- --only 'Redis frozen'         those whose name contains it
+ *     npm run faults -- --topology quorum             those of one topology
+ *     npm run faults -- --local-grants 3              with options.local_grants; 0: in strict order
  *     npm run faults -- --html FILE                   a page to look at; without, one is written on a violation
  *     npm run faults -- --results                     writes test/faults/RESULTS.md
  *
@@ -30,6 +32,8 @@ import { aligned, cells, COLUMNS, resultsPage, tally, totals, widthsOf } from '.
 
 const RESULTS = join(__dirname, '..', '..', '..', 'test', 'faults', 'RESULTS.md');
 const FIXED_SEED = 8;
+/** Of workers that pass keys on among their own callers. */
+const LOCAL_GRANTS = 3;
 /** Violations that are printed of each lab. */
 const SHOWN = 10;
 /** Between two faults, ms. */
@@ -42,6 +46,7 @@ const { values: options } = parseArgs({
         seed: { type: 'string' },
         only: { type: 'string', default: '' },
         topology: { type: 'string' },
+        'local-grants': { type: 'string' },
         html: { type: 'string' },
         results: { type: 'boolean', default: false },
     },
@@ -64,11 +69,19 @@ function available(): readonly Fault[] {
     return chosen.filter(({ name }) => !name.startsWith('clock'));
 }
 
-/** A lab of one topology, in which a schedule of faults runs. */
-async function experiment(topology: Topology, seed: number, run: (lab: Lab) => Promise<void>): Promise<Verdict> {
-    const history = join(folder, `${topology}-${seed}.jsonl`);
+/** What a lab is started with. */
+interface Round {
+    readonly topology: Topology;
+    readonly localGrants: number;
+    readonly seed: number;
+}
+
+/** A lab in which a schedule of faults runs. */
+async function experiment(round: Round, run: (lab: Lab) => Promise<void>): Promise<Verdict> {
+    const { topology, localGrants, seed } = round;
+    const history = join(folder, `${topology}-${localGrants}-${seed}.jsonl`);
     {
-        await using lab = await Lab.start({ topology, seed, history });
+        await using lab = await Lab.start({ ...round, history });
         await sleep(PAUSE);
         await run(lab);
         await sleep(PAUSE);
@@ -84,7 +97,19 @@ async function experiment(topology: Topology, seed: number, run: (lab: Lab) => P
     return verdict;
 }
 
-async function fixedRun(faults: readonly Fault[], seed: number): Promise<Verdict[]> {
+/** The ways in which the workers may be run: in strict order, and with local grants. */
+function orders(): readonly number[] {
+    const chosen = options['local-grants'];
+    return chosen === undefined ? [0, LOCAL_GRANTS] : [Number(chosen)];
+}
+
+/** Each of them side by side: what takes its time is waiting. */
+async function fixedRuns(faults: readonly Fault[], seed: number): Promise<Verdict[]> {
+    const runs = orders().map((localGrants) => fixedRun(faults, seed, localGrants));
+    return (await Promise.all(runs)).flat();
+}
+
+async function fixedRun(faults: readonly Fault[], seed: number, localGrants: number): Promise<Verdict[]> {
     const verdicts: Verdict[] = [];
     for (const topology of TOPOLOGIES) {
         const those = faults.filter((fault) => fault.topology === topology);
@@ -95,7 +120,7 @@ async function fixedRun(faults: readonly Fault[], seed: number): Promise<Verdict
                 await sleep(PAUSE);
             }
         };
-        verdicts.push(await experiment(topology, seed, run));
+        verdicts.push(await experiment({ topology, localGrants, seed }, run));
     }
     return verdicts;
 }
@@ -108,6 +133,7 @@ async function randomRun(faults: readonly Fault[], seed: number, minutes: number
     for (let round = 1; performance.now() < end; round += 1) {
         const topologies = TOPOLOGIES.filter((one) => faults.some((fault) => fault.topology === one));
         const topology = random.happens(0.6) && topologies.includes('single') ? 'single' : random.one(topologies);
+        const localGrants = random.one(orders());
         const those = faults.filter((fault) => fault.topology === topology);
         const schedule = Array.from({ length: topology === 'single' ? 14 : 4 }, () => {
             const fault = random.one(those);
@@ -115,14 +141,15 @@ async function randomRun(faults: readonly Fault[], seed: number, minutes: number
             const pair = others.length > 0 && random.happens(0.3) ? [fault, random.one(others)] : [fault];
             return { pair, pause: random.between(200, 1500) };
         });
-        const verdict = await experiment(topology, seed * 1000 + round, async (lab) => {
+        const verdict = await experiment({ topology, localGrants, seed: seed * 1000 + round }, async (lab) => {
             for (const { pair, pause } of schedule) {
                 await Promise.all(pair.map((fault) => suffer(fault, lab)));
                 await sleep(pause);
             }
         });
-        const { grants } = totals([verdict]);
-        console.log(`round ${round}, ${topology}: ${grants} grants, ${verdict.violations.length} violations`);
+        const { grants, passed } = totals([verdict]);
+        const found = `${grants} grants, ${passed} passed on, ${verdict.violations.length} violations`;
+        console.log(`round ${round}, ${topology}, local grants ${localGrants}: ${found}`);
         verdicts.push(verdict);
     }
     return verdicts;
@@ -137,9 +164,9 @@ function report(verdicts: readonly Verdict[]): void {
     const told = counts.filter(([, count]) => count !== 0).map(([one, count]) => `${count} of ${one}`);
     const windows = verdicts.flatMap(({ reading }) => reading.faults.filter(({ exempts }) => exempts.length > 0));
     console.log(`${windows.length} exempt windows; exempt in them: ${told.join(', ') || 'nothing'}`);
-    const { grants, waits } = totals(verdicts);
+    const { grants, passed, waits } = totals(verdicts);
     const violations = verdicts.flatMap((verdict) => verdict.violations);
-    console.log(`${grants} grants, ${waits} waits, ${violations.length} violations`);
+    console.log(`${grants} grants, ${passed} of them passed on, ${waits} waits, ${violations.length} violations`);
 }
 
 async function main(): Promise<void> {
@@ -151,7 +178,7 @@ async function main(): Promise<void> {
     console.log(`seed ${seed}`);
     const faults = available();
     for (const why of skipped) console.log(`Left out: ${why}`);
-    const verdicts = random ? await randomRun(faults, seed, minutes) : await fixedRun(faults, seed);
+    const verdicts = random ? await randomRun(faults, seed, minutes) : await fixedRuns(faults, seed);
     report(verdicts);
     if (options.results) writeFileSync(RESULTS, resultsPage(verdicts, command, skipped));
     const broken = verdicts.filter(({ violations }) => violations.length > 0);

@@ -45,19 +45,25 @@ suite('The results of the fault lab', () => {
     test('count by fault what happened while it was there and shortly after', () => {
         const [flush, script] = tally([verdict(), verdict()]);
         assert.deepEqual(flush, {
-            ...{ name: 'FLUSHALL', times: 2, grants: 2, waits: 0, losses: 4, lateness: [0, 10, 0, 10] },
+            ...{ name: 'FLUSHALL', times: 2, grants: 2, passed: 0, waits: 0, losses: 4, lateness: [0, 10, 0, 10] },
             ...{ overlaps: 2, exempt: 2, exemptTime: 200 },
         });
         assert.deepEqual(script, {
-            ...{ name: 'SCRIPT FLUSH', times: 2, grants: 0, waits: 0, losses: 0, lateness: [] },
+            ...{ name: 'SCRIPT FLUSH', times: 2, grants: 0, passed: 0, waits: 0, losses: 0, lateness: [] },
             ...{ overlaps: 0, exempt: 0, exemptTime: 0 },
         });
     });
 
     test('are a page with the command, a row per fault, and what was left out', () => {
         const page = resultsPage([verdict()], 'npm run faults', ['what there was no compiler for']);
-        assert.match(page, /`npm run faults`: 2 grants and 1 waits under 2 kinds of faults, 0 violations/);
-        assert.match(page, /\| FLUSHALL +\| +1 \| +1 \| +0 \| +2 \| +0\.0 ms \| +10\.0 ms \| +1 \| +1 \| +0\.1 s \|/);
+        assert.match(
+            page,
+            /`npm run faults`: 2 grants, of which 0 were passed on within a process, and 1 waits under 2 kinds of faults, 0 violations/,
+        );
+        assert.match(
+            page,
+            /\| FLUSHALL +\| +1 \| +1 \| +0 \| +0 \| +2 \| +0\.0 ms \| +10\.0 ms \| +1 \| +1 \| +0\.1 s \|/,
+        );
         assert.match(page, /Left out: what there was no compiler for/);
     });
 });

@@ -1,6 +1,6 @@
 import type { Verdict } from './Checker';
 import { INVARIANTS, PROMISES } from './HistoryEvent';
-import { endOf, RECOVERY } from './Reading';
+import { byKey, endOf, RECOVERY, turnsOf } from './Reading';
 import type { FaultSpan, LeaseSpan, Reading } from './Reading';
 
 /** What was seen while a fault was there, and shortly after. */
@@ -8,6 +8,8 @@ export interface FaultTally {
     readonly name: string;
     times: number;
     grants: number;
+    /** Those of them that the holder before, of the same process, passed on. */
+    passed: number;
     waits: number;
     losses: number;
     /** How long after its deadline a holder was told of its loss, ms; time that its process did not run is not counted. */
@@ -31,7 +33,7 @@ export function tally(verdicts: readonly Verdict[]): FaultTally[] {
 function of(tallies: Map<string, FaultTally>, name: string): FaultTally {
     const known = tallies.get(name);
     if (known !== undefined) return known;
-    const empty = { name, times: 0, grants: 0, waits: 0, losses: 0, overlaps: 0, exempt: 0, exemptTime: 0 };
+    const empty = { name, times: 0, grants: 0, passed: 0, waits: 0, losses: 0, overlaps: 0, exempt: 0, exemptTime: 0 };
     const fresh: FaultTally = { ...empty, lateness: [] };
     tallies.set(name, fresh);
     return fresh;
@@ -42,6 +44,7 @@ function add(sum: FaultTally, { reading, violations, exempted }: Verdict, fault:
     const during = (at: number): boolean => at >= fault.from && at <= until;
     sum.times += 1;
     sum.grants += reading.leases.filter(({ from }) => during(from)).length;
+    sum.passed += passedOn(reading).filter(({ from }) => during(from)).length;
     sum.waits += reading.waits.filter(({ lined }) => during(lined)).length;
     for (const lease of reading.leases) {
         if (!during(lease.lost)) continue;
@@ -60,10 +63,18 @@ function latenessOf(lease: LeaseSpan, reading: Reading): number {
     return Math.max(0, late - reading.blocked(lease.client, lease.deadline, lease.lost));
 }
 
-export function totals(verdicts: readonly Verdict[]): { grants: number; waits: number; held: number } {
+/** The leases that were passed on to their holders. */
+function passedOn(reading: Reading): LeaseSpan[] {
+    return [...byKey(reading.leases).values()].flatMap((leases) =>
+        turnsOf(leases).flatMap((turn) => turn.leases.slice(1)),
+    );
+}
+
+export function totals(verdicts: readonly Verdict[]): { grants: number; passed: number; waits: number; held: number } {
     const readings = verdicts.map(({ reading }) => reading);
     return {
         grants: readings.reduce((sum, { leases }) => sum + leases.length, 0),
+        passed: readings.reduce((sum, reading) => sum + passedOn(reading).length, 0),
         waits: readings.reduce((sum, { waits }) => sum + waits.filter(({ lined }) => lined < Infinity).length, 0),
         held: readings.reduce(
             (sum, { leases }) => sum + leases.reduce((time, lease) => time + endOf(lease) - lease.from, 0),
@@ -79,7 +90,7 @@ export function cells(one: FaultTally): string[] {
     const most = lateness.at(-1);
     return [
         one.name,
-        ...[one.times, one.grants, one.waits, one.losses].map(String),
+        ...[one.times, one.grants, one.passed, one.waits, one.losses].map(String),
         ...[p50, most].map((late) => (late === undefined ? '' : `${late.toFixed(1)} ms`)),
         ...[one.overlaps, one.exempt].map(String),
         one.exemptTime === 0 ? '' : `${(one.exemptTime / 1000).toFixed(1)} s`,
@@ -87,13 +98,13 @@ export function cells(one: FaultTally): string[] {
 }
 
 export const COLUMNS = [
-    ...['fault', 'times', 'grants', 'waits', 'lost leases', 'late by (p50)', 'late by (max)', 'overlaps'],
+    ...['fault', 'times', 'grants', 'passed on', 'waits', 'lost leases', 'late by (p50)', 'late by (max)', 'overlaps'],
     ...['exempt findings', 'exempt windows'],
 ];
 
 /** The page RESULTS.md. */
 export function resultsPage(verdicts: readonly Verdict[], command: string, skipped: readonly string[]): string {
-    const { grants, waits } = totals(verdicts);
+    const { grants, passed, waits } = totals(verdicts);
     const violations = verdicts.flatMap((verdict) => verdict.violations);
     const rows = [COLUMNS, ...tally(verdicts).map(cells)];
     const widths = widthsOf(rows);
@@ -102,12 +113,15 @@ export function resultsPage(verdicts: readonly Verdict[], command: string, skipp
     return [
         '# What the fault lab saw',
         '',
-        `\`${command}\`: ${grants} grants and ${waits} waits under ${tally(verdicts).length} kinds of faults, ` +
-            `${violations.length} violations.`,
+        `\`${command}\`: ${grants} grants, of which ${passed} were passed on within a process, and ${waits} waits under ` +
+            `${tally(verdicts).length} kinds of faults, ${violations.length} violations.`,
         '',
         row(COLUMNS),
         row(rule),
         ...rows.slice(1).map(row),
+        '',
+        'Every fault is there once in strict order and once with `options.local_grants`, side by side; passed on are grants',
+        'that the holder before, of the same process, passed on without asking Redis.',
         '',
         'Grants, waits and losses are those from the fault to its heal and what comes shortly after. Late is how long after its',
         'deadline a holder was told of a loss; time that its process demonstrably did not run is not counted. Overlaps are spans',
