@@ -62,6 +62,8 @@ class Line implements Due {
     inLine: Place | undefined;
     turn: Turn | undefined;
     exchange: Exchange | undefined;
+    /** Plain tries that are under way. */
+    tries = 0;
 
     constructor(
         readonly key: string,
@@ -132,7 +134,8 @@ export class SuccessionStore implements LockStore {
         const { key, ttl, id, holder, ticket } = request;
         const line = this._line(key, ttl);
         if (ticket === undefined) return this._try(line, request);
-        if (!line.waiting.has(id)) {
+        const came = !line.waiting.has(id);
+        if (came) {
             line.waiting.set(id, holder);
             this._lineOf.set(id, line);
         }
@@ -140,7 +143,7 @@ export class SuccessionStore implements LockStore {
         // Who stands in line at the store is served there.
         const here = line.inLine === undefined && turn !== undefined && turn.deadline > this._clock.now();
         if (line.first !== id || (here && !turn.free)) return Promise.resolve(this._busy(line, id));
-        return here ? Promise.resolve(this._take(line, turn, id)) : this._ask(line, request);
+        return here ? Promise.resolve(this._take(line, turn, id)) : this._ask(line, request, came);
     }
 
     async renew(key: string, holder: string, ttl: number): Promise<RenewAnswer> {
@@ -224,8 +227,12 @@ export class SuccessionStore implements LockStore {
         return line;
     }
 
-    /** Asks the store for the first who waits, or for what is to come after an exchange. */
-    private async _ask(line: Line, request: AcquireRequest): Promise<AcquireAnswer> {
+    /**
+     * Asks the store for the first who waits, or for what is to come after an exchange.
+     *
+     * @param came it is the first attempt: when that fails, nobody waits, and it is given up only if something may be left of it.
+     */
+    private async _ask(line: Line, request: AcquireRequest, came: boolean): Promise<AcquireAnswer> {
         const { id, holder } = request;
         const { inLine, exchange } = line;
         const ticket = inLine?.ticket ?? 0;
@@ -241,6 +248,7 @@ export class SuccessionStore implements LockStore {
         } catch (error) {
             place.asking = false;
             place.busy = undefined;
+            if (came && line.waiting.has(id)) this._drop(line, id);
             throw error;
         }
         place.asking = false;
@@ -258,12 +266,14 @@ export class SuccessionStore implements LockStore {
 
     private async _try(line: Line, request: AcquireRequest): Promise<AcquireAnswer> {
         const { id, holder } = request;
+        line.tries += 1;
         try {
             if (line.waiting.size > 0) return this._busy(line, id);
             const answer = await this._store.acquire({ ...request, spare: this._passes });
             if (answer.kind === 'busy') return answer;
             return this._take(line, this._begin(line, holder, id, answer), id);
         } finally {
+            line.tries -= 1;
             this._tidy(line);
         }
     }
@@ -302,7 +312,6 @@ export class SuccessionStore implements LockStore {
         };
         line.turn = turn;
         if (line.inLine?.id === id) line.inLine = undefined;
-        this._lines.set(`${line.ttl} ${line.key}`, line);
         this._turns.set(holder, line);
         this._queue.set(line, deadline);
         return turn;
@@ -331,16 +340,21 @@ export class SuccessionStore implements LockStore {
 
     /** Somebody waits no longer. */
     private _leave(line: Line, holder: string, id: string, underWay: boolean): Promise<ReleaseAnswer> {
+        const asked = line.inLine?.id === id;
+        const answer = asked ? this._store.giveUp(line.key, holder, id, underWay) : Promise.resolve('gone' as const);
+        this._drop(line, id);
+        return answer;
+    }
+
+    /** What was meant for one who waits no longer goes to the next, or to those at the store. */
+    private _drop(line: Line, id: string): void {
         const { key, first, inLine, turn, exchange } = line;
         line.waiting.delete(id);
         this._lineOf.delete(id);
-        const asked = inLine?.id === id;
-        const answer = asked ? this._store.giveUp(key, holder, id, underWay) : Promise.resolve('gone' as const);
         if (line.waiting.size > 0) {
-            if (first === id && (asked || exchange !== undefined || turn?.free === true)) this._wake(line);
-            return answer;
+            if (first === id && (inLine?.id === id || exchange !== undefined || turn?.free === true)) this._wake(line);
+            return;
         }
-        // What was meant for it goes to those at the store.
         line.inLine = undefined;
         line.exchange = undefined;
         exchange?.settle(this._store.release(key, exchange.holder));
@@ -350,7 +364,6 @@ export class SuccessionStore implements LockStore {
             this._store.release(key, turn.holder).catch(() => undefined);
         }
         this._tidy(line);
-        return answer;
     }
 
     /** We have the key no longer, or do not know: the next asks the store. */
@@ -372,8 +385,8 @@ export class SuccessionStore implements LockStore {
         if (first !== undefined) this._listener?.granted(key, first, 0, 0);
     }
 
-    private _tidy(line: Line): void {
-        if (line.turn === undefined && line.waiting.size === 0) this._lines.delete(`${line.ttl} ${line.key}`);
+    private _tidy({ key, ttl, turn, waiting, tries }: Line): void {
+        if (turn === undefined && waiting.size === 0 && tries === 0) this._lines.delete(`${ttl} ${key}`);
     }
 
     private _busy(line: Line, id: string): Busy {

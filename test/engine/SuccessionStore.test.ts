@@ -830,3 +830,64 @@ class Course {
         store.proceed();
     }
 }
+
+suite('SuccessionStore, in rare courses of events', () => {
+    let clock: VirtualClock;
+    let store: FakeStore;
+    let locker: Locker;
+
+    setup(async () => {
+        clock = new VirtualClock();
+        store = new FakeStore(clock);
+        locker = new Locker(store, { ttl: TTL, localGrants: PASSES, timeout: Infinity }, undefined, clock);
+        await locker.open();
+    });
+
+    for (const [what, code] of [
+        ['of which nothing can be left', 'CONNECTION_FAILED'],
+        ['for good', 'WRONG_TYPE'],
+    ] as const) {
+        test(`a caller whose first attempt fails, ${what}, is not waited for by those behind it`, async () => {
+            store.holding = true;
+            const failed = rejection(locker.acquire('key'));
+            const behind = locker.acquire('key');
+            await settled();
+            store.acquires[0]?.fail(code, false);
+            await failed;
+            store.holding = false;
+            store.proceed();
+            await clock.advance(1000);
+            assert.isTrue((await behind).isHeld());
+            assert.isTrue(await (await behind).release());
+            assert.isTrue((await locker.acquire('key')).isHeld());
+        });
+    }
+
+    test('a try that succeeds after another that did not does not let later callers overtake', async () => {
+        store.holding = true;
+        const [, tried] = [locker.tryAcquire('key'), locker.tryAcquire('key')];
+        await settled();
+        const [one, other] = store.acquires;
+        other?.goSilently();
+        one?.go();
+        await settled();
+        const order: number[] = [];
+        const waits = [1, 2].map(async (number) => {
+            const lease = await locker.acquire('key');
+            order.push(number);
+            await lease.release();
+        });
+        await settled();
+        other?.go();
+        store.holding = false;
+        store.proceed();
+        await settled();
+        const third = locker.acquire('key').then(async (lease) => {
+            order.push(3);
+            await lease.release();
+        });
+        await (await tried)?.release();
+        await Promise.all([...waits, third]);
+        assert.deepEqual(order, [1, 2, 3]);
+    });
+});
