@@ -178,7 +178,7 @@ function overtakers(reading: Reading, excused: (one: WaitSpan, other: WaitSpan, 
             for (const other of waiting) {
                 if (other.until <= one.until) waiting.delete(other);
                 else if (other !== one && other.lined < one.from && !excused(one, other, one.until)) {
-                    const text = `${one.client} was served before ${other.client}, who stood in line for ${key} before it came`;
+                    const text = `${one.attempt} was served before ${other.attempt}, which stood in line for ${key} before it came`;
                     findings.push({ invariant: 'I5', key, from: other.lined, until: one.until, text });
                 }
             }

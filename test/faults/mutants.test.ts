@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { assert } from 'chai';
 import { skipWithoutRedis } from '../fixtures/sharedServer';
 import { Explorer } from '../model/Explorer';
@@ -16,6 +17,7 @@ import { Lab } from './Lab';
 import { Mutant } from './Mutant';
 import { MUTANT_CASES } from './mutants';
 import type { MutantCase } from './mutants';
+import { totals } from './tally';
 
 suite('The fault lab', function () {
     this.timeout(60_000);
@@ -61,6 +63,17 @@ suite('The fault lab', function () {
             assert.deepEqual(told, []);
         }
     });
+
+    for (const topology of ['single', 'quorum'] as const) {
+        test(`finds nothing broken where keys are passed on within processes: ${topology}`, async () => {
+            const options = { topology, localGrants: 3, keys: 1, workers: 3, patience: 10_000 };
+            const run = (): Promise<void> => sleep(3000);
+            const verdict = await judge({ replacements: [], breaks: [], options, run });
+            assert.deepEqual(verdict.violations, []);
+            const { grants, passed } = totals([verdict]);
+            assert.isAbove(passed, grants / 3);
+        });
+    }
 
     test('refuses a mutant whose text is not in the library', () => {
         assert.throws(() => Mutant.of([['index.js', 'what is not there', '']]), /index.js has 0 times/);

@@ -23,6 +23,11 @@ const undisturbed = (): Promise<void> => sleep(1500);
 /** Whoever waits, waits; nobody gives up. */
 const PATIENT: Partial<Pace> = { tries: 0, impatient: 0, cancel: 0, overstay: 0 };
 
+const STORE = 'engine/SuccessionStore.js';
+
+/** Two workers, each of which always has somebody who waits for the only key, and passes it on. */
+const LOCAL = { localGrants: 3, keys: 1, workers: 2 } as const;
+
 export const MUTANT_CASES: Readonly<Record<string, MutantCase>> = {
     'a release does not compare': {
         replacements: [
@@ -165,5 +170,84 @@ export const MUTANT_CASES: Readonly<Record<string, MutantCase>> = {
         options: { keys: 1 },
         pace: PATIENT,
         run: () => sleep(3000),
+    },
+    'the fences of what is passed on are not reserved': {
+        replacements: [
+            [STORE, 'spare: this._passes, before', 'before'],
+            [STORE, '...request, spare: this._passes }', '...request }'],
+            [STORE, 'fence: fence - this._passes', 'fence'],
+        ],
+        breaks: ['I3'],
+        // On one server the clock is ahead of them.
+        options: { ...LOCAL, topology: 'quorum' },
+        pace: PATIENT,
+        run: undisturbed,
+    },
+    'what is passed on is taken for a whole lease': {
+        replacements: [
+            [
+                STORE,
+                'turn.brief = true;\n            this._wake(line);\n            return',
+                'turn.deadline = this._clock.now() + line.ttl;\n            this._wake(line);\n            return',
+            ],
+        ],
+        breaks: ['I1'],
+        options: LOCAL,
+        // Some keep a key beyond its end.
+        pace: { ...PATIENT, keepAlive: 0, stay: 150, overstay: 0.5 },
+        run: () => sleep(4000),
+    },
+    'a key is passed on when its lease was lost': {
+        replacements: [
+            [
+                STORE,
+                '(line) => this._over(line)',
+                `(line) => {
+                    Object.assign(line.turn, { free: true, fence: line.turn.fence + 1 });
+                    this._extend(line, line.turn, _clock.now() + line.ttl);
+                    this._wake(line);
+                }`,
+            ],
+        ],
+        breaks: ['I1', 'I2'],
+        options: LOCAL,
+        pace: { ...PATIENT, keepAlive: 0, overstay: 0.5 },
+        run: () => sleep(3000),
+    },
+    'a key is passed on without end': {
+        replacements: [[STORE, 'turn.passes -= 1;', '']],
+        breaks: ['I5'],
+        options: LOCAL,
+        pace: { ...PATIENT, stay: 20 },
+        run: undisturbed,
+    },
+    'a key is passed on for longer than a third of its ttl': {
+        replacements: [[STORE, 'this._clock.now() < turn.until', 'true']],
+        breaks: ['I5'],
+        options: LOCAL,
+        pace: { ...PATIENT, stay: 160 },
+        run: () => sleep(3000),
+    },
+    'who comes to a process is the second in its line': {
+        replacements: [
+            [
+                STORE,
+                'line.waiting.set(id, holder);',
+                `const others = [...line.waiting].slice(1);
+                for (const [other] of others) line.waiting.delete(other);
+                for (const [one, its] of [[id, holder], ...others]) line.waiting.set(one, its);`,
+            ],
+        ],
+        breaks: ['I5'],
+        options: LOCAL,
+        pace: PATIENT,
+        run: undisturbed,
+    },
+    'a process is the first in line again after its turn': {
+        replacements: [[STORE, 'inLine?.ticket ?? 0', 'inLine?.ticket ?? 1']],
+        breaks: ['I5'],
+        options: LOCAL,
+        pace: { ...PATIENT, stay: 20 },
+        run: () => sleep(2500),
     },
 };
