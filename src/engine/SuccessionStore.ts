@@ -253,8 +253,10 @@ export class SuccessionStore implements LockStore {
         }
         place.asking = false;
         if (answer.kind === 'granted') {
-            // Whoever has left meanwhile has given it up.
-            return line.waiting.has(id) ? this._take(line, this._begin(line, holder, id, answer), id) : answer;
+            place.busy = undefined;
+            // Whoever has left meanwhile has given it up; who hears of it too late asks again.
+            const late = !line.waiting.has(id) || answer.deadline <= this._clock.now();
+            return late ? answer : this._take(line, this._begin(line, holder, id, answer), id);
         }
         place.busy = answer;
         place.ticket = answer.ticket;
@@ -348,11 +350,11 @@ export class SuccessionStore implements LockStore {
 
     /** What was meant for one who waits no longer goes to the next, or to those at the store. */
     private _drop(line: Line, id: string): void {
-        const { key, first, inLine, turn, exchange } = line;
+        const { key, first, turn, exchange } = line;
         line.waiting.delete(id);
         this._lineOf.delete(id);
         if (line.waiting.size > 0) {
-            if (first === id && (inLine?.id === id || exchange !== undefined || turn?.free === true)) this._wake(line);
+            if (first === id) this._wake(line);
             return;
         }
         line.inLine = undefined;

@@ -863,6 +863,41 @@ suite('SuccessionStore, in rare courses of events', () => {
         });
     }
 
+    test('callers that leave together make room for the next at once', async () => {
+        const leaving = new AbortController();
+        const other = new Locker(store.another(), { ttl: TTL }, undefined, clock);
+        await other.open();
+        const first = await other.acquire('key');
+        const left = [1, 2].map(() => rejection(locker.acquire('key', { signal: leaving.signal })));
+        const next = locker.acquire('key');
+        leaving.abort();
+        await Promise.all(left);
+        await settled();
+        await first.release();
+        await settled();
+        assert.strictEqual(store.holderOf('key'), (await next).holder);
+    });
+
+    test('a caller that hears of its grant when that has run out keeps its place', async () => {
+        let last = await locker.acquire('key');
+        const waits = [0, 1, 2, 3].map(() => locker.acquire('key'));
+        await settled();
+        for (let passed = 0; passed < PASSES; passed += 1) {
+            await last.release();
+            last = (await waits[passed]) ?? last;
+        }
+        store.holding = true;
+        void last.release();
+        await settled();
+        clock.skip(2 * TTL);
+        store.acquires.at(-1)?.go();
+        store.holding = false;
+        await clock.advance(1000);
+        const next = await Promise.race(waits.slice(PASSES));
+        assert.strictEqual(next, await waits[PASSES]);
+        assert.isTrue(next.isHeld());
+    });
+
     test('a try that succeeds after another that did not does not let later callers overtake', async () => {
         store.holding = true;
         const [, tried] = [locker.tryAcquire('key'), locker.tryAcquire('key')];
