@@ -1,7 +1,7 @@
 import { INVARIANTS } from './HistoryEvent';
 import type { HistoryEvent, Invariant } from './HistoryEvent';
+import type { Finding } from './Finding';
 import { CHECKS } from './invariants';
-import type { Finding } from './invariants';
 import { Reading } from './Reading';
 import type { FaultSpan } from './Reading';
 

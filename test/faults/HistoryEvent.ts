@@ -1,4 +1,4 @@
-/** What the checker can find broken. Each is a function in `invariants.ts`. */
+/** What the checker can find broken. Each is a function in `invariants.ts`, or in `order.ts`. */
 export const INVARIANTS = ['I1', 'I2', 'I3', 'I4', 'I5', 'I6', 'I7', 'I8', 'I9'] as const;
 
 export type Invariant = (typeof INVARIANTS)[number];

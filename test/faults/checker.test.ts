@@ -5,9 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { assert } from 'chai';
 import { check } from './Checker';
+import { LATE } from './Finding';
 import { History, readHistory } from './History';
 import type { HistoryEvent, Invariant, Occurrence } from './HistoryEvent';
-import { BOUND, BUDGET, IDLE, LATE } from './invariants';
+import { BOUND, BUDGET, IDLE } from './invariants';
 
 const TTL = 300;
 

@@ -1,6 +1,6 @@
 import type { Verdict } from './Checker';
 import { PROMISES } from './HistoryEvent';
-import type { Finding } from './invariants';
+import type { Finding } from './Finding';
 import { byKey, endOf } from './Reading';
 import type { FaultSpan, LeaseSpan, Reading, WaitSpan } from './Reading';
 

@@ -173,7 +173,12 @@ async function main(): Promise<void> {
     const random = options.minutes !== undefined;
     const minutes = Number(options.minutes ?? 0);
     const seed = Number(options.seed ?? (random ? Math.floor(Math.random() * 1e6) : FIXED_SEED));
-    const command = random ? `npm run faults -- --minutes ${minutes} --seed ${seed}` : 'npm run faults';
+    const chosen = (['only', 'topology', 'local-grants'] as const).flatMap((name) => {
+        const value = options[name] ?? '';
+        return value === '' ? [] : [` --${name} '${value}'`];
+    });
+    const which = (random ? ` --minutes ${minutes} --seed ${seed}` : '') + chosen.join('');
+    const command = `npm run faults${which === '' ? '' : ` --${which}`}`;
     if (!Number.isInteger(seed) || !(minutes >= 0)) throw new Error('--seed and --minutes take a number');
     console.log(`seed ${seed}`);
     const faults = available();
