@@ -8,6 +8,8 @@ export interface LeaseSpan {
     readonly holder: string;
     /** Undefined: of another edition, which has none. */
     readonly fence: number | undefined;
+    /** As asked for; undefined as well. */
+    readonly ttl: number | undefined;
     readonly from: number;
     /** The greatest that it had. */
     deadline: number;
@@ -178,6 +180,7 @@ export class Reading {
         const lease: LeaseSpan = {
             ...{ key, client, attempt, holder, deadline, from: at, believed: at },
             fence: fence === 0 ? undefined : fence,
+            ttl: this._waitOf.get(attempt)?.ttl,
             ...{ released: Infinity, lost: Infinity, crashed: Infinity },
         };
         this.leases.push(lease);
