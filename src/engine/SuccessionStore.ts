@@ -350,11 +350,11 @@ export class SuccessionStore implements LockStore {
 
     /** What was meant for one who waits no longer goes to the next, or to those at the store. */
     private _drop(line: Line, id: string): void {
-        const { key, first, turn, exchange } = line;
+        const { key, first, inLine, turn, exchange } = line;
         line.waiting.delete(id);
         this._lineOf.delete(id);
         if (line.waiting.size > 0) {
-            if (first === id) this._wake(line);
+            if (first === id && (turn === undefined || turn.free || inLine !== undefined)) this._wake(line);
             return;
         }
         line.inLine = undefined;
