@@ -80,9 +80,10 @@ export class ServerWatch implements Disposable {
         // A list may have several steps of one key, and does not show which of them is under way.
         for (let at = 0; at < count; at += stride) {
             const key = keys[at] ?? '';
-            const by = (this._by.get(key) ?? new Set()).add(rest[at] ?? '');
-            const [, before] = (stride === 4 && /^\d+ \S* (.+)$/.exec(rest[at + 3] ?? '')) || [];
-            if (before !== undefined) by.add(before);
+            const holder = rest[at] ?? '';
+            const by = (this._by.get(key) ?? new Set()).add(holder);
+            const [, before = ''] = /^\d+ \S* (.+)$/.exec(rest[at + 3] ?? '') ?? [];
+            if (stride === 4 && processOf(before) === processOf(holder)) by.add(before);
             this._by.set(key, by);
         }
     }
@@ -112,4 +113,9 @@ export class ServerWatch implements Disposable {
         if (stored !== undefined && stored.until > now - ROUNDING) this._stored.delete(key);
         else this._stored.set(key, { holder, until: now + Number(options[at + 1] ?? 0) });
     }
+}
+
+/** Of a holder id, `host:pid:random:number`. */
+function processOf(holder: string): string {
+    return holder.slice(0, holder.lastIndexOf(':'));
 }

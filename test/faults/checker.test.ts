@@ -157,6 +157,11 @@ suite('The checker of histories', () => {
             assert.deepEqual(red(history.released(21, 'a-2', 2)), ['I1']);
         });
 
+        test('is kept by another edition that takes a holder id again', () => {
+            const history = new Written().turn(0, ['foreign-1'], 0).turn(10, ['b-1'], 5).turn(20, ['foreign-1'], 0);
+            assert.deepEqual(red(history), []);
+        });
+
         test('is kept by the deadline, a loss and a crash', () => {
             const history = new Written().granted(0, 'a-1', 1).lost(300, 'a-1', 1).granted(301, 'b-1', 2);
             history.crashed(320, 'b').granted(330, 'c-1', 3).lost(400, 'c-1', 3).granted(401, 'd-1', 4);

@@ -42,7 +42,7 @@ export function exclusive(reading: Reading): Finding[] {
                 const until = Math.min(endOf(last), endOf(lease));
                 const text = `${lease.client} and ${last.client} held ${key} for ${ms(until - lease.from)} together`;
                 findings.push({ invariant: 'I1', key, from: lease.from, until, text });
-            } else if (lease.holder !== before && holders.has(lease.holder)) {
+            } else if (lease.fence !== undefined && lease.holder !== before && holders.has(lease.holder)) {
                 const text = `${lease.client} passed ${key} on after another was granted it`;
                 findings.push({ invariant: 'I1', key, from: lease.from, until: lease.from, text });
             }

@@ -2,7 +2,7 @@ import { assert } from 'chai';
 import { check } from './Checker';
 import type { Verdict } from './Checker';
 import type { HistoryEvent } from './HistoryEvent';
-import { resultsPage, tally } from './tally';
+import { resultsPage, tally, totals } from './tally';
 
 function verdict(): Verdict {
     const lease = (attempt: string, fence: number) => ({ key: 'key:0', attempt, holder: attempt, fence });
@@ -52,6 +52,20 @@ suite('The results of the fault lab', () => {
             ...{ name: 'SCRIPT FLUSH', times: 2, grants: 0, passed: 0, waits: 0, losses: 0, lateness: [] },
             ...{ overlaps: 0, exempt: 0, exemptTime: 0 },
         });
+    });
+
+    test('count what was passed on within a process', () => {
+        const broken = { name: 'a fault', clients: null, exempts: [], tail: 0, unheard: 0 };
+        const lease = (attempt: string, fence: number, holder: string) => ({ key: 'key:0', attempt, holder, fence });
+        const granted = { operation: 'grant', held: true, deadline: 300 } as const;
+        const passed = check([
+            { at: 0, process: 3, client: 'lab', operation: 'fault', ...broken },
+            { at: 1, process: 1, client: 'a', ...granted, ...lease('a-1', 1, 'a-1') },
+            { at: 2, process: 1, client: 'a', ...granted, ...lease('a-2', 2, 'a-1') },
+            { at: 3, process: 2, client: 'b', ...granted, ...lease('b-1', 3, 'b-1') },
+        ]);
+        assert.deepInclude(tally([passed])[0], { grants: 3, passed: 1 });
+        assert.deepInclude(totals([passed]), { grants: 3, passed: 1 });
     });
 
     test('are a page with the command, a row per fault, and what was left out', () => {
