@@ -39,6 +39,10 @@ export class LabWorker implements AsyncDisposable {
         return this._process.pid ?? NaN;
     }
 
+    get isRunning(): boolean {
+        return this._process.exitCode === null && this._process.signalCode === null;
+    }
+
     work(): void {
         this._order({ kind: 'start' });
     }
@@ -72,7 +76,7 @@ export class LabWorker implements AsyncDisposable {
 
     /** SIGKILL, frozen or not. */
     async kill(): Promise<void> {
-        if (this._process.exitCode !== null || this._process.signalCode !== null) return;
+        if (!this.isRunning) return;
         const exit = once(this._process, 'exit');
         this._process.kill('SIGKILL');
         await exit;

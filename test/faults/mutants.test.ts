@@ -36,6 +36,8 @@ suite('The fault lab', function () {
             });
             await run(lab);
             await lab.quiesce(breaks.includes('I7'), () => afterwards?.(lab));
+            // A mutant that breaks down is no proof of anything.
+            for (const { client, isRunning } of lab.workers) assert.isTrue(isRunning, `${client} broke down`);
         }
         return check(readHistory(history));
     }

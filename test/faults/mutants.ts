@@ -203,8 +203,9 @@ export const MUTANT_CASES: Readonly<Record<string, MutantCase>> = {
                 STORE,
                 '(line) => this._over(line)',
                 `(line) => {
-                    Object.assign(line.turn, { free: true, fence: line.turn.fence + 1 });
-                    this._extend(line, line.turn, _clock.now() + line.ttl);
+                    const deadline = _clock.now() + line.ttl;
+                    Object.assign(line.turn, { free: true, fence: line.turn.fence + 1, deadline });
+                    this._queue.set(line, deadline);
                     this._wake(line);
                 }`,
             ],
