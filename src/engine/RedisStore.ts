@@ -105,11 +105,19 @@ export class RedisStore implements LockStore {
                 return this._servers.acks === undefined ? granted : this._replicated(request, granted);
             }
             case 'busy': {
-                const { fence, ticket: place, rank, foreign, handedOn } = answer;
-                if (handedOn) this._listener?.handedOn(key, answer.remaining);
-                const remaining = answer.remaining < 0 ? Infinity : answer.remaining;
+                if (answer.handedOn) this._listener?.handedOn(key, answer.remaining);
                 // Spelled out: each copy of a rest has a hidden class of its own, which takes another 300 bytes.
-                return { kind: 'busy', sentAt, remaining, fence, ticket: place, rank, foreign, holder: answer.holder };
+                return {
+                    kind: 'busy',
+                    sentAt,
+                    remaining: answer.remaining < 0 ? Infinity : answer.remaining,
+                    fence: answer.fence,
+                    ticket: answer.ticket,
+                    rank: answer.rank,
+                    foreign: answer.foreign,
+                    holder: answer.holder,
+                    released: answer.released,
+                };
             }
             case 'refused':
                 throw new LockError('LOCK_ABORTED', `The acquisition of ${key} was given up before.`, { key, holder });

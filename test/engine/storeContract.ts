@@ -39,6 +39,8 @@ export interface StoreFacts {
     readonly watches: boolean;
     /** A message about a grant is only a hint: no time is left that could be relied on. */
     readonly hints?: boolean;
+    /** Whether a key can be given back and asked for in one step. */
+    readonly exchanges?: boolean;
 }
 
 const TTL = 20_000;
@@ -50,6 +52,7 @@ type Told = { readonly kind: 'granted' | 'first'; readonly key: string; readonly
 
 /** Declares what every store must do. Keys are new in each test, so that a server may be shared. */
 export function storeContract(name: string, facts: StoreFacts, open: () => Promise<StoreWorld>): void {
+    const { exchanges = true } = facts;
     suite(`${name} as a lock store`, () => {
         let world: StoreWorld;
         let stores: LockStore[];
@@ -461,6 +464,40 @@ export function storeContract(name: string, facts: StoreFacts, open: () => Promi
                 for (const answer of await renewAll([key, `${key}:2`])) assert.include(answer, { code: 'CLOSED' });
             });
         });
+
+        test('says whether it can exchange a key', () => {
+            assert.strictEqual(store.exchanges ?? false, exchanges);
+        });
+
+        if (exchanges) {
+            suite('an exchange', () => {
+                test('gives the key back and takes it in one step when nobody else waits', async () => {
+                    const before = await granted('a');
+                    const after = await granted('b', { ticket: 0, before: 'a', spare: 4 });
+                    assert.isTrue(after.released);
+                    assert.isAtLeast(after.fence, before.fence + 5);
+                    assert.strictEqual(await world.get(key), 'b');
+                    assert.strictEqual(await store.release(key, 'a'), 'already');
+                });
+
+                test('gives the key to whoever waited before', async () => {
+                    await granted('a');
+                    await wait('c');
+                    const answer = await wait('b', { before: 'a' });
+                    assert.isTrue(answer.released);
+                    assert.strictEqual(await world.get(key), 'c');
+                    await store.release(key, 'c');
+                    assert.strictEqual(await world.get(key), 'b');
+                });
+
+                test('of a key that was lost says so', async () => {
+                    await granted('a');
+                    await world.delete(key);
+                    assert.isFalse((await granted('b', { ticket: 0, before: 'a' })).released);
+                    assert.isFalse((await wait('c', { before: 'a' })).released);
+                });
+            });
+        }
 
         suite('a hand-off', () => {
             test('is told to whoever made it by a release, with the window', async () => {

@@ -85,7 +85,7 @@ suite('README', () => {
 
     test('every row of the behaviour table names tests that there are', () => {
         const sources = readdirSync(join(ROOT, 'test'), { recursive: true, encoding: 'utf8' })
-            .filter((name) => name.endsWith('.test.ts'))
+            .filter((name) => /(\.test|Contract)\.ts$/.test(name))
             .map((name) => readFileSync(join(ROOT, 'test', name), 'utf8'));
         const titles = sources
             .flatMap((source) => [...source.matchAll(/\btest\((['`])(.*?)\1,/g)])
