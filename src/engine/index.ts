@@ -11,7 +11,7 @@ export type * from './LockStore';
 export { ClusterServers } from './redis/ClusterServers';
 export type { ClusterServersOptions } from './redis/ClusterServers';
 export type { Acks, Replicated } from './redis/Replication';
-export type { RedisServers, ServerEvents, StepDone, StepRequest } from './redis/RedisServers';
+export type { RedisServers, ServerEvents, Step, StepDone, StepRequest } from './redis/RedisServers';
 export { SingleServer } from './redis/SingleServer';
 export type { SingleServerOptions } from './redis/SingleServer';
 export type { WaitMode } from './redis/Subscription';
