@@ -1,16 +1,22 @@
 /**
- * Acquires and releases again and again, on a quorum of three, with waiters, losses and keys that are never used again: does
- * the memory of this process grow?
+ * Acquires and releases again and again, on a quorum of three, with waiters, losses and keys that are never used again, in strict
+ * order and with local succession: do the memory and the open files of this process grow?
  *
- *     npm run build && node --expose-gc obj/test/bench/soak.js [cycles, default 10000000]
+ *     npm run soak -- [--cycles NUMBER | --minutes NUMBER]
  *
- * Prints the heap in use after each twentieth; exits with 1 when it grew by more than 4 MB after the first fifth.
+ * Does ten million cycles if it is not told otherwise. Prints the heap in use and the file descriptors after each twentieth;
+ * exits with 1 when either grew after the first fifth, the heap by more than 4 MB.
  */
+import { existsSync, readdirSync } from 'node:fs';
+import { parseArgs } from 'node:util';
 import type { RedisLock } from '../../src';
 import { openLock } from '../fixtures/Locks';
 import { QuorumNodes } from '../fixtures/QuorumNodes';
 
-const [LONGEST, NODE, AT_ONCE, LIMIT] = [3000, 1500, 100, 4 * 1024 * 1024];
+const [LONGEST, NODE, AT_ONCE] = [3000, 1500, 100];
+
+/** By how much the heap may grow, MB. */
+const LIMIT = 4;
 
 let failed = 0;
 
@@ -29,35 +35,58 @@ async function together(lock: RedisLock, from: number): Promise<void> {
     );
 }
 
-/** Heap in use when nothing is left to be collected, bytes. */
-function heap(): number {
-    globalThis.gc?.();
-    return process.memoryUsage().heapUsed;
+interface Reading {
+    /** Heap in use when nothing is left to be collected, MB. */
+    readonly heap: number;
+    /** Open file descriptors; 0 where the system does not tell. */
+    readonly files: number;
 }
 
-async function run(cycles: number): Promise<boolean> {
+function read(): Reading {
+    globalThis.gc?.();
+    return {
+        heap: process.memoryUsage().heapUsed / 1024 / 1024,
+        files: existsSync('/dev/fd') ? readdirSync('/dev/fd').length : 0,
+    };
+}
+
+async function run(): Promise<boolean> {
     if (globalThis.gc === undefined) throw new Error('It needs --expose-gc');
+    const { values } = parseArgs({ options: { cycles: { type: 'string' }, minutes: { type: 'string' } } });
+    const cycles = Number(values.cycles ?? 10_000_000);
+    const time = Number(values.minutes ?? Infinity) * 60_000;
     await using nodes = await QuorumNodes.start(3);
     await nodes.voting(LONGEST);
-    const lock = await openLock(nodes.servers, { ttl: LONGEST, node_timeout: NODE });
+    const options = { ttl: LONGEST, node_timeout: NODE };
+    const locks = [
+        await openLock(nodes.servers, options),
+        await openLock(nodes.servers, { ...options, local_grants: 4 }),
+    ];
     try {
-        const heaps: number[] = [];
-        for (let done = 0; done < cycles;) {
-            await together(lock, done);
-            done += AT_ONCE;
-            if (done % Math.max(Math.ceil(cycles / 20 / AT_ONCE) * AT_ONCE, AT_ONCE) !== 0) continue;
-            heaps.push(heap());
-            console.log(`${done} cycles: ${((heaps.at(-1) ?? 0) / 1024 / 1024).toFixed(1)} MB`);
+        const readings: Reading[] = [];
+        const since = performance.now();
+        for (let done = 0, share = 0; share < 1;) {
+            for (const lock of locks) {
+                await together(lock, done);
+                done += AT_ONCE;
+            }
+            share = time === Infinity ? done / cycles : (performance.now() - since) / time;
+            if (share < (readings.length + 1) / 20) continue;
+            const reading = read();
+            readings.push(reading);
+            console.log(`${done} cycles: ${reading.heap.toFixed(1)} MB, ${reading.files} files`);
         }
-        const grown = (heaps.at(-1) ?? 0) - (heaps[Math.floor(heaps.length / 5)] ?? 0);
-        console.log(`grown by ${(grown / 1024 / 1024).toFixed(1)} MB; ${failed} acquisitions failed`);
-        return grown <= LIMIT;
+        const [early, last] = [readings[Math.floor(readings.length / 5)], readings.at(-1)];
+        if (early === undefined || last === undefined) throw new Error('It was too short to tell.');
+        const grown = { heap: last.heap - early.heap, files: last.files - early.files };
+        console.log(`grown by ${grown.heap.toFixed(1)} MB, ${grown.files} files; ${failed} acquisitions failed`);
+        return grown.heap <= LIMIT && grown.files <= 0;
     } finally {
-        await lock.close(null);
+        for (const lock of locks) await lock.close(null);
     }
 }
 
-run(Number(process.argv[2] ?? 10_000_000)).then(
+run().then(
     (good) => {
         process.exitCode = good ? 0 : 1;
     },

@@ -1,4 +1,4 @@
-import { readFileSync, readdirSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { assert } from 'chai';
 
@@ -80,6 +80,18 @@ suite('README', () => {
         const named = [...README.matchAll(/(?:^|`|&& )npm (?:run )?([a-z:]+)/gm)].map(([, name]) => name ?? '');
         for (const name of named) {
             if (!['ci', 'install', 'pack'].includes(name)) assert.property(scripts, name);
+        }
+    });
+
+    test('every link leads to a file or to a section that there is', () => {
+        const sections = [...README.matchAll(/^#+ (.*)$/gm)].map(
+            ([, title = '']) => `#${title.toLowerCase().replaceAll(' ', '-')}`,
+        );
+        const links = [...README.matchAll(/\]\(([^)]+)\)/g)].map(([, link = '']) => link);
+        assert.isNotEmpty(links);
+        for (const link of links) {
+            if (link.startsWith('#')) assert.include(sections, link);
+            else if (!link.startsWith('https:')) assert.isTrue(existsSync(join(ROOT, link)), link);
         }
     });
 
