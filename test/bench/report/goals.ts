@@ -28,20 +28,26 @@ const local = localGrants.slice(0, 1).map(({ name }) => name);
 const five = [quorumName(ours)];
 const MANY = 100_000;
 
-const SINGLE = `A call is a command of its own then, as it must not wait for others. Its scripts do for queue, fence and the memory of
-both ten things where the raw calls do three. Cut from fifteen by one reading of the clock for a list and a way around all that is
-only needed when somebody waits: 0.79 of raw instead of 0.65.`;
+const SINGLE = `A call is a command of its own then, as it must not wait for others. For queue, fence and the memory of both its scripts
+run 14 commands where the raw calls take three, 10 for a key that is used again. They were more: one reading of the clock for a list, and a way
+around all that is only needed when somebody waits, brought it from 0.65 to 0.79 with keys that are used again.`;
 
 const FEW = `What is called in one turn of the event loop goes out as one command, and its answers come back together: client and server
 work in turns, where those of raw calls work side by side. Lists of 4 to 128 made no difference.`;
 
 const LISTS = `The client is the limit: about a fifth of its time are the system's writes, a sixth is garbage collection, a seventh ioredis,
 the rest promises and checks of two layers with their telemetry. Arguments that are gathered in loops and answers that are
-numbers brought its CPU from 1.35 to 0.94 of raw, fewer promises halved what was ours before that. One write for all lists of a
-turn gained nothing; lists of 4 to 128 neither. A prototype without component, deadline, keep-alive and checks did 3.3 times raw.`;
+numbers brought its CPU at 100 from 1.35 to 0.94 of raw with keys that are used again, fewer promises halved what was ours before that. One write
+for all lists of a turn gained nothing; lists of 4 to 128 neither. A prototype without component, deadline, keep-alive and checks did 3.3 times raw.`;
 
-const QUORUM = `Five nodes take ten commands for two, and each is a write of the one thread of the client. Giving back to all nodes at once
-instead of to the lead last made no difference.`;
+const QUORUM = `Five nodes take ten commands for two, each a write of the one thread of the client, and each call waits for five answers with a
+time-out of its own. Giving back to all nodes at once instead of to the lead last made no difference.`;
+
+const HAND_OFF = `With 1 and 10 waiters it is faster than the raw message. With more, those who hear that they are the next wake up on the same two
+cores. The one that is granted is told last, because the server then writes to it first: that took a tenth to a sixth off.`;
+
+const LOCAL = `A turn of nine grants is one hand-off to the next process, which nothing saves, and eight that cost only this process. Fewer objects
+and promises for those took two fifths off. With 32 it is 8.5 times strict order.`;
 
 const RENEWALS = `Raw ioredis with this script, in lists of 100 to 1,000 and with nothing around it, takes 0.2: that is the floor. Lists
 without a promise for each renewal brought 1.5 down to what it is; longer lists gained nothing more.`;
@@ -66,13 +72,13 @@ const GOALS: readonly Goal[] = [
     { text: 'Uncontended: client CPU, 1 call', metric: clientCpu, at: 1, wanted: { most: 1.1 }, limit: SINGLE },
     { text: 'Uncontended: client CPU, 100 at once', metric: clientCpu, at: 100, wanted: { most: 0.3 }, limit: LISTS },
     { text: 'Uncontended: commands sent per cycle', metric: sent, wanted: { most: 2.1 } },
-    { text: 'Hand-off: p50, any number of waiters', metric: latency50, wanted: { most: 1.3 } },
+    { text: 'Hand-off: p50, any number of waiters', metric: latency50, wanted: { most: 1.3 }, limit: HAND_OFF },
     { text: 'Hand-off: p99, any number of waiters', metric: latency99, wanted: { most: 4 } },
     { text: 'Hand-off: commands sent, held for 2 ms', metric: sentBrief, wanted: { most: 3.1 } },
     { text: 'Hand-off: commands sent, held for 25 ms', metric: sentLong, wanted: { most: 3.1 } },
     { text: "Hand-off: Jain's index", metric: fairness, wanted: { least: 0.99 } },
     { text: 'Hand-off: order inversions', metric: disorder, wanted: { most: 0 } },
-    { text: 'Local succession of 8: grants per second', metric: grants, wanted: { least: 5 }, of: local },
+    { text: 'Local succession of 8: grants per second', metric: grants, wanted: { least: 5 }, of: local, limit: LOCAL },
     { text: 'Local succession of 8: commands per grant', metric: commands, wanted: { most: 0.2 }, of: local },
     {
         text: 'Renewal: client CPU, 100,000 leases',
