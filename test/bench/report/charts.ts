@@ -23,7 +23,7 @@ export function chart(findings: Findings, metric: Metric, logarithmic: boolean):
         animation: false,
         backgroundColor: '#ffffff',
         title: { text: metric.title, subtext: metric.unit, left: 'center' },
-        legend: { bottom: 0, type: 'plain' },
+        legend: { bottom: 0, left: 'center', width: WIDTH - 140, itemGap: 24 },
         grid: { left: 60, right: 30, top: 70, bottom: 100 },
         xAxis: {
             type: 'category',
