@@ -11,7 +11,7 @@ interface Charts {
     ) => { setOption(option: object): void; renderToSVGString(): string; dispose(): void };
 }
 
-const [WIDTH, HEIGHT] = [760, 420];
+const [WIDTH, HEIGHT] = [760, 500];
 
 /** A line for each contestant over the columns, as SVG. */
 export function chart(findings: Findings, metric: Metric, logarithmic: boolean): string {
@@ -24,7 +24,7 @@ export function chart(findings: Findings, metric: Metric, logarithmic: boolean):
         backgroundColor: '#ffffff',
         title: { text: metric.title, subtext: metric.unit, left: 'center' },
         legend: { bottom: 0, left: 'center', width: WIDTH - 140, itemGap: 24 },
-        grid: { left: 60, right: 30, top: 70, bottom: 100 },
+        grid: { left: 60, right: 30, top: 70, bottom: 190 },
         xAxis: {
             type: 'category',
             data: columns.map(String),
