@@ -135,7 +135,8 @@ export class ScriptModel {
             else if (rank === 0) this._tellHead(Math.max(this._remaining(), 0));
         }
         if (tombstone) this._bury(id);
-        return { kind: ours ? 'released' : memory.released === holder ? 'already' : 'gone', handedOn: window };
+        const already = holder !== '' && memory.released === holder;
+        return { kind: ours ? 'released' : already ? 'already' : 'gone', handedOn: window };
     }
 
     renew({ holder, ttl }: { readonly holder: string; readonly ttl: number }): RenewReply {
@@ -201,7 +202,8 @@ export class ScriptModel {
 
     private _hold(holder: string, id: string, ttl: number, fence: number): void {
         this.key = { value: holder, expires: this.now + ttl };
-        this._remember({ fence, holder, acquisition: id });
+        const isNew = this.memory?.value.kept === undefined;
+        this._remember({ fence, holder, acquisition: id, ...(isNew ? { released: '' } : {}) });
         this._keep(ttl);
     }
 

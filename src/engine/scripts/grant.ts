@@ -26,16 +26,24 @@ local function whole(number)
     return string.format('%.0f', number)
 end
 
--- Keeps the memory beyond a lease that ends in so many ms. \`kept\` is until when it is kept as it is, its field e: with some
--- to spare, so that most leases need not change it. Returns until when it is kept now.
-local function keep(memory, kept, now, ttl)
+-- Until when the memory has to be kept for a lease that ends in so many ms: with some to spare, so that most leases need
+-- not change it. Nil: it is kept so long already. \`kept\` is until when, its field e.
+local function longer(kept, now, ttl)
     local needed = now + ttl + ${MEMORY}
-    if needed <= (tonumber(kept) or 0) then
+    if needed > (tonumber(kept) or 0) then
+        return needed + ${MEMORY / 2}
+    end
+end
+
+-- Keeps the memory beyond such a lease. Returns until when it is kept now.
+local function keep(memory, kept, now, ttl)
+    local instant = longer(kept, now, ttl)
+    if not instant then
         return kept
     end
-    redis.call('HSET', memory, 'e', whole(needed + ${MEMORY / 2}))
-    redis.call('PEXPIRE', memory, needed + ${MEMORY / 2} - now)
-    return needed + ${MEMORY / 2}
+    redis.call('HSET', memory, 'e', whole(instant))
+    redis.call('PEXPIRE', memory, instant - now)
+    return instant
 end
 `;
 
@@ -138,8 +146,18 @@ end
 
 -- The key comes last: where a command is refused to the user, nothing of the lock has changed.
 local function hold(key, memory, kept, now, holder, id, ttl, fence)
-    redis.call('HSET', memory, 'f', whole(fence), 'h', holder, 'a', id)
-    keep(memory, kept, now, ttl)
+    local instant = longer(kept, now, ttl)
+    if not instant then
+        redis.call('HSET', memory, 'f', whole(fence), 'h', holder, 'a', id)
+    elseif kept then
+        redis.call('HSET', memory, 'f', whole(fence), 'h', holder, 'a', id, 'e', whole(instant))
+    else
+        -- By r a release sees that the memory is kept long enough.
+        redis.call('HSET', memory, 'f', whole(fence), 'h', holder, 'a', id, 'e', whole(instant), 'r', '')
+    end
+    if instant then
+        redis.call('PEXPIRE', memory, instant - now)
+    end
     redis.call('SET', key, holder, 'PX', ttl)
 end
 

@@ -102,7 +102,7 @@ local function step(key, queue, waiters, memory, holder, id, tombstone, yield)
     if tombstone == '1' then
         bury(queue, waiters, id, now)
     end
-    return { ours and 1 or known[2] == holder and 2 or 0, window or 0 }
+    return { ours and 1 or holder ~= '' and known[2] == holder and 2 or 0, window or 0 }
 end
 `;
 
