@@ -740,6 +740,17 @@ suite('scripts', () => {
             assert.isAbove(await client.pttl(memory), MEMORY - 5000);
         });
 
+        test('keeps the memory on by a new lease, when it would end soon', async () => {
+            await acquire('a');
+            await release('a');
+            const now = (await micros()) / 1000;
+            await client.hset(memory, 'e', String(Math.floor(now) + 1000));
+            await client.pexpire(memory, 1000);
+            await acquire('b');
+            assert.isAbove(await client.pttl(memory), MEMORY);
+            assert.isAbove(Number(await client.hget(memory, 'e')), now + MEMORY);
+        });
+
         test('ends a memory that was lost while the key was held', async () => {
             await acquire('a');
             await client.del(memory);
