@@ -1,3 +1,4 @@
+import { asLockError } from './errors';
 import type { LockError } from './errors';
 
 /** Asks for a key, once. Everything here is one atomic step on the store. */
@@ -136,4 +137,15 @@ export interface LockStore {
     list(pattern: string): AsyncIterable<LockInfo>;
     /** Looks out until the key that this foreign holder has changes; `changed` is told. False: it cannot. */
     watch(key: string, holder: string): Promise<boolean>;
+}
+
+/** What {@link LockStore.renewAll} does where several renewals cannot go out together. */
+export function renewEach(store: Pick<LockStore, 'renew'>, renewals: readonly Renewal[]): void {
+    for (const renewal of renewals) {
+        const { key, holder, ttl } = renewal;
+        store.renew(key, holder, ttl).then(
+            (answer) => renewal.answered(answer),
+            (error: unknown) => renewal.answered(asLockError(error, key, holder)),
+        );
+    }
 }

@@ -1,7 +1,8 @@
 import { SystemClock } from './Clock';
 import type { Clock } from './Clock';
-import { LockError, asLockError, isTemporary } from './errors';
+import { LockError, isTemporary } from './errors';
 import type { LockErrorDetails } from './errors';
+import { renewEach } from './LockStore';
 import type {
     AcquireAnswer,
     AcquireRequest,
@@ -173,13 +174,7 @@ export class QuorumStore implements LockStore {
     }
 
     renewAll(renewals: readonly Renewal[]): void {
-        for (const renewal of renewals) {
-            const { key, holder, ttl } = renewal;
-            this.renew(key, holder, ttl).then(
-                (answer) => renewal.answered(answer),
-                (error: unknown) => renewal.answered(asLockError(error, key, holder)),
-            );
-        }
+        renewEach(this, renewals);
     }
 
     async release(key: string, holder: string): Promise<ReleaseAnswer> {

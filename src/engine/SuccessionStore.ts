@@ -66,6 +66,7 @@ class Line implements Due {
     tries = 0;
 
     constructor(
+        readonly name: string,
         readonly key: string,
         readonly ttl: number,
     ) {}
@@ -171,7 +172,8 @@ export class SuccessionStore implements LockStore {
         if (line === undefined || turn === undefined || line.key !== key) return this._store.release(key, holder, id);
         const left = turn.deadline - this._clock.now();
         const wanted = id === turn.id && line.inLine === undefined && line.waiting.size > 0;
-        if (wanted && turn.passes > 0 && this._clock.now() < turn.until && left >= Math.min(line.ttl, WINDOW) / 2) {
+        const enough = left >= Math.min(line.ttl, WINDOW) / 2;
+        if (wanted && enough && turn.passes > 0 && this._clock.now() < turn.until) {
             turn.passes -= 1;
             turn.fence += 1;
             turn.free = true;
@@ -223,7 +225,7 @@ export class SuccessionStore implements LockStore {
     private _line(key: string, ttl: number): Line {
         const name = `${ttl} ${key}`;
         let line = this._lines.get(name);
-        if (line === undefined) this._lines.set(name, (line = new Line(key, ttl)));
+        if (line === undefined) this._lines.set(name, (line = new Line(name, key, ttl)));
         return line;
     }
 
@@ -305,7 +307,9 @@ export class SuccessionStore implements LockStore {
     private _begin(line: Line, holder: string, id: string, { fence, deadline }: Omit<Granted, 'kind'>): Turn {
         this._end(line);
         const turn: Turn = {
-            ...{ holder, id, deadline },
+            holder,
+            id,
+            deadline,
             fence: fence - this._passes,
             passes: this._passes,
             until: this._clock.now() + line.ttl / 3,
@@ -387,8 +391,8 @@ export class SuccessionStore implements LockStore {
         if (first !== undefined) this._listener?.granted(key, first, 0, 0);
     }
 
-    private _tidy({ key, ttl, turn, waiting, tries }: Line): void {
-        if (turn === undefined && waiting.size === 0 && tries === 0) this._lines.delete(`${ttl} ${key}`);
+    private _tidy({ name, turn, waiting, tries }: Line): void {
+        if (turn === undefined && waiting.size === 0 && tries === 0) this._lines.delete(name);
     }
 
     private _busy(line: Line, id: string): Busy {

@@ -500,7 +500,10 @@ suite('SuccessionStore', () => {
     });
 
     suite('a store that fails', () => {
-        test('in an exchange: nobody has the key twice, and the next has it in the end', async () => {
+        /** The second lease is given back in exchange for the third, of which nothing is heard at first. */
+        async function exchange(
+            fails: (asking: FakeStore['acquires'][number]) => void,
+        ): Promise<{ second: Lease | undefined; third: Lease | undefined }> {
             locker = await opened(store, 1);
             const first = await locker.acquire('key');
             const waits = waiting(2);
@@ -510,33 +513,25 @@ suite('SuccessionStore', () => {
             store.holding = true;
             const released = rejection(second?.release() ?? Promise.resolve());
             await settled();
-            store.acquires.at(-1)?.fail();
+            const asking = store.acquires.at(-1);
+            if (asking !== undefined) fails(asking);
             await released;
             store.holding = false;
             store.proceed();
             await clock.advance(5000);
-            const third = await waits[1];
+            return { second, third: await waits[1] };
+        }
+
+        test('in an exchange: nobody has the key twice, and the next has it in the end', async () => {
+            const { third } = await exchange((asking) => asking.fail());
             assert.isTrue(third?.isHeld());
             assert.strictEqual(store.holderOf('key'), third?.holder);
         });
 
         test('and had done the exchange: the one that asked gets what it was granted', async () => {
-            locker = await opened(store, 1);
-            const first = await locker.acquire('key');
-            const waits = waiting(2);
-            await settled();
-            await first.release();
-            const second = await waits[0];
-            store.holding = true;
-            const released = rejection(second?.release() ?? Promise.resolve());
-            await settled();
-            store.acquires.at(-1)?.goUnheard();
-            await released;
-            store.holding = false;
-            store.proceed();
-            await clock.advance(5000);
-            assert.strictEqual(store.holderOf('key'), (await waits[1])?.holder);
-            assert.isAbove((await waits[1])?.fence ?? 0, second?.fence ?? 0);
+            const { second, third } = await exchange((asking) => asking.goUnheard());
+            assert.strictEqual(store.holderOf('key'), third?.holder);
+            assert.isAbove(third?.fence ?? 0, second?.fence ?? 0);
         });
     });
 
