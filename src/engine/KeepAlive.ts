@@ -1,12 +1,12 @@
 import type { Cleanup } from './Cleanup';
 import type { Clock } from './Clock';
 import { DueQueue } from './DueQueue';
-import { asLockError, isTemporary } from './errors';
+import { isTemporary } from './errors';
 import type { LockError } from './errors';
 import type { HeldLease, LeasedKey, LeaseKeeper } from './Lease';
 import type { LockEvent } from './LockObserver';
 import { KeyRenewal, LeaseRenewal } from './LeaseRenewal';
-import type { LockStore, Renewal } from './LockStore';
+import type { Asker, LockStore, ReleaseAnswer, ReleaseRequest, Renewal } from './LockStore';
 
 /** Renewals that are due within so many ms of each other go out together. */
 const TOGETHER = 10;
@@ -32,6 +32,7 @@ export class KeepAlive implements LeaseKeeper {
         private readonly _clock: Clock,
         private readonly _cleanup: Cleanup,
         private readonly _tell: (event: LockEvent) => void,
+        readonly thrown: LeaseKeeper['thrown'] = (error) => error,
     ) {
         this._queue = new DueQueue(_clock, (lease) => this._due(lease));
     }
@@ -64,25 +65,12 @@ export class KeepAlive implements LeaseKeeper {
         lease.assertHeld();
     }
 
-    async release(lease: HeldLease): Promise<boolean> {
+    release(lease: HeldLease): Promise<boolean> {
         this.drop(lease);
-        // Never two steps of one lease at a time. Where the store did not answer the first, it is not asked again.
-        const failure = await lease.renewing?.answer();
-        if (failure !== undefined) {
-            for (const one of lease.leased) this._giveUp(lease, one);
-            this._tell({
-                kind: 'failed',
-                key: lease.key,
-                holder: lease.holder,
-                context: lease.context,
-                error: failure,
-            });
-            throw failure;
-        }
-        const [first, ...rest] = lease.leased;
-        if (rest.length === 0) return this._release(lease, first);
-        const released = await Promise.all(lease.leased.map((one) => this._release(lease, one)));
-        return released.every(Boolean);
+        const { only } = lease;
+        return lease.renewing === undefined && only !== undefined
+            ? this._release(lease, only)
+            : this._releaseAll(lease);
     }
 
     drop(lease: HeldLease): void {
@@ -151,22 +139,41 @@ export class KeepAlive implements LeaseKeeper {
         }
     };
 
-    private async _release(lease: HeldLease, one: LeasedKey): Promise<boolean> {
-        const { holder, context } = lease;
-        try {
-            const answer = await this._store.release(one.key, holder, one.id);
-            const held = this._clock.now() - lease.since;
-            // We ask once: if it was released already, somebody else did it, who knows our holder.
-            if (answer !== 'released') return false;
-            this._tell({ kind: 'released', key: one.key, holder, context, held });
-            return true;
-        } catch (error) {
-            this._giveUp(lease, one);
-            const told = asLockError(error, one.key, holder);
-            this._tell({ kind: 'failed', key: one.key, holder, context, error: told });
-            throw told;
+    private async _releaseAll(lease: HeldLease): Promise<boolean> {
+        // Never two steps of one lease at a time. Where the store did not answer the first, it is not asked again.
+        const error = await lease.renewing?.answer();
+        if (error !== undefined) {
+            for (const one of lease.leased) this._giveUp(lease, one);
+            const { key, holder, context } = lease;
+            this._tell({ kind: 'failed', key, holder, context, error });
+            throw this.thrown(error, context);
         }
+        const released = await Promise.all(lease.leased.map((one) => this._release(lease, one)));
+        return released.every(Boolean);
     }
+
+    private _release(lease: HeldLease, one: LeasedKey): Promise<boolean> {
+        return new Promise((resolve, reject) => {
+            const release = new KeyRelease(lease, one, resolve, reject, this._released);
+            this._store.release(release, release);
+        });
+    }
+
+    private readonly _released = (release: KeyRelease, answer: ReleaseAnswer | LockError): void => {
+        const { key, holder, lease, one, resolve, reject } = release;
+        const { context, since } = lease;
+        if (answer instanceof Error) {
+            this._giveUp(lease, one);
+            this._tell({ kind: 'failed', key, holder, context, error: answer });
+            reject(this.thrown(answer, context));
+            return;
+        }
+        const held = this._clock.now() - since;
+        // We ask once: if it was released already, somebody else did it, who knows our holder.
+        const ours = answer === 'released';
+        if (ours) this._tell({ kind: 'released', key, holder, context, held });
+        resolve(ours);
+    };
 
     /** When to renew next, from now. */
     private _rhythm(lease: HeldLease): number {
@@ -182,5 +189,28 @@ export class KeepAlive implements LeaseKeeper {
     /** Releases in the background, until the server has let go of it by itself; never what was acquired after it. */
     private _giveUp({ holder, ttl }: HeldLease, { key, id }: LeasedKey): void {
         this._cleanup.giveUp(key, holder, id, false, this._clock.now() + ttl);
+    }
+}
+
+/** One key of a lease that is given back. */
+class KeyRelease implements ReleaseRequest, Asker<ReleaseAnswer> {
+    readonly key: string;
+    readonly holder: string;
+    readonly id: string;
+
+    constructor(
+        readonly lease: HeldLease,
+        readonly one: LeasedKey,
+        readonly resolve: (released: boolean) => void,
+        readonly reject: (error: Error) => void,
+        private readonly _answered: (release: KeyRelease, answer: ReleaseAnswer | LockError) => void,
+    ) {
+        this.key = one.key;
+        this.holder = lease.holder;
+        this.id = one.id;
+    }
+
+    answered(answer: ReleaseAnswer | LockError): void {
+        this._answered(this, answer);
     }
 }

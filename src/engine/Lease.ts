@@ -61,6 +61,8 @@ export interface LeaseKeeper {
     handedOver(lease: HeldLease): void;
     /** The lease has just ended without our wish. */
     lost(lease: HeldLease, error: LockError): void;
+    /** What is thrown for an error of ours. */
+    thrown(error: LockError, context: unknown): Error;
 }
 
 /** One key of a lease. */
@@ -119,6 +121,11 @@ export class HeldLease implements Lease, Due {
         return [this._first, ...this._rest];
     }
 
+    /** Its key, when it has no other. */
+    get only(): LeasedKey | undefined {
+        return this._rest.length === 0 ? this._first : undefined;
+    }
+
     /** Takes a further key, which is behind the others in sorted order. */
     add(one: LeasedKey): void {
         this._rest = [...this._rest, one];
@@ -150,7 +157,7 @@ export class HeldLease implements Lease, Due {
     get signal(): AbortSignal {
         // Made on demand: a controller takes more memory than all the rest.
         const controller = (this._controller ??= new AbortController());
-        if (!this.isHeld() && this._state.kind === 'lost') controller.abort(this._state.error);
+        if (!this.isHeld() && this._state.kind === 'lost') controller.abort(this._thrown(this._state.error));
         return controller.signal;
     }
 
@@ -167,13 +174,17 @@ export class HeldLease implements Lease, Due {
 
     assertHeld(): void {
         if (this.isHeld()) return;
-        throw this._state.kind === 'lost' ? this._state.error : this._ended('was released');
+        throw this._thrown(this._state.kind === 'lost' ? this._state.error : this._ended('was released'));
     }
 
     async renew(ttl: number = this.ttl): Promise<void> {
-        checkTtl(ttl, this.key);
-        this.assertHeld();
-        await this._keeper.renew(this, ttl);
+        try {
+            checkTtl(ttl, this.key);
+            this.assertHeld();
+            await this._keeper.renew(this, ttl);
+        } catch (error) {
+            throw error instanceof LockError ? this._thrown(error) : error;
+        }
     }
 
     release(): Promise<boolean> {
@@ -202,14 +213,19 @@ export class HeldLease implements Lease, Due {
         const error = this._ended(how);
         this._state = { kind: 'lost', error };
         this._keeper.lost(this, error);
-        this._controller?.abort(error);
+        this._controller?.abort(this._thrown(error));
     }
 
     /** Releases the lease because the locker is closed: whoever works under it is told first. */
     close(): Promise<boolean> {
         const { key, holder } = this;
-        this._controller?.abort(new LockError('CLOSED', `The lock was closed while ${key} was held.`, { key, holder }));
+        const error = new LockError('CLOSED', `The lock was closed while ${key} was held.`, { key, holder });
+        this._controller?.abort(this._thrown(error));
         return this.release();
+    }
+
+    private _thrown(error: LockError): Error {
+        return this._keeper.thrown(error, this.context);
     }
 
     private _ended(how: string): LockError {

@@ -1,6 +1,15 @@
 import { asLockError } from './errors';
 import type { LockError } from './errors';
 
+/**
+ * Whoever asks a store for something. It is told once what became of it, perhaps before the call has returned. Of very many, a
+ * promise for each would cost more than all the rest; of few, {@link promised} makes one.
+ */
+export interface Asker<Answer> {
+    /** Must not throw. */
+    answered(answer: Answer | LockError): void;
+}
+
 /** Asks for a key, once. Everything here is one atomic step on the store. */
 export interface AcquireRequest {
     readonly key: string;
@@ -50,18 +59,24 @@ export interface Granted {
 
 export type AcquireAnswer = Granted | Busy;
 
+/** Gives a key back. */
+export interface ReleaseRequest {
+    readonly key: string;
+    readonly holder: string;
+    /** Of the acquisition, where it is a lease of this process that ends. */
+    readonly id?: string | undefined;
+}
+
 /** `already`: this holder released it before (the answer to a resend). `gone`: it did not hold the key. */
 export type ReleaseAnswer = 'released' | 'already' | 'gone';
 
 export type RenewAnswer = { readonly kind: 'renewed'; readonly deadline: number } | { readonly kind: 'gone' };
 
 /** A lease that is to be renewed, of one key. */
-export interface Renewal {
+export interface Renewal extends Asker<RenewAnswer> {
     readonly key: string;
     readonly holder: string;
     readonly ttl: number;
-    /** Called once, with what {@link LockStore.renew} settles with. Must not throw. */
-    answered(answer: RenewAnswer | LockError): void;
 }
 
 /** Who holds a key and who waits for it. */
@@ -98,8 +113,8 @@ export interface StoreListener {
 }
 
 /**
- * Performs atomic steps on keys. Every method rejects with a LockError whose `unknown` says whether the step may still take
- * effect, and settles within the store's command timeout.
+ * Performs atomic steps on keys. Every method fails with a LockError whose `unknown` says whether the step may still take
+ * effect, and within the store's command timeout.
  */
 export interface LockStore {
     /** Whether waiters are woken; else they have to poll. Known after `open`. */
@@ -108,16 +123,12 @@ export interface LockStore {
     readonly exchanges?: boolean;
     open(listener: StoreListener): Promise<void>;
     close(): Promise<void>;
-    acquire(request: AcquireRequest): Promise<AcquireAnswer>;
+    acquire(request: AcquireRequest, asker: Asker<AcquireAnswer>): void;
     renew(key: string, holder: string, ttl: number): Promise<RenewAnswer>;
-    /** Renews several, each answered as soon as it can be. Of very many, a promise for each would cost more than the rest. */
+    /** Renews several, each answered as soon as it can be. */
     renewAll(renewals: readonly Renewal[]): void;
-    /**
-     * Gives the key back, if this holder has it.
-     *
-     * @param id of the acquisition, where it is a lease of this process that ends.
-     */
-    release(key: string, holder: string, id?: string): Promise<ReleaseAnswer>;
+    /** Gives the key back, if this holder has it. */
+    release(request: ReleaseRequest, asker: Asker<ReleaseAnswer>): void;
     /**
      * Gives up an acquisition: its place in the queue, or the key when it was granted.
      *
@@ -139,13 +150,34 @@ export interface LockStore {
     watch(key: string, holder: string): Promise<boolean>;
 }
 
+/** What is asked by `ask`, as a promise. */
+export function promised<Answer>(ask: (asker: Asker<Answer>) => void): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+        ask({
+            answered: (answer) => {
+                if (answer instanceof Error) reject(answer);
+                else resolve(answer);
+            },
+        });
+    });
+}
+
+/** Tells whoever asked about a key what comes of a promise. */
+export function answerWith<Answer>(
+    promise: Promise<Answer>,
+    { key, holder }: ReleaseRequest,
+    asker: Asker<Answer>,
+): void {
+    promise.then(
+        (answer) => asker.answered(answer),
+        (error: unknown) => asker.answered(asLockError(error, key, holder)),
+    );
+}
+
 /** What {@link LockStore.renewAll} does where several renewals cannot go out together. */
 export function renewEach(store: Pick<LockStore, 'renew'>, renewals: readonly Renewal[]): void {
     for (const renewal of renewals) {
         const { key, holder, ttl } = renewal;
-        store.renew(key, holder, ttl).then(
-            (answer) => renewal.answered(answer),
-            (error: unknown) => renewal.answered(asLockError(error, key, holder)),
-        );
+        answerWith(store.renew(key, holder, ttl), renewal, renewal);
     }
 }

@@ -2,17 +2,18 @@ import { checkHolder, checkKey, checkTimeout, checkTtl } from './checks';
 import { Cleanup } from './Cleanup';
 import { SystemClock } from './Clock';
 import type { Clock } from './Clock';
-import { LockError, asLockError } from './errors';
+import { LockError, asError } from './errors';
 import { HandOffs } from './HandOffs';
 import { newHolder } from './holder';
 import { KeepAlive } from './KeepAlive';
 import { HeldLease } from './Lease';
-import type { Lease, LeasedKey } from './Lease';
+import type { Lease, LeasedKey, LeaseKeeper } from './Lease';
 import type { LockEvent, LockObserver } from './LockObserver';
+import { promised } from './LockStore';
 import type { Busy, LockInfo, LockStore, ReleaseAnswer } from './LockStore';
 import { SuccessionStore } from './SuccessionStore';
 import { Waiters } from './Waiters';
-import type { Acquired } from './Waiters';
+import type { Acquired, Caller, WaitRequest } from './Waiters';
 
 /** How a lease is wanted. */
 export interface LeaseOptions {
@@ -74,18 +75,28 @@ const DEFAULTS: LockerOptions = {
 
 const NONE: readonly string[] = [];
 
-interface Wanted {
-    /** In sorted order, and without repetition. */
-    readonly key: string;
+/** What is asked for: first of all its first key. */
+interface Wanted extends WaitRequest {
+    /** The other keys, in sorted order and without repetition. */
     readonly rest: readonly string[];
-    readonly holder: string;
-    /** The caller chose the holder, so it does not tell acquisitions apart. */
-    readonly chosen: boolean;
-    readonly ttl: number;
-    readonly timeout: number;
     readonly keepAlive: boolean;
-    readonly signal: AbortSignal | undefined;
-    readonly context: unknown;
+    readonly since: number;
+}
+
+/** A call for a lease. */
+class Call implements Caller {
+    constructor(
+        readonly wanted: Wanted,
+        /** Busy is an answer: null. */
+        readonly once: boolean,
+        readonly resolve: (lease: Lease | null) => void,
+        readonly reject: (error: Error) => void,
+        private readonly _settled: (call: Call, outcome: Acquired | Busy | LockError) => void,
+    ) {}
+
+    settled(outcome: Acquired | Busy | LockError): void {
+        this._settled(this, outcome);
+    }
 }
 
 /**
@@ -100,9 +111,8 @@ export class Locker {
     private readonly _keepAlive: KeepAlive;
     private readonly _waiters: Waiters;
     private readonly _handOffs: HandOffs;
-    /** Acquisitions that have no outcome yet; `_idle` is called when the last of them has one. */
-    private _underWay = 0;
-    private _idle: (() => void) | undefined;
+    /** Acquisitions of several keys that have their first. */
+    private readonly _partial = new Set<Promise<void>>();
     private _state: 'new' | 'open' | 'closed' = 'new';
 
     constructor(
@@ -110,6 +120,7 @@ export class Locker {
         options: Partial<LockerOptions> = {},
         private readonly _observer: LockObserver = { observe: () => undefined },
         private readonly _clock: Clock = new SystemClock(),
+        private readonly _thrown: LeaseKeeper['thrown'] = (error) => error,
     ) {
         this._options = { ...DEFAULTS, ...options };
         const { localGrants } = this._options;
@@ -117,7 +128,7 @@ export class Locker {
         const tell = (event: LockEvent): void => this._tell(event);
         this._handOffs = new HandOffs(this._store, _clock);
         this._cleanup = new Cleanup(this._store, _clock);
-        this._keepAlive = new KeepAlive(this._store, _clock, this._cleanup, tell);
+        this._keepAlive = new KeepAlive(this._store, _clock, this._cleanup, tell, _thrown);
         this._waiters = new Waiters(this._store, _clock, this._cleanup, this._options, tell);
     }
 
@@ -158,8 +169,7 @@ export class Locker {
         this._state = 'closed';
         this._waiters.close();
         this._handOffs.close();
-        // Some may have been granted in this very turn.
-        if (this._underWay > 0) await new Promise<void>((resolve) => (this._idle = resolve));
+        await Promise.all(this._partial);
         await Promise.all([this._keepAlive.close(), this._cleanup.close()]);
         await this._store.close();
     }
@@ -171,9 +181,8 @@ export class Locker {
      * @throws LockError BAD_KEY, BAD_TTL, BAD_HOLDER, NOT_OPENED, CLOSED, LOCK_ABORTED, TOO_MANY, WRONG_TYPE, NO_PERMISSION,
      * CONNECTION_FAILED.
      */
-    async tryAcquire(key: string | readonly string[], options: LeaseOptions = {}): Promise<Lease | null> {
-        const outcome = await this._acquire(this._wanted(key, { ...options, timeout: 0 }));
-        return outcome.kind === 'busy' ? null : outcome.lease;
+    tryAcquire(key: string | readonly string[], options: LeaseOptions = {}): Promise<Lease | null> {
+        return this._call(key, options, 'try');
     }
 
     /**
@@ -182,15 +191,8 @@ export class Locker {
      *
      * @throws LockError LOCK_TIMEOUT when it was busy to the end, BAD_TIMEOUT, and all that tryAcquire throws.
      */
-    async acquire(key: string | readonly string[], options: LeaseOptions = {}): Promise<Lease> {
-        const wanted = this._wanted(key, options);
-        const outcome = await this._acquire(wanted);
-        if (outcome.kind === 'lease') return outcome.lease;
-        const { busy } = outcome;
-        const was = wanted.timeout === 0 ? 'is busy' : `was busy for all of the timeout of ${wanted.timeout} ms`;
-        const text = `${outcome.key} ${was}; ${busy.holder || 'nobody'} holds it.`;
-        const { holder, remaining } = busy;
-        throw new LockError('LOCK_TIMEOUT', text, { key: outcome.key, holder, remaining });
+    acquire(key: string | readonly string[], options: LeaseOptions = {}): Promise<Lease> {
+        return this._call(key, options, 'wait');
     }
 
     /**
@@ -268,12 +270,30 @@ export class Locker {
         this._checkOpen();
         checkKey(key);
         checkHolder(holder);
-        return this._store.release(key, holder);
+        return promised((asker) => this._store.release({ key, holder }, asker));
     }
 
-    private _wanted(key: string | readonly string[], options: LeaseOptions): Wanted {
+    private _call(key: string | readonly string[], options: LeaseOptions, how: 'wait'): Promise<Lease>;
+    private _call(key: string | readonly string[], options: LeaseOptions, how: 'try'): Promise<Lease | null>;
+    private _call(key: string | readonly string[], options: LeaseOptions, how: 'wait' | 'try'): Promise<Lease | null> {
+        return new Promise((resolve, reject) => {
+            try {
+                const wanted = this._wanted(key, options, how === 'try' ? 0 : options.timeout);
+                this._checkRoom(wanted.key, wanted.holder);
+                this._waiters.acquire(wanted, new Call(wanted, how === 'try', resolve, reject, this._settled));
+            } catch (error) {
+                reject(this._exception(error, options.context));
+            }
+        });
+    }
+
+    private _wanted(
+        key: string | readonly string[],
+        options: LeaseOptions,
+        timeout: number = options.timeout ?? this._options.timeout,
+    ): Wanted {
         this._checkOpen();
-        const { ttl = this._options.ttl, timeout = this._options.timeout, holder } = options;
+        const { ttl = this._options.ttl, holder } = options;
         const keys = isList(key) ? [...new Set(key)].sort() : undefined;
         const first = keys === undefined ? key : keys[0];
         const rest = keys?.slice(1) ?? NONE;
@@ -283,100 +303,140 @@ export class Locker {
         checkTtl(ttl, first);
         checkTimeout(timeout, first);
         if (holder !== undefined) checkHolder(holder);
+        const id = newHolder();
         return {
             key: first,
             rest,
-            holder: holder ?? newHolder(),
-            chosen: holder !== undefined,
+            // One that the caller has chosen does not tell acquisitions apart.
+            holder: holder ?? id,
+            id,
             ttl,
             timeout,
+            ticket: undefined,
+            passable: holder === undefined && rest.length === 0,
             keepAlive: options.keepAlive ?? true,
             signal: options.signal,
             context: options.context,
+            since: this._clock.now(),
         };
     }
 
-    private async _acquire(wanted: Wanted): Promise<Outcome> {
-        const { key, rest, ttl, context, keepAlive } = wanted;
-        const started = this._clock.now();
-        this._underWay += 1;
-        try {
-            this._checkRoom(key, wanted.holder);
-            const first = await this._acquireOne(key, wanted, started);
-            if (first.kind === 'busy') return { kind: 'busy', key, busy: first };
-            // Another's, where the key was passed on.
-            const { holder } = first;
-            const since = this._clock.now();
-            try {
-                // Others may have been granted theirs while this one was waited for.
-                this._checkRoom(key, holder);
-            } catch (error) {
-                this._cleanup.giveUp(key, holder, first.id, false, since + ttl);
-                throw error;
-            }
-            const lease = new HeldLease(this._keepAlive, this._clock, holder, ttl, leased(key, first), since, context);
-            // While other keys are waited for, those we have must not run out.
-            this._keepAlive.add(lease, keepAlive || rest.length > 0, !first.confirmed);
-            this._tell({ kind: 'acquired', key, holder, context, fence: first.fence, waited: since - started });
-            return rest.length === 0 ? { kind: 'lease', lease } : await this._acquireRest(rest, wanted, lease, started);
-        } finally {
-            this._underWay -= 1;
-            if (this._underWay === 0) this._idle?.();
-        }
+    private readonly _settled = (call: Call, outcome: Acquired | Busy | LockError): void => {
+        const { wanted } = call;
+        this._observe(wanted, outcome);
+        if (outcome instanceof Error) this._failed(call, outcome);
+        else if (outcome.kind === 'busy') this._busy(call, wanted.key, outcome);
+        else this._granted(call, outcome);
+    };
+
+    private _failed({ wanted, reject }: Call, error: unknown): void {
+        reject(this._exception(error, wanted.context));
     }
 
-    /** All or nothing: what was acquired is given back when one of the others cannot be had. */
+    private _exception(error: unknown, context: unknown): Error {
+        return error instanceof LockError ? this._thrown(error, context) : asError(error);
+    }
+
+    private _busy(call: Call, key: string, { holder, remaining }: Busy): void {
+        if (call.once) {
+            call.resolve(null);
+            return;
+        }
+        const { timeout } = call.wanted;
+        const was = timeout === 0 ? 'is busy' : `was busy for all of the timeout of ${timeout} ms`;
+        const text = `${key} ${was}; ${holder || 'nobody'} holds it.`;
+        this._failed(call, new LockError('LOCK_TIMEOUT', text, { key, holder, remaining }));
+    }
+
+    private _granted(call: Call, acquired: Acquired): void {
+        const { context, keepAlive, key, rest, since, ttl } = call.wanted;
+        // Another's, where the key was passed on.
+        const { fence, holder, id } = acquired;
+        const now = this._clock.now();
+        try {
+            // Others may have been granted theirs while this one was waited for.
+            this._checkRoom(key, holder);
+        } catch (error) {
+            this._cleanup.giveUp(key, holder, id, false, now + ttl);
+            this._failed(call, error);
+            return;
+        }
+        const lease = new HeldLease(this._keepAlive, this._clock, holder, ttl, leased(key, acquired), now, context);
+        // While other keys are waited for, those we have must not run out.
+        this._keepAlive.add(lease, keepAlive || rest.length > 0, !acquired.confirmed);
+        this._tell({ kind: 'acquired', key, holder, context, fence, waited: now - since });
+        if (rest.length === 0) call.resolve(lease);
+        else this._goOn(call, lease);
+    }
+
+    private _goOn(call: Call, lease: HeldLease): void {
+        const whole = this._acquireRest(call.wanted, lease).then(
+            (missed) => {
+                if (missed === undefined) call.resolve(lease);
+                else this._busy(call, missed.key, missed.busy);
+            },
+            (error: unknown) => this._failed(call, error),
+        );
+        this._partial.add(whole);
+        void whole.finally(() => this._partial.delete(whole));
+    }
+
+    /** All or nothing: what was acquired is given back when one of the others cannot be had. @returns that one. */
     private async _acquireRest(
-        rest: readonly string[],
         wanted: Wanted,
         lease: HeldLease,
-        started: number,
-    ): Promise<Outcome> {
-        const { holder, context } = wanted;
+    ): Promise<{ readonly key: string; readonly busy: Busy } | undefined> {
+        const { holder, context, rest, since } = wanted;
         // When one of those we have is lost, there is nothing to wait for.
         const signal = wanted.signal === undefined ? lease.signal : AbortSignal.any([wanted.signal, lease.signal]);
         try {
             for (const key of rest) {
-                const next = await this._acquireOne(key, { ...wanted, signal }, started);
+                const next = await this._acquireOne({ ...wanted, key, signal });
                 if (next.kind === 'busy') {
                     await lease.release().catch(() => false);
-                    return { kind: 'busy', key, busy: next };
+                    return { key, busy: next };
                 }
                 if (!lease.isHeld()) this._cleanup.giveUp(key, holder, next.id, false, next.deadline);
                 lease.assertHeld();
                 lease.add(leased(key, next));
                 if (!next.confirmed) this._keepAlive.add(lease, true, true);
-                const waited = this._clock.now() - started;
+                const waited = this._clock.now() - since;
                 this._tell({ kind: 'acquired', key, holder, context, fence: next.fence, waited });
             }
             // Also the first key is to last for the ttl from now.
             await lease.renew();
             if (!wanted.keepAlive) this._keepAlive.add(lease, false, false);
-            return { kind: 'lease', lease };
+            return undefined;
         } catch (error) {
             await lease.release().catch(() => false);
             throw lease.signal.aborted ? lease.signal.reason : error;
         }
     }
 
-    private async _acquireOne(key: string, wanted: Wanted, started: number): Promise<Acquired | Busy> {
-        const { holder, ttl, signal, context } = wanted;
-        const passable = !wanted.chosen && wanted.rest.length === 0;
-        const id = wanted.chosen ? newHolder() : holder;
-        const timeout = wanted.timeout === 0 ? 0 : Math.max(started + wanted.timeout - this._clock.now(), 0);
-        try {
-            const outcome = await this._waiters.acquire({ key, holder, id, ttl, timeout, passable, signal, context });
-            if (outcome.kind === 'busy') {
-                const waited = this._clock.now() - started;
-                if (wanted.timeout === 0) this._tell({ kind: 'busy', key, holder, context });
-                else this._tell({ kind: 'timeout', key, holder, context, waited });
-            }
-            return outcome;
-        } catch (thrown) {
-            const error = asLockError(thrown, key, holder);
-            this._tell({ kind: 'failed', key, holder, context, error });
-            throw error;
-        }
+    /** One of several keys, in what is left of the time. */
+    private _acquireOne(wanted: Wanted): Promise<Acquired | Busy> {
+        const { holder, id, timeout, since } = wanted;
+        const request: Wanted = {
+            ...wanted,
+            id: id === holder ? id : newHolder(),
+            timeout: timeout === 0 ? 0 : Math.max(since + timeout - this._clock.now(), 0),
+        };
+        return new Promise((resolve, reject) => {
+            const settled = (outcome: Acquired | Busy | LockError): void => {
+                this._observe(wanted, outcome);
+                if (outcome instanceof Error) reject(outcome);
+                else resolve(outcome);
+            };
+            this._waiters.acquire(request, { settled });
+        });
+    }
+
+    /** Tells how it ended, unless it began. */
+    private _observe({ key, holder, context, since, timeout }: Wanted, outcome: Acquired | Busy | LockError): void {
+        if (outcome instanceof Error) this._tell({ kind: 'failed', key, holder, context, error: outcome });
+        else if (outcome.kind === 'granted') return;
+        else if (timeout === 0) this._tell({ kind: 'busy', key, holder, context });
+        else this._tell({ kind: 'timeout', key, holder, context, waited: this._clock.now() - since });
     }
 
     private _checkRoom(key: string, holder: string): void {
@@ -399,10 +459,6 @@ export class Locker {
         }
     }
 }
-
-type Outcome =
-    | { readonly kind: 'lease'; readonly lease: HeldLease }
-    | { readonly kind: 'busy'; readonly key: string; readonly busy: Busy };
 
 /** Runs `work` while holding `lease`, and releases it on every path. @see Locker.withLock */
 export async function holding<T>(lease: Lease, work: (lease: Lease) => Promise<T>): Promise<T> {

@@ -2,15 +2,17 @@ import { SystemClock } from './Clock';
 import type { Clock } from './Clock';
 import { LockError, isTemporary } from './errors';
 import type { LockErrorDetails } from './errors';
-import { renewEach } from './LockStore';
+import { answerWith, promised, renewEach } from './LockStore';
 import type {
     AcquireAnswer,
     AcquireRequest,
+    Asker,
     Busy,
     Granted,
     LockInfo,
     LockStore,
     ReleaseAnswer,
+    ReleaseRequest,
     Renewal,
     RenewAnswer,
     StoreListener,
@@ -120,30 +122,8 @@ export class QuorumStore implements LockStore {
         await Promise.all(this._nodes.all.map((node) => node.close()));
     }
 
-    async acquire(request: AcquireRequest): Promise<AcquireAnswer> {
-        const { key, holder, id, ttl, ticket } = request;
-        this._checkTtl(key, holder, ttl);
-        // Whoever has not stood in line yet is not kept from that for long.
-        const patience = ticket !== undefined && ticket > 0 ? PATIENCE : FIRST_PATIENCE;
-        const until = this._clock.now() + Math.min(patience, ttl / 3);
-        this._asking.add(id);
-        try {
-            for (let pause = SHORTEST_PAUSE; ; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
-                this._attempts += 1;
-                const attempt = `${id}#${this._attempts}`;
-                const outcome = await this._attempt(request, attempt);
-                if (outcome.kind === 'done') return outcome.answer;
-                const { busy } = outcome;
-                if (this._clock.now() >= until) {
-                    await this._undo(request, attempt, this._nodes.all);
-                    return { ...busy, ticket: ticket ?? 0, rank: 0, remaining: Math.min(busy.remaining, AGAIN) };
-                }
-                await new Promise<void>((resolve) => this._clock.timer(pause * (0.5 + Math.random()), resolve));
-            }
-        } finally {
-            this._asking.delete(id);
-            if (this._left.delete(id)) this._lines.delete(id);
-        }
+    acquire(request: AcquireRequest, asker: Asker<AcquireAnswer>): void {
+        answerWith(this._acquire(request), request, asker);
     }
 
     async renew(key: string, holder: string, ttl: number): Promise<RenewAnswer> {
@@ -177,15 +157,8 @@ export class QuorumStore implements LockStore {
         renewEach(this, renewals);
     }
 
-    async release(key: string, holder: string): Promise<ReleaseAnswer> {
-        const decided = (so: Answers<ReleaseAnswer>): boolean => decidedOf(so, this._nodes.quorum);
-        const owed = { key, holder, id: holder };
-        const answers = await this._giveBack(owed, (node) => node.release(key, holder), decided);
-        const given = doneOf(answers);
-        const ours = given.filter((one) => one !== 'gone');
-        if (ours.length >= this._nodes.quorum) return ours.includes('released') ? 'released' : 'already';
-        if (given.length - ours.length > this._nodes.all.length - this._nodes.quorum) return 'gone';
-        throw this._noQuorum(`It is unknown whether ${key} was released`, answers, { key, holder, unknown: true });
+    release(request: ReleaseRequest, asker: Asker<ReleaseAnswer>): void {
+        answerWith(this._release(request), request, asker);
     }
 
     async giveUp(key: string, holder: string, id: string, underWay: boolean): Promise<ReleaseAnswer> {
@@ -261,6 +234,47 @@ export class QuorumStore implements LockStore {
         return (await this._nodes.lead?.watch(key, holder)) ?? false;
     }
 
+    private async _acquire(request: AcquireRequest): Promise<AcquireAnswer> {
+        const { key, holder, id, ttl, ticket } = request;
+        this._checkTtl(key, holder, ttl);
+        // Whoever has not stood in line yet is not kept from that for long.
+        const patience = ticket !== undefined && ticket > 0 ? PATIENCE : FIRST_PATIENCE;
+        const until = this._clock.now() + Math.min(patience, ttl / 3);
+        this._asking.add(id);
+        try {
+            for (let pause = SHORTEST_PAUSE; ; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
+                this._attempts += 1;
+                const attempt = `${id}#${this._attempts}`;
+                const outcome = await this._attempt(request, attempt);
+                if (outcome.kind === 'done') return outcome.answer;
+                const { busy } = outcome;
+                if (this._clock.now() >= until) {
+                    await this._undo(request, attempt, this._nodes.all);
+                    return { ...busy, ticket: ticket ?? 0, rank: 0, remaining: Math.min(busy.remaining, AGAIN) };
+                }
+                await new Promise<void>((resolve) => this._clock.timer(pause * (0.5 + Math.random()), resolve));
+            }
+        } finally {
+            this._asking.delete(id);
+            if (this._left.delete(id)) this._lines.delete(id);
+        }
+    }
+
+    private async _release({ key, holder }: ReleaseRequest): Promise<ReleaseAnswer> {
+        const decided = (so: Answers<ReleaseAnswer>): boolean => decidedOf(so, this._nodes.quorum);
+        const owed = { key, holder, id: holder };
+        const answers = await this._giveBack(
+            owed,
+            (node) => promised((asker) => node.release({ key, holder }, asker)),
+            decided,
+        );
+        const given = doneOf(answers);
+        const ours = given.filter((one) => one !== 'gone');
+        if (ours.length >= this._nodes.quorum) return ours.includes('released') ? 'released' : 'already';
+        if (given.length - ours.length > this._nodes.all.length - this._nodes.quorum) return 'gone';
+        throw this._noQuorum(`It is unknown whether ${key} was released`, answers, { key, holder, unknown: true });
+    }
+
     /** @throws LockError BAD_TTL: a node that was restarted would vote before such a lease is over. */
     private _checkTtl(key: string, holder: string, ttl: number): void {
         const { longestTtl } = this._options;
@@ -319,7 +333,7 @@ export class QuorumStore implements LockStore {
         if (!node.isReady) return { kind: 'unknown', error: AWAY };
         const since = this._clock.now();
         try {
-            const answer = await node.acquire(request);
+            const answer = await promised<AcquireAnswer>((asker) => node.acquire(request, asker));
             if (this._clock.now() - since <= this._nodes.timeout(request.ttl)) this._nodes.unmark(node);
             return answer.kind === 'granted' ? { ...answer, kind: 'yes' } : { kind: 'no', busy: answer };
         } catch (error) {
@@ -432,7 +446,8 @@ export class QuorumStore implements LockStore {
     private async _heal(key: string, holder: string, ttl: number, votes: readonly (Vote | undefined)[]): Promise<void> {
         const gone = this._nodes.all.filter((_, at) => votes[at]?.kind === 'no');
         const request = { key, holder, id: holder, ttl, ticket: undefined };
-        await this._nodes.ask(gone, (node) => node.acquire(request), this._nodes.timeout(ttl));
+        const ask = (node: QuorumNode): Promise<AcquireAnswer> => promised((asker) => node.acquire(request, asker));
+        await this._nodes.ask(gone, ask, this._nodes.timeout(ttl));
     }
 
     private _listenerFor(node: QuorumNode): StoreListener {

@@ -1,25 +1,33 @@
 import { LockError, asLockError } from './errors';
 import { globOf } from './glob';
+import { promised } from './LockStore';
 import type {
     AcquireAnswer,
     AcquireRequest,
+    Asker,
     Granted,
     LockInfo,
     LockStore,
     ReleaseAnswer,
+    ReleaseRequest,
     Renewal,
     RenewAnswer,
     StoreListener,
 } from './LockStore';
-import type { RedisServers, Step, StepRequest } from './redis/RedisServers';
+import { stepDone } from './redis/RedisServers';
+import type { RedisServers, Step, StepDone, StepRequest } from './redis/RedisServers';
 import { acquireNodeScript, acquireScript } from './scripts/acquire';
+import type { AcquireReply } from './scripts/acquire';
 import { parseMessage } from './scripts/grant';
 import { inspectScript } from './scripts/inspect';
 import { raiseScript } from './scripts/raise';
 import { releaseNodeScript, releaseScript } from './scripts/release';
+import type { ReleaseReply } from './scripts/release';
 import { renewScript } from './scripts/renew';
 import type { RenewReply } from './scripts/renew';
+import type { Script } from './scripts/Script';
 import { MEMORY_PATTERN, keyOfMemory, keysOf } from './slots';
+import type { LockKeys } from './slots';
 import { deadlineOf } from './validity';
 
 export interface RedisStoreOptions {
@@ -86,47 +94,13 @@ export class RedisStore implements LockStore {
         return this._servers.close();
     }
 
-    async acquire(request: AcquireRequest): Promise<AcquireAnswer> {
-        const { key, holder, id, ttl, ticket, spare = 0, before } = request;
-        const asked = spare === 0 ? String(ttl) : `${ttl}+${spare}`;
-        const after = before === undefined ? '' : ` ${before}`;
-        const { answer, sentAt } = await this._servers.run({
-            script: this._acquireScript,
-            key,
-            keys: keysOf(this._prefix + key),
-            args: (channel) => [holder, id, asked, ticket === undefined ? '' : `${ticket} ${channel}${after}`],
-        });
-        switch (answer.kind) {
-            case 'granted': {
-                const granted = {
-                    ...answer,
-                    deadline: deadlineOf(sentAt, ttl, this._drift),
-                };
-                return this._servers.acks === undefined ? granted : this._replicated(request, granted);
-            }
-            case 'busy': {
-                if (answer.handedOn) this._listener?.handedOn(key, answer.remaining);
-                // Spelled out: each copy of a rest has a hidden class of its own, which takes another 300 bytes.
-                return {
-                    kind: 'busy',
-                    sentAt,
-                    remaining: answer.remaining < 0 ? Infinity : answer.remaining,
-                    fence: answer.fence,
-                    ticket: answer.ticket,
-                    rank: answer.rank,
-                    foreign: answer.foreign,
-                    holder: answer.holder,
-                    released: answer.released,
-                };
-            }
-            case 'refused':
-                throw new LockError('LOCK_ABORTED', `The acquisition of ${key} was given up before.`, { key, holder });
-        }
+    acquire(request: AcquireRequest, asker: Asker<AcquireAnswer>): void {
+        this._servers.run(new AcquireStep(request, asker, this._acquireScript, this._prefix, this._acquired));
     }
 
     async renew(key: string, holder: string, ttl: number): Promise<RenewAnswer> {
         const request = new RenewRequest({ key, holder, ttl }, this._prefix);
-        const { answer, sentAt } = await this._servers.run(request);
+        const { answer, sentAt } = await this._done(request);
         return answerOf(answer, deadlineOf(sentAt, ttl, this._drift));
     }
 
@@ -135,21 +109,21 @@ export class RedisStore implements LockStore {
         this._servers.runAll(renewScript, steps);
     }
 
-    release(key: string, holder: string): Promise<ReleaseAnswer> {
-        return this._give(key, holder, '', '');
+    release({ key, holder }: ReleaseRequest, asker: Asker<ReleaseAnswer>): void {
+        this._give(key, asker, [holder, '', '', this._yield]);
     }
 
     giveUp(key: string, holder: string, id: string, underWay: boolean): Promise<ReleaseAnswer> {
-        return this._give(key, holder, id, underWay ? '1' : '');
+        return promised((asker) => this._give(key, asker, [holder, id, underWay ? '1' : '', this._yield]));
     }
 
     async handOn(key: string): Promise<void> {
-        await this._give(key, '', '', '');
+        await promised<ReleaseAnswer>((asker) => this._give(key, asker, ['', '', '', this._yield]));
     }
 
     async inspect(key: string): Promise<LockInfo> {
         const keys = keysOf(this._prefix + key);
-        const { answer } = await this._servers.run({ script: inspectScript, key, keys, args: () => [] });
+        const { answer } = await this._done({ script: inspectScript, key, keys, args: () => [] });
         const ours = answer.holder !== undefined && !answer.foreign;
         const fence = ours ? answer.fence : undefined;
         // On a node of a quorum it is no reading of the clock.
@@ -187,7 +161,7 @@ export class RedisStore implements LockStore {
         const [lock, , , memory] = keysOf(this._prefix + key);
         const args = [holder, String(fence)];
         const request = { script: raiseScript, key, keys: [lock, memory], args: () => args } as const;
-        return (await this._servers.run(request)).answer;
+        return (await this._done(request)).answer;
     }
 
     watch(key: string, holder: string): Promise<boolean> {
@@ -202,8 +176,8 @@ export class RedisStore implements LockStore {
         });
     }
 
-    /** A grant that counts only when enough replicas have it; else it is taken back. */
-    private async _replicated(request: AcquireRequest, granted: Granted): Promise<Granted> {
+    /** A grant that counts only when enough replicas have it; else it is taken back. Never rejects. */
+    private async _replicated(request: AcquireRequest, granted: Granted): Promise<Granted | LockError> {
         const { key, holder, id, ttl } = request;
         const wanted = this._servers.acks?.replicas ?? 0;
         let error: LockError;
@@ -221,15 +195,53 @@ export class RedisStore implements LockStore {
             () => false,
             () => true,
         );
-        throw new LockError(error.code, error.message, { key, holder, cause: error.cause, unknown });
+        return new LockError(error.code, error.message, { key, holder, cause: error.cause, unknown });
     }
 
-    private async _give(key: string, holder: string, id: string, tombstone: string): Promise<ReleaseAnswer> {
-        const args = [holder, id, tombstone, this._yield];
-        const keys = keysOf(this._prefix + key);
-        const { answer } = await this._servers.run({ script: this._releaseScript, key, keys, args: () => args });
-        if (answer.handedOn > 0) this._listener?.handedOn(key, answer.handedOn);
-        return answer.kind;
+    private _give(key: string, asker: Asker<ReleaseAnswer>, args: readonly string[]): void {
+        this._servers.run(new ReleaseStep(key, asker, this._releaseScript, args, this._prefix, this._given));
+    }
+
+    private readonly _acquired = ({ asker, request }: AcquireStep, reply: AcquireReply, sentAt: number): void => {
+        const { key, holder, ttl } = request;
+        switch (reply.kind) {
+            case 'granted': {
+                const { fence, released } = reply;
+                const deadline = deadlineOf(sentAt, ttl, this._drift);
+                const granted: Granted = { kind: 'granted', fence, deadline, released };
+                if (this._servers.acks === undefined) asker.answered(granted);
+                else void this._replicated(request, granted).then((answer) => asker.answered(answer));
+                return;
+            }
+            case 'busy':
+                if (reply.handedOn) this._listener?.handedOn(key, reply.remaining);
+                // Spelled out: each copy of a rest has a hidden class of its own, which takes another 300 bytes.
+                asker.answered({
+                    kind: 'busy',
+                    sentAt,
+                    remaining: reply.remaining < 0 ? Infinity : reply.remaining,
+                    fence: reply.fence,
+                    ticket: reply.ticket,
+                    rank: reply.rank,
+                    foreign: reply.foreign,
+                    holder: reply.holder,
+                    released: reply.released,
+                });
+                return;
+            case 'refused': {
+                const text = `The acquisition of ${key} was given up before.`;
+                asker.answered(new LockError('LOCK_ABORTED', text, { key, holder }));
+            }
+        }
+    };
+
+    private readonly _given = ({ asker, key }: ReleaseStep, { handedOn, kind }: ReleaseReply): void => {
+        if (handedOn > 0) this._listener?.handedOn(key, handedOn);
+        asker.answered(kind);
+    };
+
+    private _done<Answer>(request: StepRequest<Answer>): Promise<StepDone<Answer>> {
+        return stepDone((step) => this._servers.run(step), request);
     }
 
     private _changed(key: string | undefined): void {
@@ -251,7 +263,69 @@ export class RedisStore implements LockStore {
     }
 }
 
-/** Asks for a renewal. Made of few objects: of very many that are under way, most of the cost is memory. */
+/** Asks for a key. Like the steps below it is made of few objects: of very many under way, most of the cost is memory. */
+class AcquireStep implements Step<AcquireReply> {
+    constructor(
+        readonly request: AcquireRequest,
+        readonly asker: Asker<AcquireAnswer>,
+        readonly script: Script<AcquireReply>,
+        private readonly _prefix: string,
+        private readonly _done: (step: AcquireStep, reply: AcquireReply, sentAt: number) => void,
+    ) {}
+
+    get key(): string {
+        return this.request.key;
+    }
+
+    get keys(): LockKeys {
+        return keysOf(this._prefix + this.key);
+    }
+
+    args(channel: string): readonly string[] {
+        const { holder, id, ttl, ticket, spare = 0, before } = this.request;
+        const asked = spare === 0 ? String(ttl) : `${ttl}+${spare}`;
+        const after = before === undefined ? '' : ` ${before}`;
+        return [holder, id, asked, ticket === undefined ? '' : `${ticket} ${channel}${after}`];
+    }
+
+    done(reply: AcquireReply, sentAt: number): void {
+        this._done(this, reply, sentAt);
+    }
+
+    failed(error: LockError): void {
+        this.asker.answered(error);
+    }
+}
+
+/** Gives something back. */
+class ReleaseStep implements Step<ReleaseReply> {
+    constructor(
+        readonly key: string,
+        readonly asker: Asker<ReleaseAnswer>,
+        readonly script: Script<ReleaseReply>,
+        private readonly _args: readonly string[],
+        private readonly _prefix: string,
+        private readonly _done: (step: ReleaseStep, reply: ReleaseReply) => void,
+    ) {}
+
+    get keys(): LockKeys {
+        return keysOf(this._prefix + this.key);
+    }
+
+    args(): readonly string[] {
+        return this._args;
+    }
+
+    done(reply: ReleaseReply): void {
+        this._done(this, reply);
+    }
+
+    failed(error: LockError): void {
+        this.asker.answered(error);
+    }
+}
+
+/** Asks for a renewal. */
 class RenewRequest<Subject extends Pick<Renewal, 'key' | 'holder' | 'ttl'>> implements StepRequest<RenewReply> {
     constructor(
         protected readonly subject: Subject,

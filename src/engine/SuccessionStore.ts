@@ -5,11 +5,13 @@ import type { LockError } from './errors';
 import type {
     AcquireAnswer,
     AcquireRequest,
+    Asker,
     Busy,
     Granted,
     LockInfo,
     LockStore,
     ReleaseAnswer,
+    ReleaseRequest,
     RenewAnswer,
     Renewal,
     StoreListener,
@@ -51,7 +53,7 @@ interface Turn {
 /** A turn that is over, and is to be given back in the step with which the next asks for the key. */
 interface Exchange {
     readonly holder: string;
-    readonly settle: (answer: Promise<ReleaseAnswer> | ReleaseAnswer) => void;
+    readonly asker: Asker<ReleaseAnswer>;
 }
 
 /** One key, as far as it is asked for with one ttl. It is due when its turn runs out. */
@@ -130,11 +132,17 @@ export class SuccessionStore implements LockStore {
         return this._store.close();
     }
 
-    acquire(request: AcquireRequest): Promise<AcquireAnswer> {
-        if (request.passable !== true) return this._store.acquire(request);
+    acquire(request: AcquireRequest, asker: Asker<AcquireAnswer>): void {
+        if (request.passable !== true) {
+            this._store.acquire(request, asker);
+            return;
+        }
         const { key, ttl, id, holder, ticket } = request;
         const line = this._line(key, ttl);
-        if (ticket === undefined) return this._try(line, request);
+        if (ticket === undefined) {
+            this._try(line, request, asker);
+            return;
+        }
         const came = !line.waiting.has(id);
         if (came) {
             line.waiting.set(id, holder);
@@ -143,8 +151,9 @@ export class SuccessionStore implements LockStore {
         const { turn } = line;
         // Who stands in line at the store is served there.
         const here = line.inLine === undefined && turn !== undefined && turn.deadline > this._clock.now();
-        if (line.first !== id || (here && !turn.free)) return Promise.resolve(this._busy(line, id));
-        return here ? Promise.resolve(this._take(line, turn, id)) : this._ask(line, request, came);
+        if (line.first !== id || (here && !turn.free)) asker.answered(this._busy(line, id));
+        else if (here) asker.answered(this._take(line, turn, id));
+        else this._ask(line, request, asker, came);
     }
 
     async renew(key: string, holder: string, ttl: number): Promise<RenewAnswer> {
@@ -166,10 +175,14 @@ export class SuccessionStore implements LockStore {
         );
     }
 
-    release(key: string, holder: string, id?: string): Promise<ReleaseAnswer> {
+    release(request: ReleaseRequest, asker: Asker<ReleaseAnswer>): void {
+        const { key, holder, id } = request;
         const line = this._turns.get(holder);
         const turn = line?.turn;
-        if (line === undefined || turn === undefined || line.key !== key) return this._store.release(key, holder, id);
+        if (line === undefined || turn === undefined || line.key !== key) {
+            this._store.release(request, asker);
+            return;
+        }
         const left = turn.deadline - this._clock.now();
         const wanted = id === turn.id && line.inLine === undefined && line.waiting.size > 0;
         const enough = left >= Math.min(line.ttl, WINDOW) / 2;
@@ -178,18 +191,18 @@ export class SuccessionStore implements LockStore {
             turn.fence += 1;
             turn.free = true;
             turn.brief = true;
-            this._wake(line);
-            return Promise.resolve('released');
-        }
-        if (wanted && this._store.exchanges === true) {
-            return new Promise((settle) => {
-                line.exchange = { holder, settle };
-                this._over(line);
+            // The lease that ends has ended when the next begins.
+            queueMicrotask(() => {
+                asker.answered('released');
+                this._wake(line);
             });
+        } else if (wanted && this._store.exchanges === true) {
+            line.exchange = { holder, asker };
+            this._over(line);
+        } else {
+            this._store.release(request, asker);
+            this._over(line);
         }
-        const answer = this._store.release(key, holder, id);
-        this._over(line);
-        return answer;
     }
 
     giveUp(key: string, holder: string, id: string, underWay: boolean): Promise<ReleaseAnswer> {
@@ -234,52 +247,53 @@ export class SuccessionStore implements LockStore {
      *
      * @param came it is the first attempt: when that fails, nobody waits, and it is given up only if something may be left of it.
      */
-    private async _ask(line: Line, request: AcquireRequest, came: boolean): Promise<AcquireAnswer> {
-        const { id, holder } = request;
+    private _ask(line: Line, request: AcquireRequest, asker: Asker<AcquireAnswer>, came: boolean): void {
+        const { key, id, holder, ttl } = request;
         const { inLine, exchange } = line;
         const ticket = inLine?.ticket ?? 0;
         const place = inLine?.id === id ? inLine : { id, ticket, busy: undefined, asking: false, message: undefined };
         line.inLine = place;
         line.exchange = undefined;
         place.asking = true;
-        const asked = this._store.acquire({ ...request, ticket, spare: this._passes, before: exchange?.holder });
-        exchange?.settle(asked.then(({ released }) => (released === true ? 'released' : 'gone')));
-        let answer: AcquireAnswer;
-        try {
-            answer = await asked;
-        } catch (error) {
+        const answered = (answer: AcquireAnswer | LockError): void => {
+            const failed = answer instanceof Error;
+            exchange?.asker.answered(failed ? answer : answer.released === true ? 'released' : 'gone');
             place.asking = false;
             place.busy = undefined;
-            if (came && line.waiting.has(id)) this._drop(line, id);
-            throw error;
-        }
-        place.asking = false;
-        if (answer.kind === 'granted') {
-            place.busy = undefined;
-            // Whoever has left meanwhile has given it up; who hears of it too late asks again.
-            const late = !line.waiting.has(id) || answer.deadline <= this._clock.now();
-            return late ? answer : this._take(line, this._begin(line, holder, id, answer), id);
-        }
-        place.busy = answer;
-        place.ticket = answer.ticket;
-        const { message } = place;
-        place.message = undefined;
-        if (message !== undefined && line.inLine === place) this._heed(line, place, message);
-        return answer;
+            if (failed) {
+                if (came && line.waiting.has(id)) this._drop(line, id);
+                asker.answered(answer);
+            } else if (answer.kind === 'granted') {
+                // Whoever has left meanwhile has given it up; who hears of it too late asks again.
+                const late = !line.waiting.has(id) || answer.deadline <= this._clock.now();
+                asker.answered(late ? answer : this._take(line, this._begin(line, holder, id, answer), id));
+            } else {
+                place.busy = answer;
+                place.ticket = answer.ticket;
+                const { message } = place;
+                place.message = undefined;
+                if (message !== undefined && line.inLine === place) this._heed(line, place, message);
+                asker.answered(answer);
+            }
+        };
+        const asked = { key, holder, id, ttl, ticket, spare: this._passes, before: exchange?.holder };
+        this._store.acquire(asked, { answered });
     }
 
-    private async _try(line: Line, request: AcquireRequest): Promise<AcquireAnswer> {
-        const { id, holder } = request;
-        line.tries += 1;
-        try {
-            if (line.waiting.size > 0) return this._busy(line, id);
-            const answer = await this._store.acquire({ ...request, spare: this._passes });
-            if (answer.kind === 'busy') return answer;
-            return this._take(line, this._begin(line, holder, id, answer), id);
-        } finally {
-            line.tries -= 1;
-            this._tidy(line);
+    private _try(line: Line, request: AcquireRequest, asker: Asker<AcquireAnswer>): void {
+        const { key, id, holder, ttl } = request;
+        if (line.waiting.size > 0) {
+            asker.answered(this._busy(line, id));
+            return;
         }
+        line.tries += 1;
+        const answered = (answer: AcquireAnswer | LockError): void => {
+            line.tries -= 1;
+            const granted = !(answer instanceof Error) && answer.kind === 'granted';
+            asker.answered(granted ? this._take(line, this._begin(line, holder, id, answer), id) : answer);
+            this._tidy(line);
+        };
+        this._store.acquire({ key, holder, id, ttl, ticket: undefined, spare: this._passes }, { answered });
     }
 
     /** Somebody of this process is told that it was granted the key. */
@@ -363,11 +377,11 @@ export class SuccessionStore implements LockStore {
         }
         line.inLine = undefined;
         line.exchange = undefined;
-        exchange?.settle(this._store.release(key, exchange.holder));
+        if (exchange !== undefined) this._store.release({ key, holder: exchange.holder }, exchange.asker);
         if (turn?.free === true) {
             this._end(line);
             // Where this fails, it runs out.
-            this._store.release(key, turn.holder).catch(() => undefined);
+            this._store.release({ key, holder: turn.holder }, { answered: () => undefined });
         }
         this._tidy(line);
     }

@@ -2,24 +2,27 @@ import type { Cleanup } from './Cleanup';
 import type { Clock } from './Clock';
 import { DueQueue } from './DueQueue';
 import type { Due } from './DueQueue';
-import { LockError, asLockError, isTemporary } from './errors';
+import { LockError, isTemporary } from './errors';
 import type { LockEvent } from './LockObserver';
-import type { AcquireAnswer, Busy, Granted, LockStore } from './LockStore';
+import type { AcquireAnswer, AcquireRequest, Asker, Busy, Granted, LockStore } from './LockStore';
+import { Registry } from './Registry';
 import { deadlineByMessage } from './validity';
 import type { Told } from './validity';
 
-export interface WaitRequest {
-    readonly key: string;
-    readonly holder: string;
-    readonly id: string;
-    readonly ttl: number;
+export interface WaitRequest extends AcquireRequest {
     /** How long to wait; 0: one attempt. */
     readonly timeout: number;
-    /** See AcquireRequest. */
-    readonly passable?: boolean;
     readonly signal: AbortSignal | undefined;
     /** For the observer. */
     readonly context: unknown;
+    /** Kept here between the attempts. */
+    ticket: number | undefined;
+}
+
+/** Whoever wants a key: told once how that ended, perhaps before the call has returned. */
+export interface Caller {
+    /** Must not throw. */
+    settled(outcome: Acquired | Busy | LockError): void;
 }
 
 export interface WaitersOptions {
@@ -56,8 +59,8 @@ const CLAIM_TIME = 1000;
 /** After a failed attempt. */
 const PAUSE = 100;
 
-/** A caller that wants a key. */
-class Waiter implements Due {
+/** A caller that wants a key. Of few fields: there may be very many. */
+class Waiter implements Due, Asker<AcquireAnswer> {
     place = -1;
     settled = false;
     /** The last answer. */
@@ -77,14 +80,18 @@ class Waiter implements Due {
 
     constructor(
         readonly request: WaitRequest,
+        readonly caller: Caller,
         since: number,
-        readonly resolve: (outcome: Acquired | Busy) => void,
-        readonly reject: (error: Error) => void,
+        private readonly _answered: (waiter: Waiter, answer: AcquireAnswer | LockError) => void,
     ) {
         this.giveUpAt = since + request.timeout;
         const { timeout } = request;
         const early = Math.min(Math.max(timeout / 20, LAST_TRY), EARLIEST_LAST_TRY);
         this.lastTryAt = since + Math.max(timeout - early, timeout / 2);
+    }
+
+    answered(answer: AcquireAnswer | LockError): void {
+        this._answered(this, answer);
     }
 }
 
@@ -93,7 +100,7 @@ class Waiter implements Due {
  * woken; every timer here is there for the case that a wake-up was lost or somebody died.
  */
 export class Waiters {
-    private readonly _byId = new Map<string, Waiter>();
+    private readonly _byId = new Registry<Waiter>();
     private readonly _queue: DueQueue<Waiter>;
     private _closed = false;
 
@@ -113,20 +120,17 @@ export class Waiters {
 
     /**
      * Waits for a key. Busy to the end is an answer; so that nobody overtakes, every attempt but that of timeout 0 takes a
-     * place in line.
-     *
-     * @throws LockError LOCK_ABORTED, CLOSED, TOO_MANY, or what the first attempt failed with.
+     * place in line. The caller is told of a LockError LOCK_ABORTED, CLOSED, TOO_MANY, or what the first attempt failed with.
      */
-    acquire(request: WaitRequest): Promise<Acquired | Busy> {
+    acquire(request: WaitRequest, caller: Caller): void {
         const { key, holder, id, signal } = request;
-        if (this._closed) return Promise.reject(closed(request));
-        if (signal?.aborted === true) return Promise.reject(aborted(request, signal));
-        if (this._byId.size >= this._options.maxWaiting) {
+        if (this._closed) caller.settled(closed(request));
+        else if (signal?.aborted === true) caller.settled(aborted(request, signal));
+        else if (this._byId.size >= this._options.maxWaiting) {
             const text = `${this._byId.size} callers wait already, as many as options.max_waiting allows.`;
-            return Promise.reject(new LockError('TOO_MANY', text, { key, holder }));
-        }
-        return new Promise((resolve, reject) => {
-            const waiter = new Waiter(request, this._clock.now(), resolve, reject);
+            caller.settled(new LockError('TOO_MANY', text, { key, holder }));
+        } else {
+            const waiter = new Waiter(request, caller, this._clock.now(), this._answered);
             if (signal !== undefined) {
                 waiter.onAbort = () => this._leave(waiter, aborted(request, signal));
                 signal.addEventListener('abort', waiter.onAbort);
@@ -134,7 +138,7 @@ export class Waiters {
             this._byId.set(id, waiter);
             if (request.timeout > 0) this._queue.set(waiter, waiter.giveUpAt);
             this._attempt(waiter);
-        });
+        }
     }
 
     /** The store says that a waiter was granted its key. */
@@ -160,14 +164,14 @@ export class Waiters {
 
     /** A foreign holder's key changed: the first in line looks. */
     changed(key: string): void {
-        for (const waiter of this._byId.values()) {
+        for (const waiter of this._byId.items()) {
             if (waiter.request.key === key && waiter.busy?.rank === 0) this._attempt(waiter);
         }
     }
 
     /** Messages may have been lost: everybody looks. */
     recheck(): void {
-        for (const waiter of this._byId.values()) {
+        for (const waiter of this._byId.items()) {
             if (waiter.busy !== undefined) this._attempt(waiter);
         }
     }
@@ -175,7 +179,7 @@ export class Waiters {
     /** Sends every waiter away. */
     close(): void {
         this._closed = true;
-        for (const waiter of [...this._byId.values()]) this._leave(waiter, closed(waiter.request));
+        for (const waiter of this._byId.items()) this._leave(waiter, closed(waiter.request));
         this._queue.clear();
     }
 
@@ -207,15 +211,16 @@ export class Waiters {
             return;
         }
         waiter.attempting = true;
-        const { key, holder, id, ttl, timeout, passable } = waiter.request;
-        const ticket = timeout > 0 ? (waiter.busy?.ticket ?? 0) : undefined;
-        this._store.acquire({ key, holder, id, ttl, ticket, passable }).then(
-            (answer) => this._answered(waiter, answer),
-            (thrown: unknown) => this._failed(waiter, asLockError(thrown, key, holder)),
-        );
+        const { request } = waiter;
+        request.ticket = request.timeout > 0 ? (waiter.busy?.ticket ?? 0) : undefined;
+        this._store.acquire(request, waiter);
     }
 
-    private _answered(waiter: Waiter, answer: AcquireAnswer): void {
+    private readonly _answered = (waiter: Waiter, answer: AcquireAnswer | LockError): void => {
+        if (answer instanceof Error) {
+            this._failed(waiter, answer);
+            return;
+        }
         waiter.attempting = false;
         waiter.failure = undefined;
         // Whoever left has given the acquisition up already.
@@ -228,7 +233,7 @@ export class Waiters {
             case 'busy':
                 this._stillBusy(waiter, answer);
         }
-    }
+    };
 
     private _stillBusy(waiter: Waiter, busy: Busy): void {
         const { key, holder, timeout, context } = waiter.request;
@@ -251,14 +256,13 @@ export class Waiters {
         this._settle(waiter, { kind: 'granted', holder, id, fence, deadline, confirmed });
     }
 
-    private _settle(waiter: Waiter, outcome: Acquired | Busy | Error): void {
+    private _settle(waiter: Waiter, outcome: Acquired | Busy | LockError): void {
         const { id, signal } = waiter.request;
         waiter.settled = true;
         if (waiter.onAbort !== undefined) signal?.removeEventListener('abort', waiter.onAbort);
         this._byId.delete(id);
         this._queue.delete(waiter);
-        if (outcome instanceof Error) waiter.reject(outcome);
-        else waiter.resolve(outcome);
+        waiter.caller.settled(outcome);
     }
 
     /** Until when nothing needs to be done, if nobody wakes us before. */
@@ -341,7 +345,7 @@ export class Waiters {
      *
      * @param underWay an attempt may still reach the store.
      */
-    private _leave(waiter: Waiter, outcome: Error | Busy, underWay = waiter.attempting || waiter.astray): void {
+    private _leave(waiter: Waiter, outcome: LockError | Busy, underWay = waiter.attempting || waiter.astray): void {
         if (waiter.settled) return;
         const { key, holder, id, ttl } = waiter.request;
         this._settle(waiter, outcome);

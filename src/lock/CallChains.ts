@@ -36,11 +36,9 @@ export class CallChains {
         }
     }
 
-    /** Gives out a new lease. @param shared remember it for the call chain, if that has a trace id. */
-    begin(traceId: string | undefined, lease: Lease, ttl: number, shared: boolean): SharedLease {
-        const share =
-            traceId === undefined || !shared ? undefined : this._share(nameOf(traceId, lease.keys), lease, ttl);
-        return new SharedLease(lease, traceId, share);
+    /** Gives out a new lease, and remembers it for the call chain. */
+    begin(traceId: string, lease: Lease, ttl: number): SharedLease {
+        return new SharedLease(lease, traceId, this._share(nameOf(traceId, lease.keys), lease, ttl));
     }
 
     clear(): void {

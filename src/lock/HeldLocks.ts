@@ -1,11 +1,11 @@
-import type { SharedLease } from './SharedLease';
+import type { Lease } from '../engine/Lease';
 
 /** From so many on, leases that were lost and never released are forgotten. */
 const MANY = 1000;
 
 interface Held {
     readonly caller: unknown;
-    readonly lease: SharedLease;
+    readonly lease: Lease;
 }
 
 /**
@@ -18,7 +18,7 @@ export class HeldLocks {
     private _size = 0;
     private _many = MANY;
 
-    add(caller: unknown, lease: SharedLease): void {
+    add(caller: unknown, lease: Lease): void {
         this._byKey.set(lease.key, [...(this._byKey.get(lease.key) ?? []), { caller, lease }]);
         this._size += 1;
         if (this._size > this._many) this._forget();

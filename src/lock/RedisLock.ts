@@ -9,6 +9,7 @@ import type { Lease } from '../engine/Lease';
 import { Locker, holding } from '../engine/Locker';
 import type { ForceReleaseOptions as LockerForceReleaseOptions } from '../engine/Locker';
 import type { LeaseOptions as LockerLeaseOptions, LockerOptions } from '../engine/Locker';
+import type { LockEvent } from '../engine/LockObserver';
 import type { LockInfo } from '../engine/LockStore';
 import { CallChains } from './CallChains';
 import { toException } from './exceptions';
@@ -164,7 +165,7 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
      */
     async tryAcquireLock(context: LockContext, key: string, ttl: number): Promise<boolean> {
         const options = { ttl, keepAlive: this._settings.keepAlive };
-        const lease = await this._run(context, 'try_acquire_lock', () => this._lease(context, key, options, 'try'));
+        const lease = await this._acquire(context, 'try_acquire_lock', key, options, 'try');
         if (lease !== null) this._held.add(callerOf(context), lease);
         return lease !== null;
     }
@@ -180,7 +181,7 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
      */
     async acquireLock(context: LockContext, key: string, ttl: number, timeout?: number): Promise<void> {
         const options = { ttl, keepAlive: this._settings.keepAlive, timeout: this._settings.budget(timeout) };
-        const lease = await this._run(context, 'acquire_lock', () => this._lease(context, key, options, 'wait'));
+        const lease = await this._acquire(context, 'acquire_lock', key, options, 'wait');
         this._held.add(callerOf(context), lease);
     }
 
@@ -211,7 +212,7 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
      * NO_PERMISSION.
      */
     tryAcquire(context: LockContext, key: Keys, options: LeaseOptions = {}): Promise<Lease | null> {
-        return this._run(context, 'try_acquire', () => this._lease(context, key, options, 'try'));
+        return this._acquire(context, 'try_acquire', key, options, 'try');
     }
 
     /**
@@ -224,7 +225,7 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
      * {@link tryAcquire} throws.
      */
     acquire(context: LockContext, key: Keys, options: LeaseOptions = {}): Promise<Lease> {
-        return this._run(context, 'acquire', () => this._lease(context, key, options, 'wait'));
+        return this._acquire(context, 'acquire', key, options, 'wait');
     }
 
     /**
@@ -329,9 +330,8 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
     private async _connect(context: LockContext, closes: number): Promise<void> {
         if (this._open) throw new LockError('ALREADY_OPENED', 'The lock is open already.');
         const store = storeOf(await this._connector.connect(context), this._settings);
-        const locker = new Locker(store, this._lockerOptions(), {
-            observe: (event) => this._telemetry.observe(event, locker.load),
-        });
+        const observe = (event: LockEvent): void => this._telemetry.observe(event, locker.load);
+        const locker = new Locker(store, this._lockerOptions(), { observe }, undefined, exceptionOf);
         if (closes === this._closes) {
             this._locker = locker;
             await locker.open().catch((error: unknown) => {
@@ -352,45 +352,79 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
     }
 
     private _engine(): Locker {
-        if (this._locker === undefined) throw new LockError('NOT_OPENED', 'The lock has not been opened.');
+        if (this._locker === undefined) throw notOpened();
         return this._locker;
     }
 
-    private _lease(context: LockContext, key: Keys, options: LeaseOptions, how: 'wait'): Promise<SharedLease>;
-    private _lease(context: LockContext, key: Keys, options: LeaseOptions, how: 'try'): Promise<SharedLease | null>;
-    private async _lease(
+    private _acquire(
         context: LockContext,
+        operation: string,
+        key: Keys,
+        options: LeaseOptions,
+        how: 'wait',
+    ): Promise<Lease>;
+    private _acquire(
+        context: LockContext,
+        operation: string,
+        key: Keys,
+        options: LeaseOptions,
+        how: 'try',
+    ): Promise<Lease | null>;
+    private _acquire(
+        context: LockContext,
+        operation: string,
         key: Keys,
         options: LeaseOptions,
         how: 'wait' | 'try',
-    ): Promise<SharedLease | null> {
-        const locker = this._engine();
-        // Whoever may come again is known by its trace id; without one there is no re-entrancy.
-        const traceId = traceIdOf(context);
+    ): Promise<Lease | null> {
         const wanted = { ...options, context };
-        if (this._settings.reentrant && traceId !== undefined) {
-            locker.check(key, wanted);
-            const again = await this._chains.enter(traceId, key, options);
-            if (again !== undefined) return again;
-        }
-        const lease = how === 'wait' ? await locker.acquire(key, wanted) : await locker.tryAcquire(key, wanted);
-        return lease === null
-            ? null
-            : this._chains.begin(traceId, lease, options.ttl ?? this._settings.ttl, this._settings.reentrant);
+        // Whoever may come again is known by its trace id; without one there is no re-entrancy.
+        const chain = this._settings.reentrant ? traceIdOf(context) : undefined;
+        return chain === undefined
+            ? this._telemetry.trace(context, operation, () => this._take(key, wanted, how))
+            : this._run(context, operation, () => this._again(chain, key, wanted, how));
     }
 
-    /**
-     * Runs an operation in a span; whatever the engine throws becomes a toolkit exception. No async function: its frame would
-     * take 300 bytes for each who waits.
-     *
-     * @param run must not throw, but reject.
-     */
-    private _run<T>(context: LockContext, operation: string, run: () => Promise<T>): Promise<T> {
-        const failed = (error: unknown): never => {
-            throw toException(error, traceIdOf(context));
-        };
-        return this._telemetry.trace(context, operation, () => run().catch(failed));
+    /** What the call chain has already, or a lease that it may come back to. */
+    private async _again(
+        chain: string,
+        key: Keys,
+        wanted: LockerLeaseOptions,
+        how: 'wait' | 'try',
+    ): Promise<SharedLease | null> {
+        this._engine().check(key, wanted);
+        const again = await this._chains.enter(chain, key, wanted);
+        if (again !== undefined) return again;
+        const lease = await this._take(key, wanted, how);
+        return lease === null ? null : this._chains.begin(chain, lease, wanted.ttl ?? this._settings.ttl);
     }
+
+    /** The engine throws exceptions already; one promise more would be kept for everybody who waits. */
+    private _take(key: Keys, wanted: LockerLeaseOptions, how: 'wait' | 'try'): Promise<Lease | null> {
+        const locker = this._locker;
+        if (locker === undefined) return Promise.reject(exceptionOf(notOpened(), wanted.context));
+        return how === 'wait' ? locker.acquire(key, wanted) : locker.tryAcquire(key, wanted);
+    }
+
+    /** Runs an operation in a span; whatever the engine throws becomes a toolkit exception. */
+    private _run<T>(context: LockContext, operation: string, run: () => Promise<T>): Promise<T> {
+        return this._telemetry.trace(context, operation, async () => {
+            try {
+                return await run();
+            } catch (error) {
+                throw toException(error, traceIdOf(context));
+            }
+        });
+    }
+}
+
+function notOpened(): LockError {
+    return new LockError('NOT_OPENED', 'The lock has not been opened.');
+}
+
+/** What the engine throws. @param context what it was given. */
+function exceptionOf(error: LockError, context: unknown): Error {
+    return toException(error, traceIdOf(context as LockContext));
 }
 
 /** What tells callers of the ILock methods apart: their trace id, else the context itself. */

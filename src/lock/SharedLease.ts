@@ -12,19 +12,17 @@ export interface LeaseShare {
     readonly ended: () => void;
 }
 
-/** What the component gives out: a lease that throws toolkit exceptions, and whose release counts when it is shared. */
+/** A lease of the engine that others of the call chain may have too: its release counts. */
 export class SharedLease implements Lease {
     private _released: Promise<boolean> | undefined;
-    private _controller: AbortController | undefined;
 
     constructor(
         private readonly _lease: Lease,
-        /** Of the call chain that acquired it. */
-        readonly traceId: string | undefined,
-        /** Where others of the call chain may have it too. */
-        private readonly _share?: LeaseShare,
+        /** Of the call chain. */
+        private readonly _traceId: string,
+        private readonly _share: LeaseShare,
     ) {
-        if (_share !== undefined) _share.count += 1;
+        _share.count += 1;
     }
 
     get key(): string {
@@ -48,15 +46,7 @@ export class SharedLease implements Lease {
     }
 
     get signal(): AbortSignal {
-        if (this._controller === undefined) {
-            const controller = new AbortController();
-            const source = this._lease.signal;
-            const abort = (): void => controller.abort(toException(source.reason, this.traceId));
-            if (source.aborted) abort();
-            else source.addEventListener('abort', abort, { once: true });
-            this._controller = controller;
-        }
-        return this._controller.signal;
+        return this._lease.signal;
     }
 
     remaining(): number {
@@ -68,21 +58,13 @@ export class SharedLease implements Lease {
     }
 
     assertHeld(): void {
-        try {
-            this._assertOpen();
-            this._lease.assertHeld();
-        } catch (error) {
-            throw toException(error, this.traceId);
-        }
+        this._assertOpen();
+        this._lease.assertHeld();
     }
 
     async renew(ttl?: number): Promise<void> {
-        try {
-            this._assertOpen();
-            await this._lease.renew(ttl);
-        } catch (error) {
-            throw toException(error, this.traceId);
-        }
+        this._assertOpen();
+        await this._lease.renew(ttl);
     }
 
     release(): Promise<boolean> {
@@ -91,15 +73,11 @@ export class SharedLease implements Lease {
     }
 
     handOver(): string {
-        try {
-            this._assertOpen();
-            const holder = this._lease.handOver();
-            this._released = Promise.resolve(true);
-            this._share?.ended();
-            return holder;
-        } catch (error) {
-            throw toException(error, this.traceId);
-        }
+        this._assertOpen();
+        const holder = this._lease.handOver();
+        this._released = Promise.resolve(true);
+        this._share.ended();
+        return holder;
     }
 
     async [Symbol.asyncDispose](): Promise<void> {
@@ -110,19 +88,14 @@ export class SharedLease implements Lease {
     private _assertOpen(): void {
         if (this._released === undefined) return;
         const { key, holder } = this;
-        throw new LockError('LOCK_LOST', `The lease was released: ${this.keys.join(', ')}.`, { key, holder });
+        const error = new LockError('LOCK_LOST', `The lease was released: ${this.keys.join(', ')}.`, { key, holder });
+        throw toException(error, this._traceId);
     }
 
     private async _release(): Promise<boolean> {
-        if (this._share !== undefined) {
-            this._share.count -= 1;
-            if (this._share.count > 0) return this._lease.isHeld();
-            this._share.ended();
-        }
-        try {
-            return await this._lease.release();
-        } catch (error) {
-            throw toException(error, this.traceId);
-        }
+        this._share.count -= 1;
+        if (this._share.count > 0) return this._lease.isHeld();
+        this._share.ended();
+        return this._lease.release();
     }
 }

@@ -35,6 +35,8 @@ const CLASSES: Readonly<Record<LockErrorCode, ExceptionClass>> = {
 };
 
 /** The toolkit exception for an error of the engine; anything else is handed back as it is. */
+export function toException(thrown: LockError, traceId: string | undefined): ApplicationException;
+export function toException(thrown: unknown, traceId: string | undefined): unknown;
 export function toException(thrown: unknown, traceId: string | undefined): unknown {
     if (!(thrown instanceof LockError)) return thrown;
     const exception = new CLASSES[thrown.code](traceId, thrown.code, thrown.message);

@@ -1,6 +1,7 @@
 import { assert } from 'chai';
 import { HandOffs } from '../../src/engine/HandOffs';
 import { Locker } from '../../src/engine/Locker';
+import { acquireFrom } from '../fixtures/asks';
 import { FakeStore } from '../fixtures/FakeStore';
 import { VirtualClock, settled } from '../fixtures/VirtualClock';
 
@@ -80,7 +81,7 @@ suite('HandOffs', () => {
             await locker.open();
             const held = await locker.acquire('key');
             for (const id of ['x', 'y', 'z']) {
-                await frozen.acquire({ key: 'key', holder: id, id, ttl: 30_000, ticket: 0 });
+                await acquireFrom(frozen, { key: 'key', holder: id, id, ttl: 30_000, ticket: 0 });
             }
             const waiting = locker.acquire('key', { timeout: 60_000 });
             await settled();
@@ -102,7 +103,7 @@ suite('HandOffs', () => {
             const locker = new Locker(store, { ttl: 30_000 }, undefined, clock);
             await locker.open();
             const held = await locker.acquire('key');
-            await store.another().acquire({ key: 'key', holder: 'x', id: 'x', ttl: 30_000, ticket: 0 });
+            await acquireFrom(store.another(), { key: 'key', holder: 'x', id: 'x', ttl: 30_000, ticket: 0 });
             await held.release();
             await settled();
             assert.strictEqual(clock.timers, 1);
@@ -114,7 +115,7 @@ suite('HandOffs', () => {
             const locker = new Locker(store, { ttl: 30_000 }, undefined, clock);
             await locker.open();
             await locker.acquire('key');
-            await store.another().acquire({ key: 'key', holder: 'x', id: 'x', ttl: 30_000, ticket: 0 });
+            await acquireFrom(store.another(), { key: 'key', holder: 'x', id: 'x', ttl: 30_000, ticket: 0 });
             await locker.close();
             await settled();
             assert.strictEqual(store.holderOf('key'), 'x');

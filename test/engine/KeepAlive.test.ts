@@ -3,6 +3,7 @@ import { Cleanup } from '../../src/engine/Cleanup';
 import { KeepAlive } from '../../src/engine/KeepAlive';
 import type { HeldLease } from '../../src/engine/Lease';
 import type { LockEvent } from '../../src/engine/LockObserver';
+import { acquireFrom } from '../fixtures/asks';
 import { FakeStore } from '../fixtures/FakeStore';
 import { rejection } from '../fixtures/rejection';
 import { VirtualClock, settled } from '../fixtures/VirtualClock';
@@ -40,7 +41,7 @@ suite('KeepAlive', () => {
         const { holder, ttl } = lease;
         for (const key of lease.keys) {
             // In the store it is granted by the time this returns.
-            void store.acquire({ key, holder, id: holder, ttl: options.granted ?? ttl, ticket: undefined });
+            void acquireFrom(store, { key, holder, id: holder, ttl: options.granted ?? ttl, ticket: undefined });
         }
         keepAlive.add(lease, options.keepAlive ?? true, options.confirm ?? false);
         return lease;

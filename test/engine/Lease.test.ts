@@ -204,6 +204,10 @@ class Keeper implements LeaseKeeper {
         this.calls.push('handed over');
     }
 
+    thrown(error: LockError): Error {
+        return error;
+    }
+
     lost(_lease: HeldLease, error: LockError): void {
         this.calls.push(`lost ${error.code}`);
     }

@@ -1,16 +1,20 @@
 import { assert } from 'chai';
 import { LockError } from '../../src/engine/errors';
 import type { LockErrorCode } from '../../src/engine/errors';
+import { answerWith } from '../../src/engine/LockStore';
 import type {
     AcquireAnswer,
     AcquireRequest,
+    Asker,
     LockInfo,
     ReleaseAnswer,
+    ReleaseRequest,
     RenewAnswer,
     StoreListener,
 } from '../../src/engine/LockStore';
 import { QuorumStore } from '../../src/engine/QuorumStore';
 import type { QuorumNode } from '../../src/engine/quorum/Nodes';
+import { acquireFrom, releaseTo } from '../fixtures/asks';
 import { rejection } from '../fixtures/rejection';
 import { VirtualClock, settled } from '../fixtures/VirtualClock';
 
@@ -43,9 +47,9 @@ class Node implements QuorumNode {
         this.closed = true;
         return Promise.resolve();
     }
-    acquire(request: AcquireRequest): Promise<AcquireAnswer> {
+    acquire(request: AcquireRequest, asker: Asker<AcquireAnswer>): void {
         this.log.push('acquire');
-        return this.onAcquire(request);
+        answerWith(this.onAcquire(request), request, asker);
     }
     raise(): Promise<boolean> {
         this.log.push('raise');
@@ -55,9 +59,9 @@ class Node implements QuorumNode {
         this.log.push('renew');
         return this.onRenew();
     }
-    release(): Promise<ReleaseAnswer> {
+    release(request: ReleaseRequest, asker: Asker<ReleaseAnswer>): void {
         this.log.push('release');
-        return this.onRelease();
+        answerWith(this.onRelease(), request, asker);
     }
     giveUp(): Promise<ReleaseAnswer> {
         this.log.push('giveUp');
@@ -146,7 +150,7 @@ suite('QuorumStore', () => {
         nodes[0].onAcquire = granted(5);
         nodes[1].onAcquire = granted(9);
         nodes[0].onRaise = () => Promise.resolve(false);
-        const error = await rejection(eventually(store.acquire(REQUEST)), 'NO_QUORUM');
+        const error = await rejection(eventually(acquireFrom(store, REQUEST)), 'NO_QUORUM');
         assert.isTrue(error.unknown);
         assert.deepEqual(counts('raise'), [1, 0, 0]);
         assert.deepEqual(counts('giveUp'), [1, 1, 1]);
@@ -155,7 +159,7 @@ suite('QuorumStore', () => {
     test('takes back a grant that came when its lease was nearly over', async () => {
         store = new QuorumStore(nodes, { nodeTimeout: 2000, longestTtl: 10_000 }, clock);
         for (const node of nodes) node.onAcquire = granted(5, 950);
-        await rejection(eventually(store.acquire(REQUEST)), 'NO_QUORUM');
+        await rejection(eventually(acquireFrom(store, REQUEST)), 'NO_QUORUM');
         assert.deepEqual(counts('giveUp'), [1, 1, 1]);
     });
 
@@ -163,7 +167,7 @@ suite('QuorumStore', () => {
         nodes[0].onAcquire = granted(5);
         nodes[1].onAcquire = busy();
         nodes[2].onAcquire = busy();
-        const answer = await eventually(store.acquire({ ...LINED, ticket: 3 }));
+        const answer = await eventually(acquireFrom(store, { ...LINED, ticket: 3 }));
         if (answer.kind !== 'busy') assert.fail();
         assert.deepInclude(answer, { ticket: 3, rank: 0, remaining: 100 });
         assert.strictEqual(counts('giveUp')[0], 1);
@@ -174,7 +178,7 @@ suite('QuorumStore', () => {
         nodes[0].onAcquire = granted(5);
         nodes[1].onAcquire = granted(5);
         nodes[2].onAcquire = busy();
-        void store.acquire({ ...LINED, ticket: 3 }).catch(() => undefined);
+        void acquireFrom(store, { ...LINED, ticket: 3 }).catch(() => undefined);
         await clock.advance(250);
         assert.strictEqual(counts('giveUp')[0], 0);
         assert.isAbove(counts('giveUp')[1] ?? 0, 0);
@@ -183,13 +187,13 @@ suite('QuorumStore', () => {
     test('leaves the line where it stood when another node leads', async () => {
         nodes[0].onAcquire = busy(1);
         nodes[1].onAcquire = nodes[2].onAcquire = busy(1);
-        await eventually(store.acquire(LINED));
+        await eventually(acquireFrom(store, LINED));
         nodes[0].onAcquire = () => never;
-        await eventually(store.acquire({ ...LINED, id: 'a', holder: 'a' }).catch(() => undefined));
+        await eventually(acquireFrom(store, { ...LINED, id: 'a', holder: 'a' }).catch(() => undefined));
         assert.include(told, 'reconnected');
         await settled();
         nodes.forEach(({ log }) => log.splice(0));
-        await eventually(store.acquire({ ...LINED, ticket: 7 }));
+        await eventually(acquireFrom(store, { ...LINED, ticket: 7 }));
         await settled();
         assert.deepEqual(counts('giveUp'), [1, 0, 0]);
         assert.deepEqual(counts('acquire'), [0, 1, 0]);
@@ -198,23 +202,23 @@ suite('QuorumStore', () => {
     test('does not take back what it was granted when another node leads later', async () => {
         nodes[0].onAcquire = busy(1);
         nodes[1].onAcquire = nodes[2].onAcquire = granted(5);
-        await eventually(store.acquire(LINED));
+        await eventually(acquireFrom(store, LINED));
         nodes[0].onAcquire = granted(5);
-        assert.strictEqual((await eventually(store.acquire({ ...LINED, ticket: 7 }))).kind, 'granted');
+        assert.strictEqual((await eventually(acquireFrom(store, { ...LINED, ticket: 7 }))).kind, 'granted');
         nodes[0].isReady = false;
         nodes[0].listener?.disconnected(new Error('test'));
         nodes[0].isReady = true;
         nodes[0].onAcquire = () => never;
-        await eventually(store.acquire({ ...REQUEST, id: 'a', holder: 'a' }).catch(() => undefined));
+        await eventually(acquireFrom(store, { ...REQUEST, id: 'a', holder: 'a' }).catch(() => undefined));
         nodes.forEach(({ log }) => log.splice(0));
-        await eventually(store.acquire(LINED));
+        await eventually(acquireFrom(store, LINED));
         assert.strictEqual(counts('giveUp')[0], 0);
     });
 
     test('gives back at the others what they gave when the lead says no', async () => {
         nodes[0].onAcquire = busy();
         nodes[1].onAcquire = nodes[2].onAcquire = granted(5);
-        assert.strictEqual((await eventually(store.acquire(REQUEST))).kind, 'busy');
+        assert.strictEqual((await eventually(acquireFrom(store, REQUEST))).kind, 'busy');
         await settled();
         assert.deepEqual(counts('giveUp'), [0, 1, 1]);
     });
@@ -224,7 +228,7 @@ suite('QuorumStore', () => {
         nodes[1].onAcquire = failed();
         nodes[2].onAcquire = busy();
         // Two of three answered: that is contention.
-        void store.acquire(REQUEST).catch(() => undefined);
+        void acquireFrom(store, REQUEST).catch(() => undefined);
         await clock.advance(1);
         assert.strictEqual(counts('giveUp')[0], 0);
         nodes.forEach((node) => node.log.splice(0));
@@ -233,41 +237,41 @@ suite('QuorumStore', () => {
         nodes[0].onAcquire = failed();
         nodes[1].onAcquire = busy();
         nodes[2].onAcquire = granted(5, 20);
-        const error = await rejection(eventually(store.acquire({ ...REQUEST, id: 'b' })), 'NO_QUORUM');
+        const error = await rejection(eventually(acquireFrom(store, { ...REQUEST, id: 'b' })), 'NO_QUORUM');
         assert.match(error.message, /node 2: is held by another/);
         assert.deepEqual(counts('giveUp'), [1, 1, 1]);
     });
 
     test('throws what is wrong with the key', async () => {
         for (const node of nodes) node.onAcquire = failed('WRONG_TYPE');
-        await rejection(eventually(store.acquire(REQUEST)), 'WRONG_TYPE');
+        await rejection(eventually(acquireFrom(store, REQUEST)), 'WRONG_TYPE');
     });
 
     test('asks no node that is not connected', async () => {
         nodes[2].isReady = false;
         nodes[0].onAcquire = nodes[1].onAcquire = granted(5);
         nodes[0].onRelease = nodes[1].onRelease = () => Promise.resolve('released');
-        await eventually(store.acquire(REQUEST));
-        assert.strictEqual(await eventually(store.release('key', 'me')), 'released');
+        await eventually(acquireFrom(store, REQUEST));
+        assert.strictEqual(await eventually(releaseTo(store, 'key', 'me')), 'released');
         assert.deepEqual(nodes[2].log, []);
     });
 
     test('relies on a node again when it answers in time, not when it answers late', async () => {
         nodes[0].onAcquire = granted(5, 200);
         nodes[1].onAcquire = nodes[2].onAcquire = granted(5);
-        await eventually(store.acquire(REQUEST));
+        await eventually(acquireFrom(store, REQUEST));
         assert.deepEqual(told, ['reconnected']);
         await clock.advance(500);
         assert.deepEqual(told, ['reconnected']);
         nodes[0].onAcquire = granted(5);
-        await eventually(store.acquire(REQUEST));
+        await eventually(acquireFrom(store, REQUEST));
         assert.deepEqual(told, ['reconnected', 'reconnected']);
     });
 
     test('asks the next node to lead when the lead does not answer a release', async () => {
         for (const node of nodes) node.onRelease = () => Promise.resolve('released');
         nodes[0].onRelease = () => never;
-        await eventually(store.release('key', 'me'));
+        await eventually(releaseTo(store, 'key', 'me'));
         await clock.advance(1000);
         assert.deepEqual(told, ['reconnected']);
     });
@@ -282,7 +286,7 @@ suite('QuorumStore', () => {
                 return 'released';
             };
         });
-        await eventually(store.release('key', 'me'));
+        await eventually(releaseTo(store, 'key', 'me'));
         assert.deepEqual(
             order,
             [1, 2, 11, 0, 12, 10].filter((one) => order.includes(one)),
@@ -298,22 +302,22 @@ suite('QuorumStore', () => {
 
         test('a release that one node knows of, and two do not', async () => {
             [nodes[0].onRelease, nodes[1].onRelease, nodes[2].onRelease] = [released, gone, gone];
-            assert.strictEqual(await eventually(store.release('key', 'me')), 'gone');
+            assert.strictEqual(await eventually(releaseTo(store, 'key', 'me')), 'gone');
         });
 
         test('a release that is undecided', async () => {
             [nodes[0].onRelease, nodes[1].onRelease, nodes[2].onRelease] = [released, gone, failed()];
-            assert.isTrue((await rejection(eventually(store.release('key', 'me')), 'NO_QUORUM')).unknown);
+            assert.isTrue((await rejection(eventually(releaseTo(store, 'key', 'me')), 'NO_QUORUM')).unknown);
         });
 
         test('a release whose first answer is not what the others say', async () => {
             [nodes[0].onRelease, nodes[1].onRelease, nodes[2].onRelease] = [released, gone, released];
-            assert.strictEqual(await eventually(store.release('key', 'me')), 'released');
+            assert.strictEqual(await eventually(releaseTo(store, 'key', 'me')), 'released');
         });
 
         test('a release that was done before', async () => {
             for (const node of nodes) node.onRelease = () => Promise.resolve('already');
-            assert.strictEqual(await eventually(store.release('key', 'me')), 'already');
+            assert.strictEqual(await eventually(releaseTo(store, 'key', 'me')), 'already');
         });
 
         test('a renewal that is undecided', async () => {
@@ -421,6 +425,6 @@ suite('QuorumStore', () => {
     test('says that it was closed', async () => {
         for (const node of nodes) node.onAcquire = failed();
         await store.close();
-        await rejection(eventually(store.acquire(REQUEST)), 'CLOSED');
+        await rejection(eventually(acquireFrom(store, REQUEST)), 'CLOSED');
     });
 });

@@ -11,6 +11,7 @@ import type { SingleServerOptions } from '../../src/engine/redis/SingleServer';
 import { RedisStore } from '../../src/engine/RedisStore';
 import type { RedisStoreOptions } from '../../src/engine/RedisStore';
 import { keysOf } from '../../src/engine/slots';
+import { acquireFrom, releaseTo } from '../fixtures/asks';
 import { rejection } from '../fixtures/rejection';
 import { givenServer, sharedServer } from '../fixtures/sharedServer';
 import { until } from '../fixtures/until';
@@ -91,7 +92,7 @@ suite('RedisStore', () => {
     }
 
     function acquire(holder: string, of = key, ticket?: number): Promise<AcquireAnswer> {
-        return store.acquire({ key: of, holder, id: holder, ttl: 20_000, ticket });
+        return acquireFrom(store, { key: of, holder, id: holder, ttl: 20_000, ticket });
     }
 
     /** How often the command was called so far. */
@@ -111,7 +112,7 @@ suite('RedisStore', () => {
             const before = await calls('evalsha');
             await Promise.all(Array.from({ length: 100 }, (_, at) => acquire('me', `${key}:${at}`)));
             assert.isAtMost((await calls('evalsha')) - before, 100 / 10);
-            await Promise.all(Array.from({ length: 100 }, (_, at) => store.release(`${key}:${at}`, 'me')));
+            await Promise.all(Array.from({ length: 100 }, (_, at) => releaseTo(store, `${key}:${at}`, 'me')));
             assert.isAtMost((await calls('evalsha')) - before, 200 / 10);
         });
 
@@ -125,7 +126,7 @@ suite('RedisStore', () => {
 
         test('holds the releases before the acquires of the same turn', async () => {
             await acquire('a');
-            const [answer, released] = await Promise.all([acquire('b'), store.release(key, 'a')]);
+            const [answer, released] = await Promise.all([acquire('b'), releaseTo(store, key, 'a')]);
             assert.strictEqual(released, 'released');
             assert.strictEqual(answer.kind, 'granted');
         });
@@ -152,17 +153,17 @@ suite('RedisStore', () => {
             const answers = await Promise.all(keys.map((one) => acquire('me', one)));
             assert.isTrue(answers.every(({ kind }) => kind === 'granted'));
             await raw.script('FLUSH');
-            assert.strictEqual(await store.release(key, 'a'), 'released');
+            assert.strictEqual(await releaseTo(store, key, 'a'), 'released');
         });
     });
 
     test('gives each key the prefix, and speaks of keys without it', async () => {
         const prefixed = await storeWith({ keyPrefix: `${key}:` });
         const request = { key: 'k', ttl: 20_000 };
-        await prefixed.acquire({ ...request, holder: 'a', id: 'a', ticket: undefined });
+        await acquireFrom(prefixed, { ...request, holder: 'a', id: 'a', ticket: undefined });
         assert.strictEqual(await raw.get(`${key}:k`), 'a');
         await raw.lpush(`${key}:list`, 'not a lock');
-        const wrong = prefixed.acquire({ ...request, key: 'list', holder: 'a', id: 'a', ticket: undefined });
+        const wrong = acquireFrom(prefixed, { ...request, key: 'list', holder: 'a', id: 'a', ticket: undefined });
         assert.deepInclude({ ...(await rejection(wrong, 'WRONG_TYPE')) }, { key: 'list' });
     });
 
@@ -170,8 +171,8 @@ suite('RedisStore', () => {
         const one = await storeWith({ keyPrefix: `${key}:one:` });
         const two = await storeWith({ keyPrefix: `${key}:two:` });
         const request = { key: 'k', holder: 'a', id: 'a', ttl: 20_000, ticket: undefined };
-        assert.strictEqual((await one.acquire(request)).kind, 'granted');
-        assert.strictEqual((await two.acquire({ ...request, holder: 'b', id: 'b' })).kind, 'granted');
+        assert.strictEqual((await acquireFrom(one, request)).kind, 'granted');
+        assert.strictEqual((await acquireFrom(two, { ...request, holder: 'b', id: 'b' })).kind, 'granted');
     });
 
     test('leaves nothing that never expires', async () => {
@@ -179,7 +180,7 @@ suite('RedisStore', () => {
         await acquire('b', key, 0);
         await acquire('c', key, 0);
         await store.giveUp(key, 'c', 'c', true);
-        await store.release(key, 'a');
+        await releaseTo(store, key, 'a');
         for (const one of await raw.keys(`*${key}*`)) assert.isAbove(await raw.pttl(one), 0, one);
     });
 
@@ -194,7 +195,7 @@ suite('RedisStore', () => {
     test('as a node of a quorum tells the attempts of an acquisition apart, but for its end', async () => {
         const node = await storeWith({ node: true });
         const attempt = (number: number): Promise<AcquireAnswer> =>
-            node.acquire({ key, holder: 'a', id: `a#${number}`, ttl: 20_000, ticket: 0 });
+            acquireFrom(node, { key, holder: 'a', id: `a#${number}`, ttl: 20_000, ticket: 0 });
         const first = await attempt(1);
         const second = await attempt(2);
         if (first.kind !== 'granted' || second.kind !== 'granted') assert.fail('It is busy.');
@@ -202,7 +203,7 @@ suite('RedisStore', () => {
         // What takes the first back comes late.
         assert.strictEqual(await node.giveUp(key, 'a', 'a#1', false), 'gone');
         assert.strictEqual(await raw.get(key), 'a');
-        const waiting = await node.acquire({ key, holder: 'b', id: 'b#7', ttl: 20_000, ticket: 0 });
+        const waiting = await acquireFrom(node, { key, holder: 'b', id: 'b#7', ttl: 20_000, ticket: 0 });
         assert.deepInclude(waiting, { kind: 'busy', rank: 0 });
         await node.giveUp(key, 'b', 'b#6', false);
         assert.lengthOf((await node.inspect(key)).waiters, 1);
@@ -214,14 +215,14 @@ suite('RedisStore', () => {
 
     test('as a node of a quorum remembers a greater fence only while that holder has the key', async () => {
         const node = await storeWith({ node: true });
-        const answer = await node.acquire({ key, holder: 'a', id: 'a#1', ttl: 20_000, ticket: undefined });
+        const answer = await acquireFrom(node, { key, holder: 'a', id: 'a#1', ttl: 20_000, ticket: undefined });
         if (answer.kind !== 'granted') assert.fail('It is busy.');
         assert.isFalse(await node.raise(key, 'b', answer.fence + 7));
         assert.isTrue(await node.raise(key, 'a', answer.fence + 5));
         assert.isTrue(await node.raise(key, 'a', answer.fence + 3));
-        await node.release(key, 'a');
+        await releaseTo(node, key, 'a');
         assert.isFalse(await node.raise(key, 'a', answer.fence + 9));
-        const next = await node.acquire({ key, holder: 'c', id: 'c#1', ttl: 20_000, ticket: undefined });
+        const next = await acquireFrom(node, { key, holder: 'c', id: 'c#1', ttl: 20_000, ticket: undefined });
         assert.deepInclude(next, { kind: 'granted', fence: answer.fence + 6 });
         await raw.del(key, keysOf(key)[3]);
         assert.isFalse(await node.raise(key, 'c', 5));
@@ -243,33 +244,33 @@ suite('RedisStore', () => {
             return { key, holder, id: holder, ttl: 20_000, ticket: 0 };
         };
         const order = ['a', 'b', 'c', 'd'];
-        for (const holder of order) await yielding.acquire(request(holder));
-        await yielding.release(key, 'a');
+        for (const holder of order) await acquireFrom(yielding, request(holder));
+        await releaseTo(yielding, key, 'a');
         assert.strictEqual(await raw.get(key), 'b');
-        await yielding.release(key, 'b');
+        await releaseTo(yielding, key, 'b');
         assert.strictEqual(await raw.get(key), 'c');
-        await yielding.release(key, 'c');
+        await releaseTo(yielding, key, 'c');
         assert.isNull(await raw.get(key), 'left free');
-        const answer = await yielding.acquire(request('d'));
+        const answer = await acquireFrom(yielding, request('d'));
         assert.deepInclude(answer, { kind: 'busy', holder: '', foreign: false });
         // The pause is over.
         await raw.hset(keysOf(key)[3], 'y', '0');
-        assert.strictEqual((await yielding.acquire(request('d'))).kind, 'granted');
+        assert.strictEqual((await acquireFrom(yielding, request('d'))).kind, 'granted');
     });
 
     test('with a yield lets another program in', async () => {
         const yielding = await storeWith({ yielding: { after: 0, pause: 5000 } });
         for (const holder of ['a', 'b']) {
-            await yielding.acquire({ key, holder, id: holder, ttl: 20_000, ticket: 0 });
+            await acquireFrom(yielding, { key, holder, id: holder, ttl: 20_000, ticket: 0 });
         }
-        await yielding.release(key, 'a');
+        await releaseTo(yielding, key, 'a');
         assert.strictEqual(await raw.set(key, 'stranger', 'PX', 5000, 'NX'), 'OK');
-        const answer = await yielding.acquire({ key, holder: 'b', id: 'b', ttl: 20_000, ticket: 0 });
+        const answer = await acquireFrom(yielding, { key, holder: 'b', id: 'b', ttl: 20_000, ticket: 0 });
         assert.deepInclude(answer, { kind: 'busy', holder: 'stranger', foreign: true });
     });
 
     test('says that it is closed to whatever is under way', async () => {
-        const under = [rejection(acquire('a')), rejection(store.release(key, 'b')), rejection(store.inspect(key))];
+        const under = [rejection(acquire('a')), rejection(releaseTo(store, key, 'b')), rejection(store.inspect(key))];
         await new Promise(setImmediate);
         await store.close();
         for (const error of await Promise.all(under)) assert.include(error, { code: 'CLOSED' });

@@ -5,6 +5,7 @@ import { Locker } from '../../src/engine/Locker';
 import type { LeaseOptions } from '../../src/engine/Locker';
 import type { AcquireAnswer, LockStore, ReleaseAnswer } from '../../src/engine/LockStore';
 import { SuccessionStore } from '../../src/engine/SuccessionStore';
+import { acquireFrom, releaseTo } from '../fixtures/asks';
 import { FakeStore } from '../fixtures/FakeStore';
 import { rejection } from '../fixtures/rejection';
 import { VirtualClock, settled } from '../fixtures/VirtualClock';
@@ -285,7 +286,7 @@ suite('SuccessionStore', () => {
             const holder = first.handOver();
             await settled();
             assert.strictEqual(store.lineOf('key').length, 1);
-            await store.another().release('key', holder);
+            await releaseTo(store.another(), 'key', holder);
             await settled();
             assert.isTrue((await waits[0])?.isHeld());
         });
@@ -560,12 +561,12 @@ suite('SuccessionStore', () => {
         });
 
         function wants(id: string): Promise<AcquireAnswer> {
-            return succession.acquire({ key: 'key', holder: id, id, ttl: TTL, ticket: 0, passable: true });
+            return acquireFrom(succession, { key: 'key', holder: id, id, ttl: TTL, ticket: 0, passable: true });
         }
 
         /** Of the lease of a, or of one after it. */
         function releases(): Promise<ReleaseAnswer> {
-            return succession.release('key', 'a', 'a');
+            return releaseTo(succession, 'key', 'a', 'a');
         }
 
         function leaves(id: string): Promise<ReleaseAnswer> {
@@ -644,16 +645,16 @@ suite('SuccessionStore', () => {
             const other = store.another();
             const request = { key: 'another', holder: 'x', id: 'x', ttl: TTL, ticket: 0 };
             await other.open({ ...listener, granted: () => undefined });
-            await other.acquire(request);
+            await acquireFrom(other, request);
             const asks = (): Promise<AcquireAnswer> =>
-                succession.acquire({ ...request, holder: 'y', id: 'y', passable: true });
+                acquireFrom(succession, { ...request, holder: 'y', id: 'y', passable: true });
             assert.strictEqual((await asks()).kind, 'busy');
             store.holding = true;
             const failed = rejection(asks());
             store.acquires.at(-1)?.fail();
             await failed;
             store.holding = false;
-            await other.release('another', 'x');
+            await releaseTo(other, 'another', 'x');
             await settled();
             assert.deepEqual(woken, ['y']);
             asked();

@@ -5,6 +5,7 @@ import type { LockEvent } from '../../src/engine/LockObserver';
 import type { AcquireRequest, Busy, Granted } from '../../src/engine/LockStore';
 import { Waiters } from '../../src/engine/Waiters';
 import type { Acquired, WaitRequest } from '../../src/engine/Waiters';
+import { releaseTo } from '../fixtures/asks';
 import { FakeStore } from '../fixtures/FakeStore';
 import type { Call } from '../fixtures/FakeStore';
 import { rejection } from '../fixtures/rejection';
@@ -15,6 +16,17 @@ type Attempt = Call<AcquireRequest, Granted | Busy>;
 const TTL = 30_000;
 const HEARTBEAT = 10_000;
 const RETRY_TIMEOUT = 100;
+
+function acquire(waiters: Waiters, request: WaitRequest): Promise<Acquired | Busy> {
+    return new Promise((resolve, reject) => {
+        waiters.acquire(request, {
+            settled: (outcome) => {
+                if (outcome instanceof Error) reject(outcome);
+                else resolve(outcome);
+            },
+        });
+    });
+}
 
 suite('Waiters', () => {
     let clock: VirtualClock;
@@ -50,10 +62,12 @@ suite('Waiters', () => {
             id,
             ttl: TTL,
             timeout: 60_000,
+            ticket: undefined,
             signal: undefined,
             context: undefined,
         };
-        const wait: Wait = { answer: waiters.acquire({ ...request, ...options }), settledAt: undefined };
+        const answer = acquire(waiters, { ...request, ...options });
+        const wait: Wait = { answer, settledAt: undefined };
         const note = (): void => {
             wait.settledAt = clock.now();
         };
@@ -456,7 +470,7 @@ suite('Waiters', () => {
                 () => undefined,
             );
             const request = { key: 'key', holder: 'me', id: 'me', ttl: TTL, timeout: 60_000 };
-            void slow.acquire({ ...request, signal: undefined, context: undefined });
+            void acquire(slow, { ...request, ticket: undefined, signal: undefined, context: undefined });
             await busy({ rank: 0 });
             await clock.advance(1000);
             assert.strictEqual(attempts(), 2);
@@ -664,7 +678,7 @@ suite('Waiters', () => {
             await settled();
             assert.deepEqual(store.lineOf('key'), ['me']);
             store.mute = true;
-            await store.release('key', 'other');
+            await releaseTo(store, 'key', 'other');
             assert.strictEqual(store.holderOf('key'), 'me');
             controller.abort();
             waiters.granted('key', 'me', 99, 2000);
@@ -703,9 +717,9 @@ suite('Waiters', () => {
             await rejection(second.answer, 'LOCK_ABORTED');
             await settled();
             assert.deepEqual(store.lineOf('key'), ['a', 'c']);
-            await store.release('key', 'other');
+            await releaseTo(store, 'key', 'other');
             assert.include(await first.answer, { kind: 'granted' });
-            await store.release('key', 'a');
+            await releaseTo(store, 'key', 'a');
             assert.include(await third.answer, { kind: 'granted' });
         });
     });
@@ -718,11 +732,11 @@ suite('Waiters', () => {
             for (const id of ['a', 'b', 'c']) {
                 void want({ id }).answer.then(async () => {
                     order.push(id);
-                    await store.release('key', id);
+                    await releaseTo(store, 'key', id);
                 });
                 await settled();
             }
-            await store.release('key', 'other');
+            await releaseTo(store, 'key', 'other');
             await settled();
             assert.deepEqual(order, ['a', 'b', 'c']);
         });
@@ -744,7 +758,7 @@ suite('Waiters', () => {
             await holder.answer;
             const waits = [want({ id: 'a', ttl: 4000 }), want({ id: 'b', ttl: 4000 })];
             await settled();
-            await store.release('key', 'holder');
+            await releaseTo(store, 'key', 'holder');
             await clock.advance(50_000);
             const answers = await Promise.all(waits.map(({ answer }) => answer));
             assert.deepEqual(

@@ -12,6 +12,7 @@ import type {
     RenewAnswer,
     StoreListener,
 } from '../../src/engine/LockStore';
+import { acquireFrom, releaseTo } from '../fixtures/asks';
 import { rejection } from '../fixtures/rejection';
 import { until } from '../fixtures/until';
 
@@ -100,13 +101,13 @@ export function storeContract(name: string, facts: StoreFacts, open: () => Promi
         }
 
         async function granted(holder: string, options: Partial<AcquireRequest> = {}): Promise<Granted> {
-            const answer = await store.acquire(request(holder, options));
+            const answer = await acquireFrom(store, request(holder, options));
             if (answer.kind !== 'granted') assert.fail(`${holder} found it busy.`);
             return answer;
         }
 
         async function busy(holder: string, options: Partial<AcquireRequest> = {}): Promise<Busy> {
-            const answer = await store.acquire(request(holder, options));
+            const answer = await acquireFrom(store, request(holder, options));
             if (answer.kind !== 'busy') assert.fail(`${holder} was granted it.`);
             return answer;
         }
@@ -179,7 +180,9 @@ export function storeContract(name: string, facts: StoreFacts, open: () => Promi
             test('grants one of many that come at once, through several stores', async () => {
                 const processes = [store, await another(), await another()];
                 const answers = await Promise.all(
-                    Array.from({ length: 60 }, (_, at) => (processes[at % 3] ?? store).acquire(request(`holder${at}`))),
+                    Array.from({ length: 60 }, (_, at) =>
+                        acquireFrom(processes[at % 3] ?? store, request(`holder${at}`)),
+                    ),
                 );
                 assert.lengthOf(
                     answers.filter(({ kind }) => kind === 'granted'),
@@ -195,7 +198,7 @@ export function storeContract(name: string, facts: StoreFacts, open: () => Promi
                     holders,
                     keys.map((_, at) => `holder${at}`),
                 );
-                await Promise.all(keys.map((one, at) => store.release(one, `holder${at}`)));
+                await Promise.all(keys.map((one, at) => releaseTo(store, one, `holder${at}`)));
             });
 
             test('grants a key whose lease ran out, with a greater fence', async () => {
@@ -208,7 +211,7 @@ export function storeContract(name: string, facts: StoreFacts, open: () => Promi
                 const fences: number[] = [];
                 for (let count = 0; count < 5; count++) {
                     fences.push((await granted(`released${count}`)).fence);
-                    await store.release(key, `released${count}`);
+                    await releaseTo(store, key, `released${count}`);
                     fences.push((await granted(`deleted${count}`)).fence);
                     await world.delete(key);
                 }
@@ -278,31 +281,31 @@ export function storeContract(name: string, facts: StoreFacts, open: () => Promi
         suite('release', () => {
             test('frees the key', async () => {
                 await granted('a');
-                assert.strictEqual(await store.release(key, 'a'), 'released');
+                assert.strictEqual(await releaseTo(store, key, 'a'), 'released');
                 assert.isUndefined(await world.get(key));
             });
 
             test('sent again says so', async () => {
                 await granted('a');
-                await store.release(key, 'a');
-                assert.strictEqual(await store.release(key, 'a'), 'already');
+                await releaseTo(store, key, 'a');
+                assert.strictEqual(await releaseTo(store, key, 'a'), 'already');
             });
 
             test('by anybody else does nothing', async () => {
                 await granted('a');
-                assert.strictEqual(await store.release(key, 'b'), 'gone');
+                assert.strictEqual(await releaseTo(store, key, 'b'), 'gone');
                 assert.strictEqual(await world.get(key), 'a');
             });
 
             test('of a key that nobody has does nothing', async () => {
-                assert.strictEqual(await store.release(key, 'a'), 'gone');
+                assert.strictEqual(await releaseTo(store, key, 'a'), 'gone');
             });
 
             test('after the lease ran out leaves the key to whoever has it now', async () => {
                 await granted('a', { ttl: 50 });
                 await world.pass(80);
                 await granted('b');
-                assert.strictEqual(await store.release(key, 'a'), 'gone');
+                assert.strictEqual(await releaseTo(store, key, 'a'), 'gone');
                 assert.strictEqual(await world.get(key), 'b');
             });
 
@@ -310,7 +313,7 @@ export function storeContract(name: string, facts: StoreFacts, open: () => Promi
                 await granted('a');
                 await wait('b');
                 await wait('c');
-                await store.release(key, 'a');
+                await releaseTo(store, key, 'a');
                 assert.strictEqual(await world.get(key), 'b');
                 const info = await store.inspect(key);
                 assert.isAtMost(info.remaining, WINDOW);
@@ -323,14 +326,14 @@ export function storeContract(name: string, facts: StoreFacts, open: () => Promi
             test('gives the first waiter no more than it asked for', async () => {
                 await granted('a');
                 await wait('b', { ttl: 500 });
-                await store.release(key, 'a');
+                await releaseTo(store, key, 'a');
                 assert.isAtMost((await store.inspect(key)).remaining, 500);
             });
 
             test('is followed by the claim of the waiter, with the same fence, for all of its ttl', async () => {
                 const { fence } = await granted('a');
                 await wait('b');
-                await store.release(key, 'a');
+                await releaseTo(store, key, 'a');
                 const claim = await granted('b', { ticket: 0 });
                 assert.isAbove(claim.fence, fence);
                 const info = await store.inspect(key);
@@ -343,11 +346,11 @@ export function storeContract(name: string, facts: StoreFacts, open: () => Promi
                 await granted('w0');
                 const order = ['w1', 'w2', 'w3', 'w4'];
                 for (const [at, id] of order.entries()) {
-                    await (at % 2 === 0 ? store : other).acquire(request(id, { ticket: 0 }));
+                    await acquireFrom(at % 2 === 0 ? store : other, request(id, { ticket: 0 }));
                 }
                 const served: (string | undefined)[] = [];
                 for (const id of ['w0', ...order]) {
-                    await (order.indexOf(id) % 2 === 0 ? store : other).release(key, id);
+                    await releaseTo(order.indexOf(id) % 2 === 0 ? store : other, key, id);
                     served.push(await world.get(key));
                 }
                 assert.deepEqual(served, [...order, undefined]);
@@ -358,7 +361,7 @@ export function storeContract(name: string, facts: StoreFacts, open: () => Promi
                     const { fence } = await granted('a');
                     await wait('b');
                     await wait('c');
-                    await store.release(key, 'a');
+                    await releaseTo(store, key, 'a');
                     const grant = await grantOf('b');
                     assert.strictEqual(grant.key, key);
                     assert.isAbove(Number(grant['fence']), fence);
@@ -372,7 +375,7 @@ export function storeContract(name: string, facts: StoreFacts, open: () => Promi
                 test('tells nobody but the first waiter of the grant', async () => {
                     await granted('a');
                     for (const id of ['b', 'c', 'd']) await wait(id);
-                    await store.release(key, 'a');
+                    await releaseTo(store, key, 'a');
                     await grantOf('b');
                     await firstOf('c');
                     assert.lengthOf(told, 2);
@@ -381,12 +384,12 @@ export function storeContract(name: string, facts: StoreFacts, open: () => Promi
                 test('passes over waiters whose process is gone', async () => {
                     const gone = await another();
                     await granted('a');
-                    for (const id of ['b', 'c', 'd']) await gone.acquire(request(id, { ticket: 0 }));
+                    for (const id of ['b', 'c', 'd']) await acquireFrom(gone, request(id, { ticket: 0 }));
                     await wait('e');
                     await gone.close();
                     // The server may take a moment to see it.
                     await world.pass(500);
-                    await store.release(key, 'a');
+                    await releaseTo(store, key, 'a');
                     assert.strictEqual(await world.get(key), 'e');
                     await grantOf('e');
                 });
@@ -477,7 +480,7 @@ export function storeContract(name: string, facts: StoreFacts, open: () => Promi
                     assert.isTrue(after.released);
                     assert.isAtLeast(after.fence, before.fence + 5);
                     assert.strictEqual(await world.get(key), 'b');
-                    assert.strictEqual(await store.release(key, 'a'), 'already');
+                    assert.strictEqual(await releaseTo(store, key, 'a'), 'already');
                 });
 
                 test('gives the key to whoever waited before', async () => {
@@ -486,7 +489,7 @@ export function storeContract(name: string, facts: StoreFacts, open: () => Promi
                     const answer = await wait('b', { before: 'a' });
                     assert.isTrue(answer.released);
                     assert.strictEqual(await world.get(key), 'c');
-                    await store.release(key, 'c');
+                    await releaseTo(store, key, 'c');
                     assert.strictEqual(await world.get(key), 'b');
                 });
 
@@ -503,7 +506,7 @@ export function storeContract(name: string, facts: StoreFacts, open: () => Promi
             test('is told to whoever made it by a release, with the window', async () => {
                 await granted('a');
                 await wait('b');
-                await store.release(key, 'a');
+                await releaseTo(store, key, 'a');
                 await until(() => handOffs.length > 0);
                 assert.deepEqual(handOffs, [{ key, window: WINDOW }]);
             });
@@ -523,8 +526,8 @@ export function storeContract(name: string, facts: StoreFacts, open: () => Promi
                 await wait('b');
                 await busy('c');
                 await store.giveUp(key, 'b', 'b', false);
-                await store.release(key, 'a');
-                await store.release(key, 'a');
+                await releaseTo(store, key, 'a');
+                await releaseTo(store, key, 'a');
                 await granted('d');
                 assert.isEmpty(handOffs);
             });
@@ -546,7 +549,7 @@ export function storeContract(name: string, facts: StoreFacts, open: () => Promi
                 await store.handOn(key);
                 assert.strictEqual(await world.get(key), 'a');
                 await store.giveUp(key, 'b', 'b', false);
-                await store.release(key, 'a');
+                await releaseTo(store, key, 'a');
                 await store.handOn(key);
                 assert.isUndefined(await world.get(key));
                 assert.isEmpty(handOffs);
@@ -577,15 +580,15 @@ export function storeContract(name: string, facts: StoreFacts, open: () => Promi
                 await granted('a');
                 await wait('b');
                 await wait('c');
-                await store.release(key, 'a');
+                await releaseTo(store, key, 'a');
                 assert.strictEqual(await store.giveUp(key, 'b', 'b', false), 'released');
                 assert.strictEqual(await world.get(key), 'c');
             });
 
             test('refuses what arrives later of an attempt that is under way', async () => {
                 await store.giveUp(key, 'a', 'a', true);
-                await rejection(store.acquire(request('a')), 'LOCK_ABORTED');
-                await rejection(store.acquire(request('a', { ticket: 0 })), 'LOCK_ABORTED');
+                await rejection(acquireFrom(store, request('a')), 'LOCK_ABORTED');
+                await rejection(acquireFrom(store, request('a', { ticket: 0 })), 'LOCK_ABORTED');
                 assert.isUndefined(await world.get(key));
                 assert.isEmpty((await store.inspect(key)).waiters);
             });
@@ -680,7 +683,7 @@ export function storeContract(name: string, facts: StoreFacts, open: () => Promi
                 await world.delete(key);
                 await world.set(key, 'stranger', TTL);
                 assert.deepEqual(await store.renew(key, 'a', TTL), { kind: 'gone' });
-                assert.strictEqual(await store.release(key, 'a'), 'gone');
+                assert.strictEqual(await releaseTo(store, key, 'a'), 'gone');
                 assert.strictEqual(await world.get(key), 'stranger');
             });
 
@@ -695,7 +698,7 @@ export function storeContract(name: string, facts: StoreFacts, open: () => Promi
 
             test('is recognised also when ours was there before', async () => {
                 await granted('a');
-                await store.release(key, 'a');
+                await releaseTo(store, key, 'a');
                 await world.set(key, 'stranger', TTL);
                 assert.isTrue((await busy('b')).foreign);
             });
@@ -763,7 +766,7 @@ export function storeContract(name: string, facts: StoreFacts, open: () => Promi
                 ];
                 const keys = odd.map((one) => `${one}:${key}`).sort();
                 const others = await another();
-                for (const one of keys) await others.acquire(request('a', { key: one }));
+                for (const one of keys) await acquireFrom(others, request('a', { key: one }));
                 await granted('a', { key: `other:${key}:1` });
                 const found = await listed(`*:${key}`);
                 assert.deepEqual(
@@ -775,7 +778,7 @@ export function storeContract(name: string, facts: StoreFacts, open: () => Promi
 
             test('tells none that was given back, ran out or was deleted', async () => {
                 await granted('a');
-                await store.release(key, 'a');
+                await releaseTo(store, key, 'a');
                 await granted('a', { key: `${key}:1`, ttl: 30 });
                 await granted('a', { key: `${key}:2` });
                 await world.delete(`${key}:2`);
@@ -792,7 +795,7 @@ export function storeContract(name: string, facts: StoreFacts, open: () => Promi
                     keys,
                 );
                 assert.lengthOf(await listed(`${key}:11?`), 10);
-                await Promise.all(keys.map((one) => store.release(one, 'a')));
+                await Promise.all(keys.map((one) => releaseTo(store, one, 'a')));
             });
 
             test('tells a holder that is no user of this library when somebody waits for its key', async () => {
@@ -885,13 +888,13 @@ export function storeContract(name: string, facts: StoreFacts, open: () => Promi
                 await granted('a');
                 await wait('b');
                 await wait('c');
-                await store.release(key, 'a');
+                await releaseTo(store, key, 'a');
                 if (facts.wakes) assert.strictEqual((await grantOf('b')).key, key);
                 const claim = await granted('b', { ticket: 0 });
                 assert.deepInclude(await store.inspect(key), { key, holder: 'b', fence: claim.fence });
                 assert.deepEqual(await store.renew(key, 'a', TTL), { kind: 'gone' });
                 await store.giveUp(key, 'c', 'c', true);
-                assert.strictEqual(await store.release(key, 'b'), 'released');
+                assert.strictEqual(await releaseTo(store, key, 'b'), 'released');
                 assert.isUndefined(await world.get(key));
             });
         }
@@ -901,11 +904,11 @@ export function storeContract(name: string, facts: StoreFacts, open: () => Promi
             test(`works with the holder ${JSON.stringify(odd.slice(0, 10))}`, async () => {
                 await granted('a');
                 await wait(odd, { id: 'of the odd one' });
-                await store.release(key, 'a');
+                await releaseTo(store, key, 'a');
                 assert.strictEqual(await world.get(key), odd);
                 if (facts.wakes) await grantOf('of the odd one');
                 await granted(odd, { id: 'of the odd one', ticket: 0 });
-                assert.strictEqual(await store.release(key, odd), 'released');
+                assert.strictEqual(await releaseTo(store, key, odd), 'released');
             });
         }
 
@@ -915,9 +918,9 @@ export function storeContract(name: string, facts: StoreFacts, open: () => Promi
 
         test('refuses everything after close', async () => {
             await store.close();
-            await rejection(store.acquire(request('a')), 'CLOSED');
+            await rejection(acquireFrom(store, request('a')), 'CLOSED');
             await rejection(store.renew(key, 'a', TTL), 'CLOSED');
-            await rejection(store.release(key, 'a'), 'CLOSED');
+            await rejection(releaseTo(store, key, 'a'), 'CLOSED');
             await rejection(store.giveUp(key, 'a', 'a', true), 'CLOSED');
             await rejection(store.inspect(key), 'CLOSED');
         });

@@ -6,7 +6,8 @@ import type { RenewReply } from '../scripts/renew';
 import type { Script } from '../scripts/Script';
 import { SLOTS, slotOf } from '../slots';
 import type { Acks, Replicated } from './Replication';
-import type { RedisServers, ServerEvents, Step, StepDone, StepRequest } from './RedisServers';
+import { stepDone } from './RedisServers';
+import type { RedisServers, ServerEvents, Step, StepRequest } from './RedisServers';
 import { SingleServer } from './SingleServer';
 import type { SingleServerOptions } from './SingleServer';
 
@@ -100,20 +101,18 @@ export class ClusterServers implements RedisServers {
         await this._looking;
     }
 
-    run<Answer>(request: StepRequest<Answer>): Promise<StepDone<Answer>> {
-        return this._route(request.keys[0], (server, asking) =>
-            asking ? server.runAsking(request) : server.run(request),
+    run<Answer>(step: Step<Answer>): void {
+        this._route(step.keys[0], (server, asking) =>
+            stepDone((one) => (asking ? server.runAsking(one) : server.run(one)), step),
+        ).then(
+            ({ answer, sentAt }) => step.done(answer, sentAt),
+            (error: unknown) => step.failed(asLockError(error)),
         );
     }
 
     /** Each on its own: they go out together with those of the same slot. */
     runAll<Answer>(_script: Script<Answer>, steps: readonly Step<Answer>[]): void {
-        for (const step of steps) {
-            this.run(step).then(
-                ({ answer, sentAt }) => step.done(answer, sentAt),
-                (error: unknown) => step.failed(asLockError(error)),
-            );
-        }
+        for (const step of steps) this.run(step);
     }
 
     replicate(request: StepRequest<RenewReply>): Promise<Replicated> {

@@ -23,21 +23,16 @@ export interface StepRequest<Answer> {
     args(channel: string): readonly string[];
 }
 
-export interface StepDone<Answer> {
-    readonly answer: Answer;
-    /** When it was sent. */
-    readonly sentAt: number;
-}
-
-/** One step, and who is told what became of it: of very many, a promise for each would cost more than the rest. */
+/** One step, and who is told once what became of it: after the call that asked for it has returned. */
 export interface Step<Answer> extends StepRequest<Answer> {
+    /** @param sentAt when it was sent. */
     done(answer: Answer, sentAt: number): void;
     failed(error: LockError): void;
 }
 
 /**
- * The server, or the servers, of one Redis: does the steps of scripts where their keys are. Every method rejects with a
- * LockError whose `unknown` says whether the step may still take effect, and settles within the command timeout.
+ * The server, or the servers, of one Redis: does the steps of scripts where their keys are. Every method fails with a
+ * LockError whose `unknown` says whether the step may still take effect, and within the command timeout.
  */
 export interface RedisServers {
     /** Whether messages reach us; else waiters have to poll. Known after `open`. */
@@ -46,7 +41,7 @@ export interface RedisServers {
     readonly isReady: boolean;
     open(events: ServerEvents): Promise<void>;
     close(): Promise<void>;
-    run<Answer>(request: StepRequest<Answer>): Promise<StepDone<Answer>>;
+    run<Answer>(step: Step<Answer>): void;
     /** Does several steps of one script, each answered as soon as it can be. */
     runAll<Answer>(script: Script<Answer>, steps: readonly Step<Answer>[]): void;
     /** How many replicas have to have a grant, if any. */
@@ -57,4 +52,23 @@ export interface RedisServers {
     scan(pattern: string): AsyncIterable<readonly string[]>;
     /** Tells when `key`, as it is in Redis, which now holds `value`, changes. False: it cannot. */
     watch(key: string, value: string): Promise<boolean>;
+}
+
+export interface StepDone<Answer> {
+    readonly answer: Answer;
+    /** When it was sent. */
+    readonly sentAt: number;
+}
+
+/** A step that `run` is to do, as a promise. */
+export function stepDone<Answer>(
+    run: (step: Step<Answer>) => void,
+    request: StepRequest<Answer>,
+): Promise<StepDone<Answer>> {
+    const { script, key, keys } = request;
+    const args = (channel: string): readonly string[] => request.args(channel);
+    return new Promise((resolve, reject) => {
+        const done = (answer: Answer, sentAt: number): void => resolve({ answer, sentAt });
+        run({ script, key, keys, args, done, failed: reject });
+    });
 }

@@ -14,7 +14,7 @@ import { slotOf } from '../slots';
 import { KeyWatch } from './KeyWatch';
 import { RedisConnection } from './RedisConnection';
 import type { Greeting, RedisConnectionOptions } from './RedisConnection';
-import type { RedisServers, ServerEvents, Step, StepDone, StepRequest } from './RedisServers';
+import type { RedisServers, ServerEvents, Step, StepRequest } from './RedisServers';
 import { explain } from './replies';
 import { Replication } from './Replication';
 import type { Acks, Replicated } from './Replication';
@@ -115,8 +115,14 @@ export class SingleServer implements RedisServers {
         await Promise.all([this._watch.reset(), ...parts]);
     }
 
-    run<Answer>(request: StepRequest<Answer>): Promise<StepDone<Answer>> {
-        return this._run(request, (step) => this._enqueue(step));
+    run<Answer>(step: Step<Answer>): void {
+        const lane = this._lanes.get(step.script);
+        if (lane === undefined) this._lanes.set(step.script, [step]);
+        else lane.push(step);
+        if (this._flushing) return;
+        this._flushing = true;
+        // The end of the turn: after every callback and every promise that is ready now.
+        queueMicrotask(() => process.nextTick(() => this._flush()));
     }
 
     /** As one list. */
@@ -125,8 +131,8 @@ export class SingleServer implements RedisServers {
     }
 
     /** Does one step of a key that is just arriving from another server of the cluster. */
-    runAsking<Answer>(request: StepRequest<Answer>): Promise<StepDone<Answer>> {
-        return this._run(request, (step) => void this._send(request.script, [step], true));
+    runAsking<Answer>(step: Step<Answer>): void {
+        void this._send(step.script, [step], true);
     }
 
     /** The slots of a cluster and the addresses of their masters, as this server knows them. */
@@ -183,25 +189,6 @@ export class SingleServer implements RedisServers {
         if (settled > 0 && left > 0) {
             throw new LockError('CONNECTION_FAILED', `The server was started a moment ago and votes in ${left} ms.`);
         }
-    }
-
-    private _run<Answer>(request: StepRequest<Answer>, take: (step: Step<Answer>) => void): Promise<StepDone<Answer>> {
-        const { script, key, keys } = request;
-        const args = (channel: string): readonly string[] => request.args(channel);
-        return new Promise((resolve, reject) => {
-            const done = (answer: Answer, sentAt: number): void => resolve({ answer, sentAt });
-            take({ script, key, keys, args, done, failed: reject });
-        });
-    }
-
-    private _enqueue(step: Step<unknown>): void {
-        const lane = this._lanes.get(step.script);
-        if (lane === undefined) this._lanes.set(step.script, [step]);
-        else lane.push(step);
-        if (this._flushing) return;
-        this._flushing = true;
-        // The end of the turn: after every callback and every promise that is ready now.
-        queueMicrotask(() => process.nextTick(() => this._flush()));
     }
 
     private _flush(): void {

@@ -4,6 +4,7 @@ import { ClusterServers } from '../../../src/engine/redis/ClusterServers';
 import { RedisStore } from '../../../src/engine/RedisStore';
 import type { AcquireAnswer } from '../../../src/engine/LockStore';
 import { slotOf } from '../../../src/engine/slots';
+import { acquireFrom } from '../../fixtures/asks';
 import { RedisServer } from '../../fixtures/RedisServer';
 import { rejection } from '../../fixtures/rejection';
 import { sharedServer, skipWithoutRedis } from '../../fixtures/sharedServer';
@@ -85,7 +86,7 @@ suite('ClusterServers', function () {
     }
 
     function acquire(store: RedisStore, key: string): Promise<AcquireAnswer> {
-        return store.acquire({ key, holder: 'me', id: 'me', ttl: 1000, ticket: undefined });
+        return acquireFrom(store, { key, holder: 'me', id: 'me', ttl: 1000, ticket: undefined });
     }
 
     function count(command: string): number {

@@ -1,5 +1,6 @@
 import { assert } from 'chai';
 import type { Redis } from 'ioredis';
+import { stepDone } from '../../../src/engine/redis/RedisServers';
 import { SingleServer } from '../../../src/engine/redis/SingleServer';
 import type { SingleServerOptions } from '../../../src/engine/redis/SingleServer';
 import { acquireScript } from '../../../src/engine/scripts/acquire';
@@ -46,7 +47,12 @@ suite('SingleServer', function () {
     }
 
     function inspect(one: SingleServer): Promise<unknown> {
-        return one.run({ script: inspectScript, key: 'key', keys: keysOf('key'), args: () => [] });
+        return stepDone((step) => one.run(step), {
+            script: inspectScript,
+            key: 'key',
+            keys: keysOf('key'),
+            args: () => [],
+        });
     }
 
     test('warns, once it is open, of a server that may evict locks', async () => {
@@ -96,7 +102,12 @@ suite('SingleServer', function () {
         const one = await open({ role: 'master', commandTimeout: 500 });
         const args = ['holder', 'holder', '1000', ''];
         const write = (): Promise<unknown> =>
-            one.run({ script: acquireScript, key: 'key', keys: keysOf('key'), args: () => args });
+            stepDone((step) => one.run(step), {
+                script: acquireScript,
+                key: 'key',
+                keys: keysOf('key'),
+                args: () => args,
+            });
         await raw.replicaof('127.0.0.1', 1);
         const refused = await rejection(write(), 'CONNECTION_FAILED');
         assert.include(refused.message, 'READONLY');
