@@ -329,16 +329,22 @@ export class QuorumStore implements LockStore {
     }
 
     /** Asks one node; never rejects. */
-    private async _vote(node: QuorumNode, request: AcquireRequest): Promise<Answered> {
-        if (!node.isReady) return { kind: 'unknown', error: AWAY };
+    private _vote(node: QuorumNode, request: AcquireRequest): Promise<Answered> {
+        if (!node.isReady) return Promise.resolve({ kind: 'unknown', error: AWAY });
         const since = this._clock.now();
-        try {
-            const answer = await promised<AcquireAnswer>((asker) => node.acquire(request, asker));
-            if (this._clock.now() - since <= this._nodes.timeout(request.ttl)) this._nodes.unmark(node);
-            return answer.kind === 'granted' ? { ...answer, kind: 'yes' } : { kind: 'no', busy: answer };
-        } catch (error) {
-            return { kind: 'unknown', error: error instanceof LockError ? error : AWAY };
-        }
+        return new Promise((resolve) => {
+            const answered = (answer: AcquireAnswer | LockError): void => {
+                if (answer instanceof Error) {
+                    resolve({ kind: 'unknown', error: answer });
+                    return;
+                }
+                if (this._clock.now() - since <= this._nodes.timeout(request.ttl)) this._nodes.unmark(node);
+                const { kind } = answer;
+                if (kind === 'granted') resolve({ kind: 'yes', fence: answer.fence, deadline: answer.deadline });
+                else resolve({ kind: 'no', busy: answer });
+            };
+            node.acquire(request, { answered });
+        });
     }
 
     /** The lease may be used when a quorum has its fence, and if there is time left. */
@@ -352,12 +358,15 @@ export class QuorumStore implements LockStore {
         const deadline = deadlineOfVotes(votes);
         const having = votes.filter((vote) => vote?.kind === 'yes').length - behind.length;
         const missing = this._nodes.quorum - having;
-        const raised = await this._nodes.ask(
-            behind.flatMap((at) => this._nodes.all[at] ?? []),
-            (node) => node.raise(key, holder, fence),
-            this._nodes.timeout(ttl),
-            (so) => doneOf(so).filter(Boolean).length >= missing,
-        );
+        const raised: Answers<boolean> =
+            missing <= 0
+                ? []
+                : await this._nodes.ask(
+                      behind.flatMap((at) => this._nodes.all[at] ?? []),
+                      (node) => node.raise(key, holder, fence),
+                      this._nodes.timeout(ttl),
+                      (so) => doneOf(so).filter(Boolean).length >= missing,
+                  );
         if (doneOf(raised).filter(Boolean).length < missing) {
             await this._undo(request, attempt, this._nodes.all);
             const text = `The fencing token of ${key} could not be stored`;

@@ -79,8 +79,8 @@ export class Nodes {
     }
 
     /** Asks one; never rejects. */
-    async one<T>(node: QuorumNode, what: (node: QuorumNode) => Promise<T>): Promise<Settled<T>> {
-        return node.isReady ? settled(what(node)) : { kind: 'failed', error: AWAY };
+    one<T>(node: QuorumNode, what: (node: QuorumNode) => Promise<T>): Promise<Settled<T>> {
+        return node.isReady ? settled(what(node)) : Promise.resolve({ kind: 'failed', error: AWAY });
     }
 
     /** Asks several at once. */

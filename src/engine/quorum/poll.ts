@@ -10,7 +10,9 @@ export type Answers<T> = readonly (Settled<T> | undefined)[];
 
 /** What was answered, of those that did what they were asked. */
 export function doneOf<T>(answers: Answers<T>): T[] {
-    return answers.flatMap((one) => (one?.kind === 'done' ? [one.value] : []));
+    const done: T[] = [];
+    for (const one of answers) if (one?.kind === 'done') done.push(one.value);
+    return done;
 }
 
 /** Never rejects. */

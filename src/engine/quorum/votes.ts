@@ -13,9 +13,13 @@ export function quorumOf(nodes: number): number {
 /** Whether so many are enough, or can still become enough; undefined stands for a node that has not answered yet. */
 export function verdictOf(votes: readonly (Vote | undefined)[]): 'won' | 'lost' | 'open' {
     const quorum = quorumOf(votes.length);
-    const yes = votes.filter((vote) => vote?.kind === 'yes').length;
+    let yes = 0;
+    let open = 0;
+    for (const vote of votes) {
+        if (vote === undefined) open += 1;
+        else if (vote.kind === 'yes') yes += 1;
+    }
     if (yes >= quorum) return 'won';
-    const open = votes.filter((vote) => vote === undefined).length;
     return yes + open >= quorum ? 'open' : 'lost';
 }
 
