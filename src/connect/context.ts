@@ -7,7 +7,13 @@ export type LockContext = IContext | string | null | undefined;
 export function traceIdOf(context: LockContext): string | undefined {
     if (typeof context === 'string') return context === '' ? undefined : context;
     if (typeof context?.get !== 'function') return undefined;
-    const traceId: unknown = context.get('trace_id') ?? context.get('traceId');
+    let traceId: unknown;
+    try {
+        traceId = context.get('trace_id') ?? context.get('traceId');
+    } catch {
+        // What a caller is called makes no difference to its locks.
+        return undefined;
+    }
     if (typeof traceId === 'number') return String(traceId);
     return typeof traceId === 'string' && traceId !== '' ? traceId : undefined;
 }

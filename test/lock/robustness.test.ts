@@ -52,6 +52,22 @@ suite('Robustness', () => {
         return lock;
     }
 
+    test('a context that throws costs nobody a lock, nor an answer', async () => {
+        const lock = await open();
+        const context = {
+            get: (): never => {
+                throw new Error('This context has nothing to tell.');
+            },
+        };
+        const lease = await lock.acquire(context, KEY);
+        await rejection(lock.acquire(context, KEY, { timeout: 20 }), 'LOCK_TIMEOUT');
+        await rejection(lock.acquire(context, ''), 'BAD_KEY');
+        assert.isTrue(await lease.release());
+        assert.throws(() => lease.assertHeld(), /was released/);
+        await lock.acquireLock(context, KEY, TTL);
+        await lock.releaseLock(context, KEY);
+    });
+
     suite('open', () => {
         test('fails within connect_timeout with a ConnectionException when nobody listens', async () => {
             const lock = make({ 'options.connect_timeout': 400 }, { host: '127.0.0.1', port: await freePort() });

@@ -218,18 +218,20 @@ export class SingleServer implements RedisServers {
 
     /** Settles every step; never rejects. */
     private async _send(script: Script<unknown>, steps: readonly Step<unknown>[], asking = false): Promise<void> {
+        let sentAt = 0;
+        let answers: readonly unknown[];
         try {
-            let sentAt = 0;
-            const answers = await this._connection.send((client, now) => {
+            answers = await this._connection.send((client, now) => {
                 sentAt = now;
                 const { channel } = this._subscription;
                 const items = steps.map((step) => ({ keys: step.keys, args: step.args(channel) }));
                 return script.send(client, items, asking);
             });
-            steps.forEach((step, at) => this._settle(step, answers[at], sentAt));
         } catch (error) {
             for (const step of steps) step.failed(this._explained(error, step));
+            return;
         }
+        steps.forEach((step, at) => this._settle(step, answers[at], sentAt));
     }
 
     private _settle(step: Step<unknown>, answer: unknown, sentAt: number): void {
