@@ -90,11 +90,13 @@ export class RedisStore implements LockStore {
         const { key, holder, id, ttl, ticket, spare = 0, before } = request;
         const asked = spare === 0 ? String(ttl) : `${ttl}+${spare}`;
         const after = before === undefined ? '' : ` ${before}`;
+        const wait = ticket === undefined ? '' : `${ticket}${after}`;
         const { answer, sentAt } = await this._servers.run({
             script: this._acquireScript,
             key,
             keys: keysOf(this._prefix + key),
-            args: (channel) => [holder, id, asked, ticket === undefined ? '' : `${ticket} ${channel}${after}`],
+            args: () => [holder, id === holder ? '' : id, asked, wait],
+            common: (channel) => [channel],
         });
         switch (answer.kind) {
             case 'granted': {
@@ -136,15 +138,15 @@ export class RedisStore implements LockStore {
     }
 
     release(key: string, holder: string): Promise<ReleaseAnswer> {
-        return this._give(key, holder, '', '');
+        return this._give(key, holder, '');
     }
 
     giveUp(key: string, holder: string, id: string, underWay: boolean): Promise<ReleaseAnswer> {
-        return this._give(key, holder, id, underWay ? '1' : '');
+        return this._give(key, holder, `${underWay ? 1 : 0} ${id}`);
     }
 
     async handOn(key: string): Promise<void> {
-        await this._give(key, '', '', '');
+        await this._give(key, '', '');
     }
 
     async inspect(key: string): Promise<LockInfo> {
@@ -224,10 +226,15 @@ export class RedisStore implements LockStore {
         throw new LockError(error.code, error.message, { key, holder, cause: error.cause, unknown });
     }
 
-    private async _give(key: string, holder: string, id: string, tombstone: string): Promise<ReleaseAnswer> {
-        const args = [holder, id, tombstone, this._yield];
-        const keys = keysOf(this._prefix + key);
-        const { answer } = await this._servers.run({ script: this._releaseScript, key, keys, args: () => args });
+    private async _give(key: string, holder: string, which: string): Promise<ReleaseAnswer> {
+        const args = [holder, which];
+        const { answer } = await this._servers.run({
+            script: this._releaseScript,
+            key,
+            keys: keysOf(this._prefix + key),
+            args: () => args,
+            common: () => [this._yield],
+        });
         if (answer.handedOn > 0) this._listener?.handedOn(key, answer.handedOn);
         return answer.kind;
     }

@@ -19,8 +19,13 @@ export interface StepRequest<Answer> {
     readonly key: string;
     /** The keys of the script; the first says where the step is done. */
     readonly keys: readonly [string, ...string[]];
-    /** The arguments of the script, once it is known on which channel the server can wake us; empty: on none. */
-    args(channel: string): readonly string[];
+    /** The arguments of its item. */
+    args(): readonly string[];
+    /**
+     * What the script takes once for all items, the same for every step of it that this server is asked to do: once it is
+     * known on which channel the server can wake us; empty: on none.
+     */
+    common?(channel: string): readonly string[];
 }
 
 export interface StepDone<Answer> {

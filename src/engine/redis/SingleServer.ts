@@ -136,7 +136,7 @@ export class SingleServer implements RedisServers {
 
     replicate(request: StepRequest<RenewReply>, asking = false): Promise<Replicated> {
         const { key, keys } = request;
-        const item = { keys, args: request.args('') };
+        const item = { keys, args: request.args() };
         if (this._replication === undefined) return Promise.reject(new LockError('NOT_REPLICATED', 'No acks are set.'));
         return this._replication.replicate(item, asking).catch((error: unknown) => {
             const told = explain(error, { key });
@@ -187,10 +187,11 @@ export class SingleServer implements RedisServers {
 
     private _run<Answer>(request: StepRequest<Answer>, take: (step: Step<Answer>) => void): Promise<StepDone<Answer>> {
         const { script, key, keys } = request;
-        const args = (channel: string): readonly string[] => request.args(channel);
+        const args = (): readonly string[] => request.args();
+        const common = (channel: string): readonly string[] => request.common?.(channel) ?? [];
         return new Promise((resolve, reject) => {
             const done = (answer: Answer, sentAt: number): void => resolve({ answer, sentAt });
-            take({ script, key, keys, args, done, failed: reject });
+            take({ script, key, keys, args, common, done, failed: reject });
         });
     }
 
@@ -236,8 +237,8 @@ export class SingleServer implements RedisServers {
             const answers = await this._connection.send((client, now) => {
                 sentAt = now;
                 const { channel } = this._subscription;
-                const items = steps.map((step) => ({ keys: step.keys, args: step.args(channel) }));
-                return script.send(client, items, asking);
+                const items = steps.map((step) => ({ keys: step.keys, args: step.args() }));
+                return script.send(client, items, steps[0]?.common?.(channel), asking);
             });
             steps.forEach((step, at) => this._settle(step, answers[at], sentAt));
         } catch (error) {
