@@ -110,20 +110,20 @@ export class RedisStore implements LockStore {
     }
 
     release({ key, holder }: ReleaseRequest, asker: Asker<ReleaseAnswer>): void {
-        this._give(key, asker, [holder, '', '', this._yield]);
+        this._give(key, asker, [holder, '']);
     }
 
     giveUp(key: string, holder: string, id: string, underWay: boolean): Promise<ReleaseAnswer> {
-        return promised((asker) => this._give(key, asker, [holder, id, underWay ? '1' : '', this._yield]));
+        return promised((asker) => this._give(key, asker, [holder, `${underWay ? 1 : 0} ${id}`]));
     }
 
     async handOn(key: string): Promise<void> {
-        await promised<ReleaseAnswer>((asker) => this._give(key, asker, ['', '', '', this._yield]));
+        await promised<ReleaseAnswer>((asker) => this._give(key, asker, ['', '']));
     }
 
     async inspect(key: string): Promise<LockInfo> {
         const keys = keysOf(this._prefix + key);
-        const { answer } = await this._done({ script: inspectScript, key, keys, args: () => [] });
+        const { answer } = await this._done({ script: inspectScript, key, keys, args: [] });
         const ours = answer.holder !== undefined && !answer.foreign;
         const fence = ours ? answer.fence : undefined;
         // On a node of a quorum it is no reading of the clock.
@@ -160,7 +160,7 @@ export class RedisStore implements LockStore {
     async raise(key: string, holder: string, fence: number): Promise<boolean> {
         const [lock, , , memory] = keysOf(this._prefix + key);
         const args = [holder, String(fence)];
-        const request = { script: raiseScript, key, keys: [lock, memory], args: () => args } as const;
+        const request = { script: raiseScript, key, keys: [lock, memory], args } as const;
         return (await this._done(request)).answer;
     }
 
@@ -199,7 +199,9 @@ export class RedisStore implements LockStore {
     }
 
     private _give(key: string, asker: Asker<ReleaseAnswer>, args: readonly string[]): void {
-        this._servers.run(new ReleaseStep(key, asker, this._releaseScript, args, this._prefix, this._given));
+        this._servers.run(
+            new ReleaseStep(key, asker, args, this._releaseScript, this._prefix, this._yield, this._given),
+        );
     }
 
     private readonly _acquired = ({ asker, request }: AcquireStep, reply: AcquireReply, sentAt: number): void => {
@@ -281,11 +283,15 @@ class AcquireStep implements Step<AcquireReply> {
         return keysOf(this._prefix + this.key);
     }
 
-    args(channel: string): readonly string[] {
+    get args(): readonly string[] {
         const { holder, id, ttl, ticket, spare = 0, before } = this.request;
         const asked = spare === 0 ? String(ttl) : `${ttl}+${spare}`;
         const after = before === undefined ? '' : ` ${before}`;
-        return [holder, id, asked, ticket === undefined ? '' : `${ticket} ${channel}${after}`];
+        return [holder, id === holder ? '' : id, asked, ticket === undefined ? '' : `${ticket}${after}`];
+    }
+
+    common(channel: string): readonly string[] {
+        return [channel];
     }
 
     done(reply: AcquireReply, sentAt: number): void {
@@ -302,9 +308,10 @@ class ReleaseStep implements Step<ReleaseReply> {
     constructor(
         readonly key: string,
         readonly asker: Asker<ReleaseAnswer>,
+        readonly args: readonly string[],
         readonly script: Script<ReleaseReply>,
-        private readonly _args: readonly string[],
         private readonly _prefix: string,
+        private readonly _yield: string,
         private readonly _done: (step: ReleaseStep, reply: ReleaseReply) => void,
     ) {}
 
@@ -312,8 +319,8 @@ class ReleaseStep implements Step<ReleaseReply> {
         return keysOf(this._prefix + this.key);
     }
 
-    args(): readonly string[] {
-        return this._args;
+    common(): readonly string[] {
+        return [this._yield];
     }
 
     done(reply: ReleaseReply): void {
@@ -345,7 +352,7 @@ class RenewRequest<Subject extends Pick<Renewal, 'key' | 'holder' | 'ttl'>> impl
         return [lock, memory];
     }
 
-    args(): readonly string[] {
+    get args(): readonly string[] {
         return [this.subject.holder, String(this.subject.ttl)];
     }
 }

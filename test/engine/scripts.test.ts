@@ -14,7 +14,8 @@ import type { Script, ScriptItem } from '../../src/engine/scripts/Script';
 import { keysOf } from '../../src/engine/slots';
 import type { LockKeys } from '../../src/engine/slots';
 import { rejection } from '../fixtures/rejection';
-import { sharedServer } from '../fixtures/sharedServer';
+import { ServerCommands } from '../fixtures/ServerCommands';
+import { givenServer, sharedServer } from '../fixtures/sharedServer';
 import { until } from '../fixtures/until';
 import { ended, ownClient } from './clientOf';
 
@@ -23,10 +24,12 @@ const TTL = 20_000;
 /** Longer than any ttl here: what remembers a lock is kept for ten minutes after its last use. */
 const MEMORY = 600_000;
 
-/** The ttl, and with it the fences to be reserved. */
 interface Wanted {
     readonly id?: string;
+    /** And with it the fences to be reserved. */
     readonly ttl?: number | string;
+    /** The channel; empty: it polls. */
+    readonly on?: string;
 }
 
 suite('scripts', () => {
@@ -66,24 +69,25 @@ suite('scripts', () => {
     });
 
     /** What the script answers to one item. */
-    async function run<Answer>(script: Script<Answer>, item: ScriptItem): Promise<Answer> {
-        const [answer] = await script.run(client, [item]);
+    async function run<Answer>(script: Script<Answer>, item: ScriptItem, common?: string[]): Promise<Answer> {
+        const [answer] = await script.run(client, [item], common);
         if (answer === undefined || answer instanceof ScriptError) assert.fail(String(answer));
         return answer;
     }
 
     function acquire(holder: string, waiting = '', options: Wanted = {}): Promise<AcquireReply> {
-        const { id = holder, ttl = TTL } = options;
-        return run(acquireScript, { keys, args: [holder, id, String(ttl), waiting] });
+        const { id = '', ttl = TTL, on = '' } = options;
+        return run(acquireScript, { keys, args: [holder, id, String(ttl), waiting] }, [on]);
     }
 
     /** Waits in line, and listens. */
     function wait(holder: string, options: Wanted = {}): Promise<AcquireReply> {
-        return acquire(holder, `0 ${channel}`, options);
+        return acquire(holder, '0', { on: channel, ...options });
     }
 
     function give(holder: string, id = '', tombstone = false, yielding = ''): Promise<ReleaseReply> {
-        return run(releaseScript, { keys, args: [holder, id, tombstone ? '1' : '', yielding] });
+        const which = id === '' ? '' : `${tombstone ? 1 : 0} ${id}`;
+        return run(releaseScript, { keys, args: [holder, which] }, [yielding]);
     }
 
     async function release(...given: Parameters<typeof give>): Promise<string> {
@@ -227,7 +231,7 @@ suite('scripts', () => {
             if (first.kind !== 'busy') assert.fail('It was granted.');
             await client.del(queue, waiters);
             await wait('c');
-            const again = await acquire('b', `${first.ticket} ${channel}`);
+            const again = await acquire('b', String(first.ticket), { on: channel });
             assert.deepInclude(again, { ticket: first.ticket, rank: 0 });
         });
 
@@ -347,7 +351,7 @@ suite('scripts', () => {
 
         test('nothing handed on, when nobody has a key that is left free for others', async () => {
             await acquire('a');
-            await acquire('b', '0 ');
+            await acquire('b', '0');
             await client.del(key);
             await client.hset(memory, 'y', Date.now() + TTL);
             await release('');
@@ -393,8 +397,8 @@ suite('scripts', () => {
 
         test('passes over waiters whose channel nobody listens to', async () => {
             await acquire('a');
-            await acquire('b', '0 nobody');
-            await acquire('c', '0 nobody');
+            await acquire('b', '0', { on: 'nobody' });
+            await acquire('c', '0', { on: 'nobody' });
             await wait('d');
             await release('a');
             assert.strictEqual(await client.get(key), 'd');
@@ -407,7 +411,7 @@ suite('scripts', () => {
                 ['0'.repeat(start.length), 1],
             ] as const) {
                 await acquire('a');
-                await acquire('b', `0 redis-lock:@${listened}:nobody`);
+                await acquire('b', '0', { on: `redis-lock:@${listened}:nobody` });
                 await release('a');
                 assert.strictEqual(await client.exists(key), next);
                 await release('b');
@@ -417,7 +421,7 @@ suite('scripts', () => {
         test('passes over those also when it tells who is the next one', async () => {
             await acquire('a');
             await wait('b');
-            await acquire('c', '0 nobody');
+            await acquire('c', '0', { on: 'nobody' });
             await wait('d');
             await release('a');
             assert.deepInclude(
@@ -429,7 +433,7 @@ suite('scripts', () => {
 
         test('grants to a waiter that polls, without a message', async () => {
             await acquire('a');
-            await acquire('b', '0 ');
+            await acquire('b', '0');
             await release('a');
             assert.strictEqual(await client.get(key), 'b');
         });
@@ -530,7 +534,7 @@ suite('scripts', () => {
         test('and tells others of the last of them', async () => {
             const fence = await fenceOf(acquire('a', '', spare));
             assert.strictEqual(await fenceOf(acquire('b')), fence);
-            await acquire('c', `0 ${channel}`);
+            await wait('c');
             await client.del(key);
             const granted = await fenceOf(acquire('b', '', {}));
             const [grant] = await messages(1);
@@ -550,11 +554,11 @@ suite('scripts', () => {
 
     suite('acquire in exchange', () => {
         /** Asks for the key when `before` gives it back. */
-        const after = (before: string): string => `0 ${channel} ${before}`;
+        const after = (before: string): string => `0 ${before}`;
 
         test('takes the key over when nobody else waits', async () => {
             const fence = await fenceOf(acquire('a'));
-            const reply = await acquire('b', after('a'));
+            const reply = await acquire('b', after('a'), { on: channel });
             assert.deepInclude(reply, { kind: 'granted', released: true });
             assert.isAbove(reply.kind === 'granted' ? reply.fence : 0, fence);
             assert.strictEqual(await client.get(key), 'b');
@@ -566,7 +570,7 @@ suite('scripts', () => {
         test('lets those go first who waited before', async () => {
             await acquire('a');
             await wait('c');
-            const reply = await acquire('b', after('a'));
+            const reply = await acquire('b', after('a'), { on: channel });
             assert.deepInclude(reply, { kind: 'busy', released: true, handedOn: true, holder: 'c', rank: 0 });
             assert.strictEqual(await client.get(key), 'c');
             await release('c');
@@ -576,7 +580,7 @@ suite('scripts', () => {
         test('does not tell the one that asks that it is the first', async () => {
             await acquire('a');
             await wait('c');
-            await acquire('b', after('a'));
+            await acquire('b', after('a'), { on: channel });
             await release('c');
             const kinds = (await messages(2)).map(({ kind, id }) => `${kind} ${id}`);
             assert.deepEqual(kinds, ['grant c', 'grant b']);
@@ -584,21 +588,21 @@ suite('scripts', () => {
 
         test('of a key that another has waits in line', async () => {
             await acquire('a');
-            const reply = await acquire('b', after('z'));
+            const reply = await acquire('b', after('z'), { on: channel });
             assert.deepInclude(reply, { kind: 'busy', released: false, handedOn: false, holder: 'a' });
             assert.strictEqual(await client.get(key), 'a');
             assert.strictEqual(await client.zcard(queue), 1);
         });
 
         test('of a key that is free takes it', async () => {
-            assert.deepInclude(await acquire('b', after('a')), { kind: 'granted', released: false });
+            assert.deepInclude(await acquire('b', after('a'), { on: channel }), { kind: 'granted', released: false });
         });
 
         test('leaves the key free when others are to have a chance', async () => {
             await acquire('a');
             await wait('c');
             await client.hset(memory, 'y', String((await micros()) / 1000 + 60_000));
-            const reply = await acquire('b', after('a'));
+            const reply = await acquire('b', after('a'), { on: channel });
             assert.deepInclude(reply, { kind: 'busy', released: true, handedOn: false, holder: '', rank: 1 });
             assert.strictEqual(await client.exists(key), 0);
         });
@@ -606,13 +610,162 @@ suite('scripts', () => {
         test('does nothing for an acquisition that was given up', async () => {
             await acquire('a');
             await give('b', 'b', true);
-            assert.strictEqual((await acquire('b', after('a'))).kind, 'refused');
+            assert.strictEqual((await acquire('b', after('a'), { on: channel })).kind, 'refused');
             assert.strictEqual(await client.get(key), 'a');
         });
 
         test('gives back what a holder has whose id has spaces', async () => {
             await acquire('a holder', '', { id: 'a' });
-            assert.deepInclude(await acquire('b', after('a holder')), { kind: 'granted', released: true });
+            assert.deepInclude(await acquire('b', after('a holder'), { on: channel }), {
+                kind: 'granted',
+                released: true,
+            });
+        });
+    });
+
+    suite('what is usual, a free key for which nobody waits,', () => {
+        let server: ServerCommands;
+
+        suiteSetup(async function () {
+            // Others use somebody else's server at the same time, and so its counts.
+            if (givenServer() !== null) this.skip();
+            server = new ServerCommands(await sharedServer());
+        });
+        suiteTeardown(async () => {
+            await server?.[Symbol.asyncDispose]();
+        });
+
+        /** Which commands the scripts run for one acquire and release. */
+        async function cycle(): Promise<Record<string, number>> {
+            await server.reset();
+            await acquire('a', '0');
+            await release('a');
+            const calls = await server.calls();
+            return Object.fromEntries([...calls].filter(([name]) => !/^(evalsha|info|config)/.test(name)));
+        }
+
+        test('takes six commands and the clock, when it was used before', async () => {
+            await acquire('b');
+            await release('b');
+            assert.deepEqual(await cycle(), { time: 1, hmget: 1, set: 1, hset: 2, get: 1, del: 1 });
+        });
+
+        test('takes eight commands and the clock, when it was never used', async () => {
+            const first = { time: 1, hmget: 1, exists: 1, set: 1, hset: 2, pexpire: 1, get: 1, del: 1 };
+            assert.deepEqual(await cycle(), first);
+        });
+
+        for (const refused of [['hset'], ['hset', 'del'], ['pexpire'], ['set'], ['hmget']]) {
+            test(`is as it was, when the user may not run ${refused.join(' and ')}`, async () => {
+                const user = `user:${randomUUID()}`;
+                const rights = ['on', '>secret', '~*', '+@all', ...refused.map((name) => `-${name}`)];
+                await server.client.call('ACL', 'SETUSER', user, ...rights);
+                const limited = await ownClient(await sharedServer());
+                await limited.auth(user, 'secret');
+                const [answer] = await acquireScript.run(limited, [{ keys, args: ['a', '', String(TTL), ''] }], ['']);
+                await ended(limited);
+                assert.match(answer instanceof ScriptError ? answer.message : '', /NOPERM|can't run this command/);
+                await until(async () => (await client.exists(key)) === 0, 50);
+                await server.client.call('ACL', 'DELUSER', user);
+                assert.strictEqual((await acquire('b')).kind, 'granted');
+                assert.isAbove(await client.pttl(memory), MEMORY);
+            });
+        }
+    });
+
+    suite('the mark that nobody waits', () => {
+        /** The last holder that released, if the mark is there. */
+        function mark(): Promise<string | null> {
+            return client.hget(memory, 'r');
+        }
+
+        setup(async () => {
+            await acquire('before');
+            await release('before');
+            await acquire('a');
+            assert.strictEqual(await mark(), 'before');
+        });
+
+        test('goes when somebody begins to wait; who released last is known on', async () => {
+            await wait('b');
+            assert.isNull(await mark());
+            assert.strictEqual(await release('before'), 'already');
+        });
+
+        test('goes with a tombstone, which refuses what comes late', async () => {
+            await release('b', 'b', true);
+            assert.isNull(await mark());
+            await release('a');
+            assert.strictEqual((await acquire('b')).kind, 'refused');
+            assert.isNull(await mark());
+            assert.strictEqual(await release('a'), 'already');
+        });
+
+        test('goes with the tombstone of the very acquisition that gives the key back', async () => {
+            assert.strictEqual(await release('a', 'a', true), 'released');
+            assert.isNull(await mark());
+            assert.strictEqual((await acquire('a')).kind, 'refused');
+            assert.strictEqual(await release('a'), 'already');
+        });
+
+        test('goes when somebody waits, so that a plain try does not overtake', async () => {
+            await wait('b');
+            await client.del(key);
+            assert.deepInclude(await acquire('c'), { kind: 'busy', holder: 'b', handedOn: true });
+        });
+
+        test('goes when somebody waits, so that a release hands on', async () => {
+            await wait('b');
+            assert.deepEqual(await give('a'), { kind: 'released', handedOn: CLAIM_WINDOW });
+            assert.isNull(await mark());
+        });
+
+        test('comes back with who takes the key once nobody waits', async () => {
+            await wait('b');
+            await release('a');
+            await release('b');
+            assert.isNull(await mark(), 'a release does not know');
+            await acquire('c');
+            assert.strictEqual(await mark(), 'b');
+            assert.strictEqual(await release('b'), 'already');
+            assert.strictEqual(await release('c'), 'released');
+        });
+
+        test('comes back after a waiter gave up', async () => {
+            await wait('b');
+            await release('b', 'b');
+            await release('a');
+            await acquire('c');
+            assert.strictEqual(await mark(), 'a');
+        });
+
+        test('stays when the key is passed on in one step', async () => {
+            await acquire('b', '0 a');
+            assert.strictEqual(await mark(), 'a');
+            assert.strictEqual(await client.get(key), 'b');
+        });
+
+        test('is not there when the memory was lost while somebody waits: a plain try does not overtake', async () => {
+            await wait('b');
+            await client.del(memory, key);
+            assert.deepInclude(await acquire('c'), { kind: 'busy', holder: 'b', handedOn: true });
+            assert.isNull(await mark());
+        });
+
+        test('is not there when the memory was lost while somebody waits: a release hands on', async () => {
+            await wait('b');
+            await client.del(memory);
+            assert.deepEqual(await give('a'), { kind: 'released', handedOn: CLAIM_WINDOW });
+            assert.isNull(await mark());
+        });
+
+        test('is not there for a key of others that was never used, and comes with the first lease', async () => {
+            await client.del(key, memory);
+            await client.set(key, 'stranger', 'PX', TTL);
+            await wait('b');
+            assert.isNull(await mark());
+            await client.del(key);
+            assert.deepInclude(await acquire('c'), { kind: 'busy', holder: 'b', handedOn: true });
         });
     });
 
@@ -786,15 +939,15 @@ suite('scripts', () => {
         }
 
         test('of acquire leaves the others granted', async () => {
-            const items = await ten(['a', 'a', String(TTL), '']);
-            assertOneFailed(await acquireScript.run(client, items));
+            const items = await ten(['a', '', String(TTL), '']);
+            assertOneFailed(await acquireScript.run(client, items, ['']));
             assert.strictEqual(await client.get(`${key}:9`), 'a');
         });
 
         test('of release leaves the others released', async () => {
-            const items = await ten(['a', '', '', '']);
+            const items = await ten(['a', '']);
             await client.set(`${key}:9`, 'a', 'PX', TTL);
-            assertOneFailed(await releaseScript.run(client, items));
+            assertOneFailed(await releaseScript.run(client, items, ['']));
             assert.strictEqual(await client.exists(`${key}:9`), 0);
         });
 
@@ -812,7 +965,7 @@ suite('scripts', () => {
 
         test('is told also when it is a side key that holds something else', async () => {
             await client.set(memory, 'no hash');
-            const [answer] = await acquireScript.run(client, [{ keys, args: ['a', 'a', String(TTL), ''] }]);
+            const [answer] = await acquireScript.run(client, [{ keys, args: ['a', '', String(TTL), ''] }], ['']);
             assert.instanceOf(answer, ScriptError);
             assert.strictEqual(await client.exists(key), 0);
         });

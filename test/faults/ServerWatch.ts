@@ -65,8 +65,8 @@ export class ServerWatch implements Disposable {
     }
 
     /**
-     * A script says by its arguments who calls it: of each of our scripts the first argument is the holder; and who wants to
-     * wait may give back what its process has, `<ticket> <channel> <holder>`.
+     * A script says by its arguments who calls it: of each of our scripts the first argument of an item is the holder; and who
+     * wants to wait may give back what its process has, `<ticket> <holder>`.
      */
     private _command(name: string, args: string[], now: number): void {
         this._by = new Map();
@@ -75,14 +75,17 @@ export class ServerWatch implements Disposable {
         if (name === 'set') this._setAside(args, now);
         if (name !== 'evalsha' && name !== 'eval') return;
         const count = Number(args[1]);
-        const [keys, rest] = [args.slice(2, 2 + count), args.slice(2 + count)];
+        const keys = args.slice(2, 2 + count);
         const stride = keys[1]?.endsWith(':q') === true ? 4 : keys[1]?.endsWith(':m') === true ? 2 : 1;
+        // Those that may wait or grant say something once for all items.
+        const rest = args.slice(2 + count + (stride === 4 ? 1 : 0));
+        const width = (rest.length * stride) / count;
         // A list may have several steps of one key, and does not show which of them is under way.
         for (let at = 0; at < count; at += stride) {
             const key = keys[at] ?? '';
-            const holder = rest[at] ?? '';
+            const [holder = '', , , wait = ''] = rest.slice((at / stride) * width, (at / stride + 1) * width);
             const by = (this._by.get(key) ?? new Set()).add(holder);
-            const [, before = ''] = /^\d+ \S* (.+)$/.exec(rest[at + 3] ?? '') ?? [];
+            const [, before = ''] = /^\d+ (.+)$/.exec(wait) ?? [];
             if (stride === 4 && processOf(before) === processOf(holder)) by.add(before);
             this._by.set(key, by);
         }
@@ -95,6 +98,7 @@ export class ServerWatch implements Disposable {
         if (name === 'pexpire' && stored !== undefined) {
             this._stored.set(key, { holder: stored.holder, until: now + Number(value) });
         }
+        if (name === 'set' && args.includes('NX')) return this._setAside(args, now);
         if (name !== 'set' && name !== 'del') return;
         const by = this._by.get(key) ?? new Set();
         if (stored !== undefined && stored.until - ROUNDING > now && !by.has(stored.holder)) {

@@ -5,7 +5,7 @@ import { inspectScript } from '../../src/engine/scripts/inspect';
 import { releaseScript } from '../../src/engine/scripts/release';
 import { renewScript } from '../../src/engine/scripts/renew';
 import { ScriptError } from '../../src/engine/scripts/Script';
-import type { Script } from '../../src/engine/scripts/Script';
+import type { Script, ScriptItem } from '../../src/engine/scripts/Script';
 import { keysOf } from '../../src/engine/slots';
 import type { LockKeys } from '../../src/engine/slots';
 import type { Ear, Heard } from './Ear';
@@ -21,6 +21,11 @@ interface Content {
     readonly queue: readonly string[];
     readonly waiters: Readonly<Record<string, string>>;
     readonly memory: Readonly<Record<string, string>>;
+}
+
+/** What one step is asked for. */
+interface Asked extends ScriptItem {
+    readonly common?: readonly string[];
 }
 
 /** What one step did. */
@@ -60,8 +65,9 @@ export class Comparison {
     async acquire(step: AcquireStep): Promise<void> {
         const { holder, id, ttl, spare, wait } = step;
         const before = wait?.before === undefined ? '' : ` ${wait.before}`;
-        const asked = wait === undefined ? '' : `${wait.ticket} ${wait.channel}${before}`;
-        await this._compare(acquireScript, this._keys, [holder, id, askedFor(ttl, spare), asked], (model) =>
+        const asked = wait === undefined ? '' : `${wait.ticket}${before}`;
+        const args = [holder, id === holder ? '' : id, askedFor(ttl, spare), asked];
+        await this._compare(acquireScript, { keys: this._keys, args, common: [wait?.channel ?? ''] }, (model) =>
             model.acquire(step),
         );
     }
@@ -69,18 +75,18 @@ export class Comparison {
     async release(step: ReleaseStep): Promise<void> {
         const { holder, id, tombstone, yields } = step;
         const rule = yields === undefined ? '' : `${yields.after} ${yields.pause}`;
-        const args = [holder, id, tombstone ? '1' : '', rule];
-        await this._compare(releaseScript, this._keys, args, (model) => model.release(step));
+        const args = [holder, id === '' ? '' : `${tombstone ? 1 : 0} ${id}`];
+        await this._compare(releaseScript, { keys: this._keys, args, common: [rule] }, (model) => model.release(step));
     }
 
     async renew(step: { readonly holder: string; readonly ttl: number }): Promise<void> {
         const [key, , , memory] = this._keys;
         const args = [step.holder, String(step.ttl)];
-        await this._compare(renewScript, [key, memory], args, (model) => model.renew(step));
+        await this._compare(renewScript, { keys: [key, memory], args }, (model) => model.renew(step));
     }
 
     async inspect(): Promise<void> {
-        await this._compare(inspectScript, this._keys, [], (model) => model.inspect());
+        await this._compare(inspectScript, { keys: this._keys, args: [] }, (model) => model.inspect());
     }
 
     async listen(channel: string, on: boolean): Promise<void> {
@@ -161,15 +167,14 @@ export class Comparison {
 
     private async _compare<Reply>(
         script: Script<Reply>,
-        keys: readonly string[],
-        args: readonly string[],
+        { keys, args, common }: Asked,
         onModel: (model: ScriptModel) => Reply,
     ): Promise<void> {
         this.steps += 1;
         // Sent in this order on one connection. (The scripts are loaded, so each is one command.)
         const [before, [answer], after, stored, expiries, kept, end] = await Promise.all([
             this._now(),
-            script.run(this._client, [{ keys, args }]),
+            script.run(this._client, [{ keys, args }], common),
             this._now(),
             this._stored(),
             Promise.all(this._keys.map((key) => this._client.pttl(key))),
@@ -275,8 +280,9 @@ export const SPARE = 8;
 
 function storedOf(model: ScriptModel): Content {
     const { key, queue, memory } = model;
-    const { fence, holder, acquisition, ticket, released, handOffs, freeUntil } = memory?.value ?? {};
-    const facts = { f: fence, h: holder, a: acquisition, t: ticket, r: released, n: handOffs, y: freeUntil };
+    const { fence, holder, acquisition, ticket, released, releasedBefore, handOffs, freeUntil } = memory?.value ?? {};
+    const grant = { f: fence, h: holder, a: acquisition };
+    const facts = { ...grant, t: ticket, r: released, p: releasedBefore, n: handOffs, y: freeUntil };
     const known = Object.entries(facts).filter(([, value]) => value !== undefined);
     return {
         key: key?.value ?? null,

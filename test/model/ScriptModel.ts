@@ -70,17 +70,24 @@ export class ScriptModel {
         const memory: Memory = this.memory?.value ?? {};
         let current = this.key?.value;
         let granted = memory.holder;
-        const record = this._record(id);
+        const quiet = this._quiet();
+        if (quiet !== undefined && current === undefined) {
+            const fence = this._after(memory.fence) + this._reserved(spare);
+            this._hold(holder, id, ttl, fence);
+            this._remember({ released: quiet });
+            return { kind: 'granted', fence, released: false };
+        }
+        const record = quiet === undefined ? this._record(id) : undefined;
         if (record?.kind === 'tombstone' && record.until > this.now) return { kind: 'refused' };
         if (current === holder) {
             return { kind: 'granted', fence: this._extend(holder, id, ttl, spare), released: false };
         }
         const released = current !== undefined && current === wait?.before;
         if (current !== undefined && released) {
-            this._remember({ released: current });
+            this._release(current);
             this.key = current = undefined;
         }
-        const lined = this.queue.value.length > 0;
+        const lined = quiet === undefined && this.queue.value.length > 0;
         const ticket =
             wait !== undefined && (current !== undefined || lined)
                 ? this._enqueue({ holder, id, ttl, spare }, wait)
@@ -116,17 +123,21 @@ export class ScriptModel {
     release({ holder, id, tombstone, yields }: ReleaseStep): ReleaseReply {
         this._begin();
         const memory: Memory = this.memory?.value ?? {};
-        const fence = this._after(memory.fence);
         const current = this.key?.value;
+        if (holder !== '' && current === holder && id === '' && memory.released !== undefined) {
+            this.key = undefined;
+            this._release(holder);
+            return { kind: 'released', handedOn: 0 };
+        }
+        const fence = this._after(memory.fence);
         let window = 0;
         const its = id === memory.acquisition || (id === holder && memory.holder !== holder);
         const theirs = holder !== '' && current === holder && (id === '' || its);
         const ours = theirs || (!this.rules.compares && current !== undefined);
         if (ours) {
-            const isNew = memory.released === undefined;
             this.key = undefined;
-            this._remember({ released: holder });
-            if (isNew || id !== '' || this.queue.value.length > 0) this._keep(0);
+            this._release(holder);
+            this._keep(0);
             window = this._yields(yields) ?? this._handOn(fence);
         } else {
             const rank = id === '' ? -1 : this._rank(id);
@@ -135,7 +146,7 @@ export class ScriptModel {
             else if (rank === 0) this._tellHead(Math.max(this._remaining(), 0));
         }
         if (tombstone) this._bury(id);
-        const already = holder !== '' && memory.released === holder;
+        const already = holder !== '' && (memory.released ?? memory.releasedBefore) === holder;
         return { kind: ours ? 'released' : already ? 'already' : 'gone', handedOn: window };
     }
 
@@ -202,9 +213,30 @@ export class ScriptModel {
 
     private _hold(holder: string, id: string, ttl: number, fence: number): void {
         this.key = { value: holder, expires: this.now + ttl };
-        const isNew = this.memory?.value.kept === undefined;
-        this._remember({ fence, holder, acquisition: id, ...(isNew ? { released: '' } : {}) });
+        this._remember({ fence, holder, acquisition: id });
         this._keep(ttl);
+    }
+
+    /** Who released last, when it is certain that nobody waits and nobody gave up. Of a key that is held one looks less closely. */
+    private _quiet(): string | undefined {
+        const { released, releasedBefore, kept } = this.memory?.value ?? {};
+        if (released !== undefined) return released;
+        const isEmpty = this.queue.value.length + this.waiters.value.length === 0;
+        return isEmpty && (kept === undefined || this.key === undefined) ? (releasedBefore ?? '') : undefined;
+    }
+
+    private _release(holder: string): void {
+        const isMarked = this.memory?.value.released !== undefined;
+        this._remember(isMarked ? { released: holder } : { releasedBefore: holder });
+    }
+
+    /** Somebody begins to wait, or is refused from now on. */
+    private _unmark(): void {
+        const { released, releasedBefore, ...others }: Memory = this.memory?.value ?? {};
+        if (released === undefined || this.memory === undefined || !this.rules.unmarks) return;
+        const last = released === '' ? releasedBefore : released;
+        const { expires } = this.memory;
+        this.memory = { value: last === undefined ? others : { ...others, releasedBefore: last }, expires };
     }
 
     private _remember(fields: Memory): void {
@@ -221,6 +253,7 @@ export class ScriptModel {
     }
 
     private _enqueue({ holder, id, ttl, spare }: Omit<AcquireStep, 'wait'>, wait: Wait): number {
+        this._unmark();
         const last = this.memory?.value.ticket;
         const asked = wait.ticket === 0 ? this.queue.value.find((place) => place.id === id)?.ticket : wait.ticket;
         const ticket = asked ?? this._after(last);
@@ -248,6 +281,7 @@ export class ScriptModel {
     }
 
     private _bury(id: string): void {
+        this._unmark();
         this._record(id, { kind: 'tombstone', id, until: this.now + this.rules.side });
         let records = this.waiters.value;
         if (records.length % 64 === 0 && records.length > 2 * this.queue.value.length) {

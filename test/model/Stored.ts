@@ -23,7 +23,10 @@ export interface Memory {
     readonly holder?: string;
     readonly acquisition?: string;
     readonly ticket?: number;
+    /** While it is there, nobody waits, there is no tombstone, and it is kept beyond the present lease. */
     readonly released?: string;
+    /** Else: who released last. */
+    readonly releasedBefore?: string;
     /** Hand-offs in a row. */
     readonly handOffs?: number;
     /** Until then the key is left free for others than us. */

@@ -264,7 +264,13 @@ export class World {
             case 'acquire': {
                 const { ticket, before } = command;
                 const wait = ticket === undefined ? undefined : { ticket, channel: client.name, before };
-                return server.acquire({ holder, id, ttl, spare: passes, wait });
+                const isNew = this.holder !== holder;
+                const overtaken = this._waiterBefore(id, ticket);
+                const reply = server.acquire({ holder, id, ttl, spare: passes, wait });
+                if (isNew && overtaken !== undefined && reply.kind === 'granted') {
+                    this.violation = `${id} is granted the key before ${overtaken}, which waits for longer`;
+                }
+                return reply;
             }
             case 'renew':
                 return server.renew({ holder, ttl });
@@ -276,6 +282,18 @@ export class World {
             case 'hand on':
                 return server.release({ holder: '', id: '', tombstone: false, yields: undefined });
         }
+    }
+
+    /** Who waits, can be told, and has to be served before an acquisition. */
+    private _waiterBefore(id: string, asked = 0): string | undefined {
+        const { queue, waiters, channels } = this.server;
+        const own = asked > 0 ? asked : (queue.value.find((place) => place.id === id)?.ticket ?? Infinity);
+        const first = queue.value.find((place) => {
+            const record = waiters.value.find((one) => one.id === place.id);
+            const isAlive = record?.kind === 'waiter' && record.lease > this.now && channels.includes(record.channel);
+            return isAlive && place.id !== id && place.ticket < own;
+        });
+        return first?.id;
     }
 
     private _check(before: World): void {

@@ -58,6 +58,8 @@ class Canonical {
         if (holder !== undefined) {
             text += this._id(holder) + this._left(server.key?.expires) + (memory?.holder === holder ? '=' : '-');
         }
+        // Without waiters and tombstones it is as good as marked; whether those are there says what a mark would be.
+        text += flags(memory?.released !== undefined, server.queue.value.length + server.waiters.value.length > 0);
         if (options.yieldAfter !== undefined) text += digit(memory?.handOffs ?? 0) + this._left(memory?.freeUntil ?? 0);
         if (options.client.chosenHolder) text += `${this._id(memory?.acquisition ?? '-')}${this._id(lastHolder)}`;
         for (const { id, ticket } of server.queue.value) {

@@ -13,6 +13,8 @@ export interface ScriptRules {
     readonly takesOver: boolean;
     /** The fences of a lease that may be passed on are nobody else's. */
     readonly reserves: boolean;
+    /** Who begins to wait takes away the mark that nobody does. */
+    readonly unmarks: boolean;
 }
 
 export const SCRIPT_RULES: ScriptRules = {
@@ -23,6 +25,7 @@ export const SCRIPT_RULES: ScriptRules = {
     compares: true,
     takesOver: true,
     reserves: true,
+    unmarks: true,
 };
 
 /** The durations of a client, in ticks, and the rules that a mutant of it breaks. */

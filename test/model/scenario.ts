@@ -90,5 +90,6 @@ export const MUTANTS: Readonly<Record<string, Changes>> = {
         lastFence: 100,
         acquisitions: 2,
     },
+    'who waits leaves the mark that nobody does': { script: { unmarks: false } },
     'no timer': { client: { hasTimer: false }, kinds: ['lose'], faults: 1, acquisitions: 2 },
 };

@@ -19,8 +19,13 @@ export interface StepRequest<Answer> {
     readonly key: string;
     /** The keys of the script; the first says where the step is done. */
     readonly keys: readonly [string, ...string[]];
-    /** The arguments of the script, once it is known on which channel the server can wake us; empty: on none. */
-    args(channel: string): readonly string[];
+    /** The arguments of its item. */
+    readonly args: readonly string[];
+    /**
+     * What the script takes once for all items, the same for every step of it that this server is asked to do: once it is
+     * known on which channel the server can wake us; empty: on none.
+     */
+    common?(channel: string): readonly string[];
 }
 
 /** One step, and who is told once what became of it: after the call that asked for it has returned. */
@@ -65,10 +70,10 @@ export function stepDone<Answer>(
     run: (step: Step<Answer>) => void,
     request: StepRequest<Answer>,
 ): Promise<StepDone<Answer>> {
-    const { script, key, keys } = request;
-    const args = (channel: string): readonly string[] => request.args(channel);
+    const { script, key, keys, args } = request;
+    const common = (channel: string): readonly string[] => request.common?.(channel) ?? [];
     return new Promise((resolve, reject) => {
         const done = (answer: Answer, sentAt: number): void => resolve({ answer, sentAt });
-        run({ script, key, keys, args, done, failed: reject });
+        run({ script, key, keys, args, common, done, failed: reject });
     });
 }

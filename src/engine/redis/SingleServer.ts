@@ -141,10 +141,9 @@ export class SingleServer implements RedisServers {
     }
 
     replicate(request: StepRequest<RenewReply>, asking = false): Promise<Replicated> {
-        const { key, keys } = request;
-        const item = { keys, args: request.args('') };
+        const { key, keys, args } = request;
         if (this._replication === undefined) return Promise.reject(new LockError('NOT_REPLICATED', 'No acks are set.'));
-        return this._replication.replicate(item, asking).catch((error: unknown) => {
+        return this._replication.replicate({ keys, args }, asking).catch((error: unknown) => {
             const told = explain(error, { key });
             const cause = told.cause instanceof Error ? told.cause.message : '';
             if (/READONLY|WAIT cannot be used with replica/.test(cause)) this._replication?.reconnect();
@@ -223,9 +222,7 @@ export class SingleServer implements RedisServers {
         try {
             answers = await this._connection.send((client, now) => {
                 sentAt = now;
-                const { channel } = this._subscription;
-                const items = steps.map((step) => ({ keys: step.keys, args: step.args(channel) }));
-                return script.send(client, items, asking);
+                return script.send(client, steps, steps[0]?.common?.(this._subscription.channel), asking);
             });
         } catch (error) {
             for (const step of steps) step.failed(this._explained(error, step));

@@ -8,6 +8,15 @@ export interface ScriptClient {
     asking?(): Promise<unknown>;
 }
 
+/** What a script takes. */
+export interface ScriptShape {
+    /** How many for each item. */
+    readonly keys: number;
+    readonly args: number;
+    /** What is said once, before all items: the names under which `step` knows it. */
+    readonly common?: readonly string[];
+}
+
 /** What one step is asked to do: as many keys and arguments as its script declares. */
 export interface ScriptItem {
     readonly keys: readonly string[];
@@ -33,32 +42,43 @@ export class Script<Answer> {
      */
     constructor(
         readonly name: string,
-        keys: number,
-        args: number,
+        shape: ScriptShape,
         body: string,
         private readonly _parse: (answer: unknown) => Answer | undefined,
     ) {
-        this.lua = body + loop(keys, args);
+        this.lua = opening(shape) + body + loop(shape);
         this.sha = createHash('sha1').update(this.lua).digest('hex');
     }
 
-    /** Runs the script for a list of items. */
-    async run(client: ScriptClient, items: readonly ScriptItem[], asking = false): Promise<(Answer | ScriptError)[]> {
-        const answers = await this.send(client, items, asking);
+    /** Runs the script for a list of items, as `send` does. */
+    async run(
+        client: ScriptClient,
+        items: readonly ScriptItem[],
+        common: readonly string[] = [],
+        asking = false,
+    ): Promise<(Answer | ScriptError)[]> {
+        const answers = await this.send(client, items, common, asking);
         return answers.map((answer) => (answer instanceof ScriptError ? answer : this.parse(answer)));
     }
 
     /**
      * Runs the script by its hash, and by its text when the server does not have it (yet, or after SCRIPT FLUSH).
      *
+     * @param common what the script takes once for all items.
      * @param asking in a cluster: of keys that are just arriving at this server (an ASK redirection).
      * @returns what is still to be parsed, or a ScriptError, for each item.
      */
-    async send(client: ScriptClient, items: readonly ScriptItem[], asking = false): Promise<readonly unknown[]> {
+    async send(
+        client: ScriptClient,
+        items: readonly ScriptItem[],
+        common: readonly string[] = [],
+        asking = false,
+    ): Promise<readonly unknown[]> {
         // In loops: what would be shorter takes a sixth of all the time that a call takes here.
         const all: string[] = [];
         for (const { keys } of items) all.push(...keys);
         const keys = all.length;
+        all.push(...common);
         for (const { args } of items) all.push(...args);
         // Holds for the next command only.
         const ask = (): void => void (asking && client.asking?.().catch(() => undefined));
@@ -84,11 +104,15 @@ export class Script<Answer> {
     }
 }
 
+function opening({ common = [] }: ScriptShape): string {
+    return common.map((name, at) => `local ${name} = ARGV[${at + 1}]\n`).join('');
+}
+
 /** The argument list is spelled out, because `unpack` of slices would cost more than the step itself. */
-function loop(keys: number, args: number): string {
+function loop({ keys, args, common = [] }: ScriptShape): string {
     const list = [
         ...Array.from({ length: keys }, (_, at) => `KEYS[i * ${keys} + ${at + 1}]`),
-        ...Array.from({ length: args }, (_, at) => `ARGV[i * ${args} + ${at + 1}]`),
+        ...Array.from({ length: args }, (_, at) => `ARGV[i * ${args} + ${common.length + at + 1}]`),
     ].join(', ');
     return `
 local answers = {}

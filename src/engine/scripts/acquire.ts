@@ -1,4 +1,4 @@
-import { grantFunctions } from './grant';
+import { grantFunctions, holdFunctions } from './grant';
 import type { Scope } from './grant';
 import { Script, isList, isNumber } from './Script';
 
@@ -35,10 +35,10 @@ export type AcquireReply =
  * One step is try, enqueue, heartbeat, claim and resend in one.
  *
  * KEYS key, queue, waiters, memory.
- * ARGV holder; id of this acquisition (the holder, unless the caller chose that); ttl, ms, or `<ttl>+<spare>`: so many
- * fences below that of the grant are reserved with it; wait: `<ticket> <channel>` to wait in line (ticket 0: a new one; no
- * channel: it polls), or `<ticket> <channel> <before>` to do so as soon as that holder has given the key back, which it does
- * in this step; empty for a plain try.
+ * ARGV once: the channel on which those who wait are told; empty: they poll. Per item: holder; id of this acquisition, empty:
+ * the holder (unless the caller chose that); ttl, ms, or `<ttl>+<spare>`: so many fences below that of the grant are reserved
+ * with it; wait: `<ticket>` to wait in line (0: a new one), or `<ticket> <before>` to do so as soon as that holder has given
+ * the key back, which it does in this step; empty for a plain try.
  *
  * Answers, per item:
  *   fence: granted. Absent key: to the first live waiter, so only if that is us or if there is none. Held by us: ttl is
@@ -50,10 +50,66 @@ export type AcquireReply =
  * What is usual is a number, which costs least.
  */
 const BODY = `
+local decide
+
+local function step(key, queue, waiters, memory, holder, id, ttl, wait)
+    local clock = micros()
+    local attempt = id == '' and holder or id
+    local seen = redis.call('HMGET', memory, 'f', 'e', 'r')
+    local last, kept, mark = seen[1], seen[2], seen[3]
+    -- The last holder that released, if nobody waits and nobody gave up.
+    local quiet, current = mark, nil
+    if not mark then
+        if kept then
+            current = redis.call('GET', key)
+        end
+        -- (Of a slot that is about to leave this server they cannot be asked for.)
+        if not current and redis.pcall('EXISTS', queue, waiters) == 0 then
+            quiet = kept and redis.call('HGET', memory, 'p') or ''
+        end
+    end
+    if quiet and not current then
+        -- What is usual.
+        local time, spare = asked(ttl)
+        local fence = next_fence(last, clock) + spare
+        local now = math.floor(clock / 1000)
+        if take(key, memory, kept, now, holder, attempt, time, fence, not mark and quiet) then
+            return fence
+        end
+    end
+    decide = decide or otherwise()
+    return decide(key, queue, waiters, memory, holder, attempt, ttl, wait, seen, quiet, current)
+end
+`;
+
+const TAKE = `
+-- Holds a key if it is absent, else false. Where what follows is refused to the user, nothing of the lock has changed.
+local function take(key, memory, kept, now, holder, id, ttl, fence, mark)
+    if not redis.call('SET', key, holder, 'PX', ttl, 'NX') then
+        return false
+    end
+    local done, refusal = pcall(remember, memory, kept, now, holder, id, tonumber(ttl), fence, mark)
+    if not done then
+        if redis.pcall('DEL', key) ~= 1 then
+            redis.call('SET', key, holder, 'PX', 1)
+        end
+        if mark then
+            -- The memory may not be kept for as long as it says.
+            redis.pcall('HDEL', memory, 'e', 'r')
+        end
+        error(refusal, 0)
+    end
+    return true
+end
+`;
+
+/** Makes the function for what is not usual: somebody has the key, waits for it, or has given up. */
+const otherwise = (scope: Scope): string => `
+local function otherwise()
+${grantFunctions(scope)}
 -- Takes or keeps the place in the queue and lengthens the waiter's lease.
 local function enqueue(queue, waiters, memory, holder, id, ttl, wait, last, clock, now)
-    local given, channel = string.match(wait, '^(%d+) (%S*)')
-    local ticket = tonumber(given)
+    local ticket = tonumber(string.match(wait, '^%d+'))
     if ticket == 0 then
         ticket = tonumber(redis.call('ZSCORE', queue, id) or after(last, clock))
     end
@@ -68,61 +124,62 @@ local function enqueue(queue, waiters, memory, holder, id, ttl, wait, last, cloc
     return ticket
 end
 
-local function step(key, queue, waiters, memory, holder, id, ttl, wait)
+return function(key, queue, waiters, memory, holder, attempt, ttl, wait, seen, quiet, current)
     local clock = micros()
     local now = math.floor(clock / 1000)
-    local time, spare = asked(ttl)
-    local current = redis.call('GET', key)
-    if not current and redis.call('EXISTS', queue, waiters) == 0 then
-        -- What is usual: the key is free, nobody waits, and nobody gave up.
-        local known = redis.call('HMGET', memory, 'f', 'e')
-        local fence = next_fence(known[1], clock) + spare
-        hold(key, memory, known[2], now, holder, id, time, fence)
-        return fence
+    local text, spare = asked(ttl)
+    local time = tonumber(text)
+    local last, kept, mark = seen[1], seen[2], seen[3]
+    if current == nil then
+        current = redis.call('GET', key)
     end
-    local known = redis.call('HMGET', memory, 'f', 'h', 't', 'y', 'a', 'e')
-    local kept = known[6]
+    local known = redis.call('HMGET', memory, 'h', 't')
     -- Without a memory the clock stands in: every grant so far has a smaller fence, every later one a greater.
-    local fence, granted = tonumber(known[1]) or clock, known[2]
-    local attempt = id
-    id = acquisition_of(attempt)
-    local record = redis.call('HGET', waiters, id)
+    local fence, granted = tonumber(last) or clock, known[1]
+    local id = acquisition_of(attempt)
+    local record = not quiet and redis.call('HGET', waiters, id)
     if record and tonumber(string.match(record, '^x(%d+)$') or 0) > now then
         return -1
     end
     if current == holder then
-        leave(queue, waiters, id)
+        if not quiet then
+            leave(queue, waiters, id)
+        end
         local left = redis.call('PTTL', key)
         if granted ~= holder then
-            fence = next_fence(known[1], clock) + spare
+            fence = next_fence(last, clock) + spare
             hold(key, memory, kept, now, holder, attempt, math.max(time, left), fence)
             return fence
         end
         -- From now on it is this acquisition's: one that was given up before cannot take it away.
-        local having = joined(known[5], attempt)
-        if having ~= known[5] then
+        local had = redis.call('HGET', memory, 'a')
+        local having = joined(had, attempt)
+        if having ~= had then
             redis.call('HSET', memory, 'a', having)
         end
         if left < time then
             keep(memory, kept, now, time)
-            redis.call('PEXPIRE', key, time)
+            redis.call('PEXPIRE', key, text)
         end
         return fence
     end
     local released = 0
-    if current and current == string.match(wait, '^%d+ %S* (.*)$') then
+    if current and current == string.match(wait, '^%d+ (.*)$') then
         -- In a slot that is about to leave this server, a key that is deleted cannot be set again: that comes last.
-        redis.call('HSET', memory, 'r', current)
+        redis.call('HSET', memory, mark and 'r' or 'p', current)
         current, released = nil, 1
     end
-    local lined = redis.call('EXISTS', queue) == 1
+    local lined = not current and not quiet and redis.call('EXISTS', queue) == 1
     local ticket, handed = 0, 0
     if wait ~= '' and (current or lined) then
-        ticket = enqueue(queue, waiters, memory, holder, id, ttl, wait, known[3], clock, now)
+        if mark then
+            unmark(memory, mark)
+        end
+        ticket = enqueue(queue, waiters, memory, holder, id, ttl, wait, known[2], clock, now)
     end
-    local pause = (tonumber(known[4]) or 0) - now
-    if not current and not (lined and pause > 0) then
-        local least = next_fence(known[1], clock)
+    local pause = lined and (tonumber(redis.call('HGET', memory, 'y')) or 0) - now or 0
+    if not current and pause <= 0 then
+        local least = next_fence(last, clock)
         local first, its_holder, its_fence, _
         if lined then
             first, its_holder, _, its_fence = grant(key, queue, waiters, memory, kept, least, now, id)
@@ -151,6 +208,7 @@ local function step(key, queue, waiters, memory, holder, id, ttl, wait)
     end
     return { 0, remaining, fence, ticket, rank, current and granted ~= current and 1 or 0, current or '', handed, released }
 end
+end
 `;
 
 export const acquireScript = scriptOf('redis');
@@ -159,7 +217,8 @@ export const acquireScript = scriptOf('redis');
 export const acquireNodeScript = scriptOf('node');
 
 function scriptOf(scope: Scope): Script<AcquireReply> {
-    return new Script('acquire', 4, 4, grantFunctions(scope) + BODY, parse);
+    const body = holdFunctions(scope) + TAKE + otherwise(scope) + BODY;
+    return new Script('acquire', { keys: 4, args: 4, common: ['channel'] }, body, parse);
 }
 
 function parse(answer: unknown): AcquireReply | undefined {

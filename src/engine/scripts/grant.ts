@@ -22,8 +22,15 @@ local function micros()
     return clock_read
 end
 
+-- As text. The items of a list often say the same number.
+local texts = {}
 local function whole(number)
-    return string.format('%.0f', number)
+    local text = texts[number]
+    if not text then
+        text = string.format('%.0f', number)
+        texts[number] = text
+    end
+    return text
 end
 
 -- Until when the memory has to be kept for a lease that ends in so many ms: with some to spare, so that most leases need
@@ -42,7 +49,7 @@ local function keep(memory, kept, now, ttl)
         return kept
     end
     redis.call('HSET', memory, 'e', whole(instant))
-    redis.call('PEXPIRE', memory, instant - now)
+    redis.call('PEXPIRE', memory, whole(instant - now))
     return instant
 end
 `;
@@ -54,27 +61,51 @@ end
  * acquisitions by ticket. `waiters` is a hash of acquisition to `<lease> <ttl> <channel> <holder>`, where lease is the
  * instant (server ms) from which its waiter is taken to be dead, ttl is as in the request, and the holder is left out when it
  * is the acquisition's id; or to `x<instant>`, a tombstone: whatever arrives of that acquisition before that instant is
- * refused. `memory` is a hash: f last fence, h the holder it was given to, a the acquisition, t last ticket, r last holder that released, n hand-offs in
- * a row, y until when (server ms) the key is left free for others, e until when the memory is kept.
+ * refused. `memory` is a hash: f last fence, h the holder it was given to, a the acquisition, t last ticket, r or p last holder
+ * that released, n hand-offs in a row, y until when (server ms) the key is left free for others, e until when the memory is
+ * kept.
+ *
+ * Field r is a mark besides: while it is there, empty where nobody has released yet, it is certain that nobody waits, that there
+ * is no tombstone, and that the memory is kept beyond the present lease; so that neither queue nor waiters need be looked at.
+ * Whoever begins to wait, or lays a tombstone, makes it p; who takes the key while there is neither makes it r again. Queue
+ * and waiters also end by themselves: without r one has to look.
  *
  * Times are the server's, tickets and fences are at least its clock in µs, so that they rise even when the memory is lost.
  */
-const SHARED = `${CLOCK}
-local WINDOW, LEASE, SIDE = ${CLAIM_WINDOW}, ${WAITER_LEASE}, ${2 * WAITER_LEASE}
-
+const HOLD = `
 local function after(last, clock)
     return math.max((tonumber(last) or 0) + 1, clock)
 end
 
 -- What is asked for: \`<ttl>\`, or \`<ttl>+<spare>\` when so many fences below that of the grant are to be nobody else's.
+-- Returns the ttl as text: a number would be made one for the server, by what takes longer than half a command.
 local function asked(ttl)
-    local plain = tonumber(ttl)
-    if plain then
-        return plain, 0
+    if tonumber(ttl) then
+        return ttl, 0
     end
     local time, spare = string.match(ttl, '^(%d+)%+(%d+)$')
-    return tonumber(time), tonumber(spare)
+    return time, tonumber(spare)
 end
+
+-- Writes down who holds the key. \`mark\`: the last holder that released, where that is to become field r.
+local function remember(memory, kept, now, holder, id, ttl, fence, mark)
+    if not mark then
+        redis.call('HSET', memory, 'f', whole(fence), 'h', holder, 'a', id)
+        keep(memory, kept, now, ttl)
+        return
+    end
+    local instant = longer(kept, now, ttl)
+    redis.call('HSET', memory, 'f', whole(fence), 'h', holder, 'a', id, 'e', whole(instant or kept), 'r', mark)
+    if instant then
+        redis.call('PEXPIRE', memory, whole(instant - now))
+    end
+end
+`;
+
+const GRANT = `
+local WINDOW, LEASE = ${CLAIM_WINDOW}, ${WAITER_LEASE}
+-- How long queue and waiters last after their last use; as text, for the server.
+local SIDE = '${2 * WAITER_LEASE}'
 
 local function leave(queue, waiters, id)
     redis.call('ZREM', queue, id)
@@ -144,20 +175,17 @@ local function tell_head(key, queue, waiters, now, taken, me)
     end
 end
 
+-- From now on somebody waits, or is refused. \`released\` is what the mark says.
+local function unmark(memory, released)
+    redis.call('HDEL', memory, 'r')
+    if released ~= '' then
+        redis.call('HSET', memory, 'p', released)
+    end
+end
+
 -- The key comes last: where a command is refused to the user, nothing of the lock has changed.
 local function hold(key, memory, kept, now, holder, id, ttl, fence)
-    local instant = longer(kept, now, ttl)
-    if not instant then
-        redis.call('HSET', memory, 'f', whole(fence), 'h', holder, 'a', id)
-    elseif kept then
-        redis.call('HSET', memory, 'f', whole(fence), 'h', holder, 'a', id, 'e', whole(instant))
-    else
-        -- By r a release sees that the memory is kept long enough.
-        redis.call('HSET', memory, 'f', whole(fence), 'h', holder, 'a', id, 'e', whole(instant), 'r', '')
-    end
-    if instant then
-        redis.call('PEXPIRE', memory, instant - now)
-    end
+    remember(memory, kept, now, holder, id, ttl, fence)
     redis.call('SET', key, holder, 'PX', ttl)
 end
 
@@ -175,7 +203,7 @@ local function grant(key, queue, waiters, memory, kept, least, now, me)
             return id, holder
         end
         local time, spare = asked(ttl)
-        local window, fence = math.min(time, WINDOW), least + spare
+        local window, fence = math.min(tonumber(time), WINDOW), least + spare
         -- The server writes first to whom it has had something to say last: that is to be the one that is granted.
         tell_head(key, queue, waiters, now, window, me)
         if reaches(channel, table.concat({ 'grant', whole(window), whole(fence), id, key }, '\\n')) then
@@ -189,12 +217,21 @@ end
 /** Where the locks are: on one Redis, or on each node of a quorum. */
 export type Scope = 'redis' | 'node';
 
-const BY_SCOPE: Readonly<Record<Scope, string>> = {
+const FENCE: Readonly<Record<Scope, string>> = {
     redis: `
+local next_fence = after
+`,
+    // Nodes that have seen the same grants choose the same fence, so that it need not be written to any of them again; and
+    // so do those whose clocks differ a little, for a key that is not remembered.
+    node: `
 local function next_fence(last, clock)
-    return after(last, clock)
+    return last and tonumber(last) + 1 or math.ceil(clock / 100000) * 100000
 end
+`,
+};
 
+const ACQUISITION: Readonly<Record<Scope, string>> = {
+    redis: `
 local function acquisition_of(id)
     return id
 end
@@ -210,14 +247,7 @@ end
 `,
     // Of an acquisition that is tried again and again each attempt is told apart, \`<acquisition>#<number>\`: a late one, and
     // what takes it back, must not touch what a later one got. It has one place in line.
-    //
-    // Nodes that have seen the same grants choose the same fence, so that it need not be written to any of them again; and
-    // so do those whose clocks differ a little, for a key that is not remembered.
     node: `
-local function next_fence(last, clock)
-    return last and tonumber(last) + 1 or math.ceil(clock / 100000) * 100000
-end
-
 local function acquisition_of(id)
     return string.match(id, '^(.*)#%d+$') or id
 end
@@ -256,9 +286,17 @@ end
 `,
 };
 
-/** The shared functions, with the fences of a scope. */
+/** Lua functions: a key that is absent, and for which nobody waits, needs no others. */
+export function holdFunctions(scope: Scope): string {
+    return CLOCK + HOLD + FENCE[scope];
+}
+
+/**
+ * Lua functions for all the rest; they follow those above. A script makes them when the first of its items needs them: making
+ * a function takes a tenth of what a call of a command does, and most commands need none of these.
+ */
 export function grantFunctions(scope: Scope): string {
-    return SHARED + BY_SCOPE[scope];
+    return GRANT + ACQUISITION[scope];
 }
 
 /** What a message on a waiter's channel says. A grant is a fact about the past, not a proof that it still holds. */

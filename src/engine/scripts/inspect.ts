@@ -44,7 +44,7 @@ local function step(key, queue, waiters, memory)
 end
 `;
 
-export const inspectScript = new Script<InspectReply>('inspect', 4, 0, BODY, (answer) => {
+export const inspectScript = new Script<InspectReply>('inspect', { keys: 4, args: 0 }, BODY, (answer) => {
     if (isList(answer)) {
         const [holder, remaining, fence, foreign, list, clock] = answer;
         if (typeof holder === 'string' && isNumber(remaining) && isNumber(fence) && isList(list) && isNumber(clock)) {

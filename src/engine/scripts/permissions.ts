@@ -30,6 +30,6 @@ local function step(key, queue, waiters, memory)
 end
 `;
 
-export const permissionsScript = new Script('permissions', 4, 0, BODY, (answer) =>
+export const permissionsScript = new Script('permissions', { keys: 4, args: 0 }, BODY, (answer) =>
     isList(answer) ? answer.map(String) : undefined,
 );

@@ -23,6 +23,6 @@ local function step(key, memory, holder, fence)
 end
 `;
 
-export const raiseScript = new Script('raise', 2, 2, BODY, (answer) =>
+export const raiseScript = new Script('raise', { keys: 2, args: 2 }, BODY, (answer) =>
     answer === 0 || answer === 1 ? answer === 1 : undefined,
 );

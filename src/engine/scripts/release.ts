@@ -1,4 +1,4 @@
-import { grantFunctions } from './grant';
+import { grantFunctions, holdFunctions } from './grant';
 import type { Scope } from './grant';
 import { Script, isList, isNumber } from './Script';
 
@@ -15,16 +15,37 @@ const KINDS = ['gone', 'released', 'already'] as const;
  * the queue. Serves release, cancel and give-up alike.
  *
  * KEYS key, queue, waiters, memory.
- * ARGV holder (empty: only to grant a key that is absent); id: empty to release whatever the holder has, or an acquisition
- * to give up: what another acquisition of the same holder has is left alone then; tombstone: 1 when attempts of that
- * acquisition may still be under way, else empty; yield: `<n> <pause>`, after n hand-offs in a row to leave the key free for
- * so many ms, so that those who poll for it with a plain SET get a chance, else empty.
+ * ARGV once: yield, `<n> <pause>`, after n hand-offs in a row to leave the key free for so many ms, so that those who poll for
+ * it with a plain SET get a chance, else empty. Per item: holder (empty: only to grant a key that is absent); which: empty to
+ * release whatever the holder has, or `<tombstone> <id>`, an acquisition to give up: what another acquisition of the same
+ * holder has is left alone then; tombstone is 1 when attempts of that acquisition may still be under way, else 0.
  *
  * Answers, per item: {kind, window}. Kind 1: released; 2: this holder was the last that released the key (a resend); 0: it
  * did not hold the key. Window: for how long the key was granted to a waiter in this step, ms; 0: it was not. What is usual,
  * {1, 0}, is 1, which costs least.
  */
 const BODY = `
+local give
+
+local function step(key, queue, waiters, memory, holder, which)
+    local current = redis.call('GET', key)
+    if holder ~= '' and current == holder and which == '' then
+        if redis.call('HSET', memory, 'r', holder) == 0 then
+            -- What is usual: the mark was there.
+            redis.call('DEL', key)
+            return 1
+        end
+        redis.call('HDEL', memory, 'r')
+    end
+    give = give or otherwise()
+    return give(key, queue, waiters, memory, holder, which, current)
+end
+`;
+
+/** Makes the function for what is not usual: somebody waits, or gives up, or the key is another's. */
+const otherwise = (scope: Scope): string => `
+local function otherwise()
+${holdFunctions(scope)}${grantFunctions(scope)}
 -- Tombstones stand in a hash that waiters keep alive; when they are many, old ones are swept out now and then.
 local function bury(queue, waiters, id, now)
     redis.call('HSET', waiters, id, 'x' .. whole(now + SIDE))
@@ -41,7 +62,7 @@ local function bury(queue, waiters, id, now)
 end
 
 -- For how long the key is to be left free now, when it was handed on often enough in a row.
-local function yields(key, queue, waiters, memory, now, yield)
+local function yields(key, queue, waiters, memory, now)
     local most, pause = string.match(yield, '^(%d+) (%d+)$')
     if not most or redis.call('EXISTS', queue) == 0 then
         return nil
@@ -54,30 +75,24 @@ local function yields(key, queue, waiters, memory, now, yield)
     return tonumber(pause)
 end
 
-local function step(key, queue, waiters, memory, holder, id, tombstone, yield)
-    local current = redis.call('GET', key)
-    -- (In a slot that is about to leave this server the key of a queue that is empty cannot be asked for.)
-    if holder ~= '' and current == holder and id == '' and redis.pcall('EXISTS', queue) == 0 then
-        -- What is usual: nobody waits. A memory that has said who released before is kept long enough.
-        if redis.call('HSET', memory, 'r', holder) == 1 then
-            keep(memory, redis.call('HGET', memory, 'e'), math.floor(micros() / 1000), 0)
-        end
-        redis.call('DEL', key)
-        return 1
-    end
+return function(key, queue, waiters, memory, holder, which, current)
     local clock = micros()
     local now = math.floor(clock / 1000)
-    local known = redis.call('HMGET', memory, 'f', 'r', 'a', 'y', 'h', 'e')
-    local kept = known[6]
+    local tombstone, id = string.match(which, '^([01]) (.*)$')
+    id = id or ''
+    local known = redis.call('HMGET', memory, 'f', 'r', 'a', 'y', 'h', 'e', 'p')
+    local kept, mark = known[6], known[2]
+    local last = mark or known[7]
     local fence = next_fence(known[1], clock)
     local _, window
     -- Where the memory was lost, only a holder that is an acquisition's own id tells whose the key is.
     local its = current == holder and id ~= '' and has_it(memory, known[3], id) or id == holder and known[5] ~= holder
     local ours = holder ~= '' and current == holder and (id == '' or its)
     if ours then
-        redis.call('HSET', memory, 'r', holder)
+        redis.call('HSET', memory, mark and 'r' or 'p', holder)
+        mark = mark and holder
         kept = keep(memory, kept, now, 0)
-        local free = yields(key, queue, waiters, memory, now, yield)
+        local free = yields(key, queue, waiters, memory, now)
         if not free then
             _, _, window = grant(key, queue, waiters, memory, kept, fence, now)
         end
@@ -100,9 +115,13 @@ local function step(key, queue, waiters, memory, holder, id, tombstone, yield)
         end
     end
     if tombstone == '1' then
+        if mark then
+            unmark(memory, mark)
+        end
         bury(queue, waiters, id, now)
     end
-    return { ours and 1 or holder ~= '' and known[2] == holder and 2 or 0, window or 0 }
+    return { ours and 1 or holder ~= '' and last == holder and 2 or 0, window or 0 }
+end
 end
 `;
 
@@ -112,7 +131,7 @@ export const releaseScript = scriptOf('redis');
 export const releaseNodeScript = scriptOf('node');
 
 function scriptOf(scope: Scope): Script<ReleaseReply> {
-    return new Script('release', 4, 4, grantFunctions(scope) + BODY, parse);
+    return new Script('release', { keys: 4, args: 2, common: ['yield'] }, otherwise(scope) + BODY, parse);
 }
 
 function parse(answer: unknown): ReleaseReply | undefined {

@@ -27,6 +27,6 @@ local function step(key, memory, holder, ttl)
 end
 `;
 
-export const renewScript: Script<RenewReply> = new Script('renew', 2, 2, BODY, (answer) =>
+export const renewScript: Script<RenewReply> = new Script('renew', { keys: 2, args: 2 }, BODY, (answer) =>
     answer === 1 ? 'renewed' : answer === 0 ? 'gone' : undefined,
 );

@@ -51,7 +51,7 @@ suite('SingleServer', function () {
             script: inspectScript,
             key: 'key',
             keys: keysOf('key'),
-            args: () => [],
+            args: [],
         });
     }
 
@@ -100,14 +100,9 @@ suite('SingleServer', function () {
 
     test('leaves a master that has become a replica, and says why its step failed', async () => {
         const one = await open({ role: 'master', commandTimeout: 500 });
-        const args = ['holder', 'holder', '1000', ''];
-        const write = (): Promise<unknown> =>
-            stepDone((step) => one.run(step), {
-                script: acquireScript,
-                key: 'key',
-                keys: keysOf('key'),
-                args: () => args,
-            });
+        const args = ['holder', '', '1000', ''];
+        const step = { script: acquireScript, key: 'key', keys: keysOf('key'), args, common: () => [''] } as const;
+        const write = (): Promise<unknown> => stepDone((asked) => one.run(asked), step);
         await raw.replicaof('127.0.0.1', 1);
         const refused = await rejection(write(), 'CONNECTION_FAILED');
         assert.include(refused.message, 'READONLY');
