@@ -759,7 +759,7 @@ suite('scripts', () => {
             assert.isNull(await mark());
         });
 
-        test('is not there for a key of others that was never used, and comes with the first lease', async () => {
+        test('is not there for a key of others that was never used', async () => {
             await client.del(key, memory);
             await client.set(key, 'stranger', 'PX', TTL);
             await wait('b');
