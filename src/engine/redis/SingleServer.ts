@@ -32,7 +32,7 @@ export interface SingleServerOptions extends RedisConnectionOptions, Subscriptio
 }
 
 /** How long a list of steps may get: while the server does one we prepare the next, and nobody waits long for an answer. */
-const LIST_LENGTH = 16;
+const LIST_LENGTH = 32;
 
 /** How many keys the server looks at before it serves others. */
 const SCAN_COUNT = 500;
