@@ -56,6 +56,12 @@ const EARLIEST_LAST_TRY = 50;
 /** One that polls must look so often, ms, or it may miss the time that the store gives it to claim its turn. */
 const CLAIM_TIME = 1000;
 
+/**
+ * Whoever becomes the first in line asks again when its last answer is older than that, ms: the message of its grant will be
+ * relied on for less than half a claim window after it. So it is asked while the key is held, and not when it was granted.
+ */
+const FRESH = 500;
+
 /** After a failed attempt. */
 const PAUSE = 100;
 
@@ -157,9 +163,14 @@ export class Waiters {
             waiter.again = true;
             return;
         }
-        waiter.busy = { ...waiter.busy, rank: 0 };
+        const { busy, request } = waiter;
+        if (this._clock.now() - busy.sentAt > Math.min(request.ttl / 4, FRESH)) {
+            this._attempt(waiter);
+            return;
+        }
+        waiter.busy = { ...busy, rank: 0 };
         this._wake(waiter, Math.min(remaining + AFTER_EXPIRY, HEARTBEAT));
-        if (waiter.busy.foreign) void this._watch(waiter, waiter.busy);
+        if (busy.foreign) void this._watch(waiter, waiter.busy);
     }
 
     /** A foreign holder's key changed: the first in line looks. */

@@ -261,11 +261,35 @@ suite('Waiters', () => {
         test('until then as well when a message says that it is the first now', async () => {
             want();
             await busy({ rank: 2, remaining: 25_000 });
-            await clock.advance(1000);
+            await clock.advance(500);
             waiters.first('key', 'me', 400);
             await clock.advance(401);
             assert.strictEqual(attempts(), 1);
             await clock.advance(1);
+            assert.strictEqual(attempts(), 2);
+        });
+
+        test('not at all then, if its last answer is too old for a grant to be relied on', async () => {
+            const wait = want();
+            await busy({ rank: 2, remaining: 25_000 });
+            await clock.advance(900);
+            waiters.first('key', 'me', 25_000);
+            assert.strictEqual(attempts(), 2);
+            await busy({ rank: 0, remaining: 24_000, fence: 7 });
+            await clock.advance(200);
+            waiters.granted('key', 'me', 8, 2000);
+            assert.isFalse((await acquired(wait)).confirmed);
+            assert.strictEqual(attempts(), 2);
+        });
+
+        test('nor if a quarter of a short ttl has passed', async () => {
+            want({ ttl: 400 });
+            await busy({ rank: 2, remaining: 300 });
+            await clock.advance(100);
+            waiters.first('key', 'me', 200);
+            assert.strictEqual(attempts(), 1);
+            await clock.advance(1);
+            waiters.first('key', 'me', 199);
             assert.strictEqual(attempts(), 2);
         });
 
