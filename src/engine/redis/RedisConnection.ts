@@ -42,6 +42,14 @@ type State =
     | { readonly kind: 'ready' }
     | { readonly kind: 'closed' };
 
+/** A command that is to be sent, and who is told of its answer. */
+interface Posted<T> {
+    readonly command: (client: Redis, sentAt: number) => Promise<T>;
+    readonly answered: (answer: T, sentAt: number) => void;
+    readonly failed: (error: Error) => void;
+    readonly longer: number;
+}
+
 /** A command whose answer is due. */
 interface Sent extends Due {
     overdue(): void;
@@ -124,8 +132,19 @@ export class RedisConnection {
      * @throws LockError; its `unknown` is true when the command was sent and no answer came.
      */
     send<T>(command: (client: Redis, sentAt: number) => Promise<T>, longer = 0): Promise<T> {
-        if (this._state.kind === 'ready') return this._send(command, longer);
-        return this._ready(this._options.commandTimeout).then(() => this._send(command, longer));
+        return new Promise((resolve, reject) => this.post(command, resolve, reject, longer));
+    }
+
+    /** What `send` does, told without a promise: of the commands of locks there are very many. */
+    post<T>(
+        command: (client: Redis, sentAt: number) => Promise<T>,
+        answered: (answer: T, sentAt: number) => void,
+        failed: (error: Error) => void,
+        longer = 0,
+    ): void {
+        const options = { command, answered, failed, longer };
+        if (this._state.kind === 'ready') this._post(options);
+        else this._ready(this._options.commandTimeout).then(() => this._post(options), failed);
     }
 
     /** Connects anew: the server is not, or no longer, what it has to be. */
@@ -146,33 +165,33 @@ export class RedisConnection {
         });
     }
 
-    private _send<T>(command: (client: Redis, sentAt: number) => Promise<T>, longer: number): Promise<T> {
+    private _post<T>({ command, answered, failed, longer }: Posted<T>): void {
         const sentAt = this._clock.now();
         const stream = this.client.stream;
         const timeout = this._options.commandTimeout + longer;
-        return new Promise((resolve, reject) => {
-            const sent: Sent = {
-                place: -1,
-                overdue: () => {
-                    // The link may be dead without either end knowing it; a new one tells.
-                    this._cut(stream);
-                    const text = `Redis did not answer within ${timeout} ms.`;
-                    reject(new LockError('CONNECTION_FAILED', text, { unknown: true }));
-                },
-            };
-            this._sent.set(sent, sentAt + timeout);
-            command(this.client, sentAt).then(
-                (answer) => {
-                    this._sent.delete(sent);
-                    resolve(answer);
-                },
-                (error: unknown) => {
-                    this._sent.delete(sent);
-                    const unknown = !isReply(error);
-                    reject(this._state.kind === 'closed' ? closed(error, unknown) : explain(error, { unknown }));
-                },
-            );
-        });
+        let open = true;
+        const sent: Sent = {
+            place: -1,
+            overdue: () => {
+                open = false;
+                // The link may be dead without either end knowing it; a new one tells.
+                this._cut(stream);
+                const text = `Redis did not answer within ${timeout} ms.`;
+                failed(new LockError('CONNECTION_FAILED', text, { unknown: true }));
+            },
+        };
+        this._sent.set(sent, sentAt + timeout);
+        command(this.client, sentAt).then(
+            (answer) => {
+                this._sent.delete(sent);
+                if (open) answered(answer, sentAt);
+            },
+            (error: unknown) => {
+                this._sent.delete(sent);
+                const unknown = !isReply(error);
+                if (open) failed(this._state.kind === 'closed' ? closed(error, unknown) : explain(error, { unknown }));
+            },
+        );
     }
 
     /** Waits until the connection is ready, an answer that no waiting will change, or the time is over. */

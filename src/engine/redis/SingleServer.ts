@@ -127,12 +127,12 @@ export class SingleServer implements RedisServers {
 
     /** As one list. */
     runAll<Answer>(script: Script<Answer>, steps: readonly Step<Answer>[]): void {
-        void this._send(script, steps);
+        this._send(script, steps);
     }
 
     /** Does one step of a key that is just arriving from another server of the cluster. */
     runAsking<Answer>(step: Step<Answer>): void {
-        void this._send(step.script, [step], true);
+        this._send(step.script, [step], true);
     }
 
     /** The slots of a cluster and the addresses of their masters, as this server knows them. */
@@ -195,7 +195,8 @@ export class SingleServer implements RedisServers {
         for (const [script, steps] of this._lanes) {
             if (steps.length === 0) continue;
             this._lanes.set(script, []);
-            for (const list of this._lists(steps)) void this._send(script, list);
+            if (steps.length === 1) this._send(script, steps);
+            else for (const list of this._lists(steps)) this._send(script, list);
         }
     }
 
@@ -215,27 +216,30 @@ export class SingleServer implements RedisServers {
         yield* together.values();
     }
 
-    /** Settles every step; never rejects. */
-    private async _send(script: Script<unknown>, steps: readonly Step<unknown>[], asking = false): Promise<void> {
-        let sentAt = 0;
+    private _send(script: Script<unknown>, steps: readonly Step<unknown>[], asking = false): void {
+        this._connection.post(
+            (client) => script.send(client, steps, steps[0]?.common?.(this._subscription.channel), asking),
+            (reply, sentAt) => this._answered(script, steps, reply, sentAt),
+            (error) => this._failed(steps, error),
+        );
+    }
+
+    private _failed(steps: readonly Step<unknown>[], error: unknown): void {
+        for (const step of steps) step.failed(this._explained(error, step));
+    }
+
+    private _answered(script: Script<unknown>, steps: readonly Step<unknown>[], reply: unknown, sentAt: number): void {
         let answers: readonly unknown[];
         try {
-            answers = await this._connection.send((client, now) => {
-                sentAt = now;
-                return script.send(client, steps, steps[0]?.common?.(this._subscription.channel), asking);
-            });
+            answers = script.answersOf(reply, steps.length);
         } catch (error) {
-            for (const step of steps) step.failed(this._explained(error, step));
+            this._failed(steps, error);
             return;
         }
         steps.forEach((step, at) => this._settle(step, answers[at], sentAt));
     }
 
     private _settle(step: Step<unknown>, answer: unknown, sentAt: number): void {
-        if (answer instanceof ScriptError) {
-            void this._refuse(step, this._explained(answer, step));
-            return;
-        }
         let parsed: unknown;
         try {
             parsed = step.script.parse(answer);
@@ -244,7 +248,8 @@ export class SingleServer implements RedisServers {
             step.failed(this._explained(error, step));
             return;
         }
-        step.done(parsed, sentAt);
+        if (parsed instanceof ScriptError) void this._refuse(step, this._explained(parsed, step));
+        else step.done(parsed, sentAt);
     }
 
     /** Rejects a step that its script could not do; names the commands that it may not run. Never rejects. */

@@ -50,15 +50,15 @@ export class Script<Answer> {
         this.sha = createHash('sha1').update(this.lua).digest('hex');
     }
 
-    /** Runs the script for a list of items, as `send` does. */
+    /** Runs the script for a list of items, as `send` does, and reads the answers. */
     async run(
         client: ScriptClient,
         items: readonly ScriptItem[],
         common: readonly string[] = [],
         asking = false,
     ): Promise<(Answer | ScriptError)[]> {
-        const answers = await this.send(client, items, common, asking);
-        return answers.map((answer) => (answer instanceof ScriptError ? answer : this.parse(answer)));
+        const reply = await this.send(client, items, common, asking);
+        return this.answersOf(reply, items.length).map((answer) => this.parse(answer));
     }
 
     /**
@@ -66,14 +66,14 @@ export class Script<Answer> {
      *
      * @param common what the script takes once for all items.
      * @param asking in a cluster: of keys that are just arriving at this server (an ASK redirection).
-     * @returns what is still to be parsed, or a ScriptError, for each item.
+     * @returns what `answersOf` reads.
      */
-    async send(
+    send(
         client: ScriptClient,
         items: readonly ScriptItem[],
         common: readonly string[] = [],
         asking = false,
-    ): Promise<readonly unknown[]> {
+    ): Promise<unknown> {
         // In loops: what would be shorter takes a sixth of all the time that a call takes here.
         const all: string[] = [];
         for (const { keys } of items) all.push(...keys);
@@ -83,17 +83,22 @@ export class Script<Answer> {
         // Holds for the next command only.
         const ask = (): void => void (asking && client.asking?.().catch(() => undefined));
         ask();
-        const reply = await client.evalsha(this.sha, keys, ...all).catch((error: unknown) => {
+        return client.evalsha(this.sha, keys, ...all).catch((error: unknown) => {
             if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error;
             ask();
             return client.eval(this.lua, keys, ...all);
         });
-        if (!isList(reply) || reply.length !== items.length) throw this._unexpected(reply);
-        return reply.map((answer) => (typeof answer === 'string' ? new ScriptError(answer) : answer));
+    }
+
+    /** The answers of a reply, one for each item, to be parsed. */
+    answersOf(reply: unknown, items: number): readonly unknown[] {
+        if (!isList(reply) || reply.length !== items) throw this._unexpected(reply);
+        return reply;
     }
 
     /** Checks and types one answer. */
-    parse(answer: unknown): Answer {
+    parse(answer: unknown): Answer | ScriptError {
+        if (typeof answer === 'string') return new ScriptError(answer);
         const reply = this._parse(answer);
         if (reply === undefined) throw this._unexpected(answer);
         return reply;
