@@ -62,6 +62,7 @@ class Link {
     }
 
     send: RedisConnection['send'] = (command) => this._connection.send(command);
+    post: RedisConnection['post'] = (...posted) => this._connection.post(...posted);
 
     async close(): Promise<void> {
         await Promise.all([this._subscription.close(), this._connection.close()]);
@@ -353,6 +354,21 @@ suite('RedisConnection', function () {
             assert.isTrue(error.unknown);
             assert.isAtLeast(took, 350);
             assert.isBelow(took, 400 + PATIENCE);
+        });
+
+        test('that has failed in time is told of once, whatever comes later', async () => {
+            const connection = await opened(server, { commandTimeout: 400 });
+            const heard: string[] = [];
+            server.freeze();
+            connection.post(
+                (client) => client.ping(),
+                (answer) => heard.push(answer),
+                (error) => heard.push(error.message),
+            );
+            await until(() => heard.length > 0, 10_000);
+            server.thaw();
+            await until(async () => (await ping(connection).catch(() => '')) === 'PONG', 10_000);
+            assert.deepEqual(heard, ['Redis did not answer within 400 ms.']);
         });
 
         test('works again when the server is thawed', async () => {
