@@ -32,7 +32,7 @@ export class KeepAlive implements LeaseKeeper {
         private readonly _clock: Clock,
         private readonly _cleanup: Cleanup,
         private readonly _tell: (event: LockEvent) => void,
-        readonly thrown: LeaseKeeper['thrown'] = (error) => error,
+        readonly exceptionOf: LeaseKeeper['exceptionOf'] = (error) => error,
     ) {
         this._queue = new DueQueue(_clock, (lease) => this._due(lease));
     }
@@ -146,7 +146,7 @@ export class KeepAlive implements LeaseKeeper {
             for (const one of lease.leased) this._giveUp(lease, one);
             const { key, holder, context } = lease;
             this._tell({ kind: 'failed', key, holder, context, error });
-            throw this.thrown(error, context);
+            throw this.exceptionOf(error, context);
         }
         const released = await Promise.all(lease.leased.map((one) => this._release(lease, one)));
         return released.every(Boolean);
@@ -165,7 +165,7 @@ export class KeepAlive implements LeaseKeeper {
         if (answer instanceof Error) {
             this._giveUp(lease, one);
             this._tell({ kind: 'failed', key, holder, context, error: answer });
-            reject(this.thrown(answer, context));
+            reject(this.exceptionOf(answer, context));
             return;
         }
         const held = this._clock.now() - since;

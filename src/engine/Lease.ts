@@ -62,7 +62,7 @@ export interface LeaseKeeper {
     /** The lease has just ended without our wish. */
     lost(lease: HeldLease, error: LockError): void;
     /** What is thrown for an error of ours. */
-    thrown(error: LockError, context: unknown): Error;
+    exceptionOf(error: LockError, context: unknown): Error;
 }
 
 /** One key of a lease. */
@@ -225,7 +225,7 @@ export class HeldLease implements Lease, Due {
     }
 
     private _thrown(error: LockError): Error {
-        return this._keeper.thrown(error, this.context);
+        return this._keeper.exceptionOf(error, this.context);
     }
 
     private _ended(how: string): LockError {

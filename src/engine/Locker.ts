@@ -7,7 +7,7 @@ import { HandOffs } from './HandOffs';
 import { newHolder } from './holder';
 import { KeepAlive } from './KeepAlive';
 import { HeldLease } from './Lease';
-import type { Lease, LeasedKey, LeaseKeeper } from './Lease';
+import type { Lease, LeasedKey } from './Lease';
 import type { LockEvent, LockObserver } from './LockObserver';
 import { promised } from './LockStore';
 import type { Busy, LockInfo, LockStore, ReleaseAnswer } from './LockStore';
@@ -56,6 +56,8 @@ export interface LockerOptions {
     readonly maxWaiting: number;
     /** How often in a row a key is passed on among the callers of this process; 0: never, strict order over all processes. */
     readonly localGrants: number;
+    /** Makes what is thrown of an error of ours; the context is that of the request. Default: the error itself. */
+    readonly exceptionOf: (error: LockError, context: unknown) => Error;
 }
 
 /** How much a locker has to do. */
@@ -71,6 +73,7 @@ const DEFAULTS: LockerOptions = {
     maxHeld: 100_000,
     maxWaiting: 10_000,
     localGrants: 0,
+    exceptionOf: (error) => error,
 };
 
 const NONE: readonly string[] = [];
@@ -83,7 +86,7 @@ interface Wanted extends WaitRequest {
     readonly since: number;
 }
 
-/** A call for a lease. */
+/** Who has called for a lease. */
 class Call implements Caller {
     constructor(
         readonly wanted: Wanted,
@@ -120,15 +123,14 @@ export class Locker {
         options: Partial<LockerOptions> = {},
         private readonly _observer: LockObserver = { observe: () => undefined },
         private readonly _clock: Clock = new SystemClock(),
-        private readonly _thrown: LeaseKeeper['thrown'] = (error) => error,
     ) {
         this._options = { ...DEFAULTS, ...options };
-        const { localGrants } = this._options;
+        const { exceptionOf, localGrants } = this._options;
         this._store = localGrants > 0 ? new SuccessionStore(store, _clock, localGrants) : store;
         const tell = (event: LockEvent): void => this._tell(event);
         this._handOffs = new HandOffs(this._store, _clock);
         this._cleanup = new Cleanup(this._store, _clock);
-        this._keepAlive = new KeepAlive(this._store, _clock, this._cleanup, tell, _thrown);
+        this._keepAlive = new KeepAlive(this._store, _clock, this._cleanup, tell, exceptionOf);
         this._waiters = new Waiters(this._store, _clock, this._cleanup, this._options, tell);
     }
 
@@ -334,7 +336,7 @@ export class Locker {
     }
 
     private _exception(error: unknown, context: unknown): Error {
-        return error instanceof LockError ? this._thrown(error, context) : asError(error);
+        return error instanceof LockError ? this._options.exceptionOf(error, context) : asError(error);
     }
 
     private _busy(call: Call, key: string, { holder, remaining }: Busy): void {

@@ -331,7 +331,7 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
         if (this._open) throw new LockError('ALREADY_OPENED', 'The lock is open already.');
         const store = storeOf(await this._connector.connect(context), this._settings);
         const observe = (event: LockEvent): void => this._telemetry.observe(event, locker.load);
-        const locker = new Locker(store, this._lockerOptions(), { observe }, undefined, exceptionOf);
+        const locker = new Locker(store, this._lockerOptions(), { observe });
         if (closes === this._closes) {
             this._locker = locker;
             await locker.open().catch((error: unknown) => {
@@ -348,7 +348,8 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
 
     private _lockerOptions(): LockerOptions {
         const { localGrants, maxHeld, maxWaiting, retryTimeout, ttl } = this._settings;
-        return { localGrants, maxHeld, maxWaiting, retryTimeout, ttl, timeout: this._settings.budget(undefined) };
+        const timeout = this._settings.budget(undefined);
+        return { localGrants, maxHeld, maxWaiting, retryTimeout, ttl, timeout, exceptionOf };
     }
 
     private _engine(): Locker {

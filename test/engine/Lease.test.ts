@@ -204,7 +204,7 @@ class Keeper implements LeaseKeeper {
         this.calls.push('handed over');
     }
 
-    thrown(error: LockError): Error {
+    exceptionOf(error: LockError): Error {
         return error;
     }
 

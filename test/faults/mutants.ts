@@ -94,8 +94,8 @@ export const MUTANT_CASES: Readonly<Record<string, MutantCase>> = {
         replacements: [
             [
                 'engine/KeepAlive.js',
-                'this.drop(lease);\n        // Never two steps',
-                'setInterval(() => void this._store.renew(lease.key, lease.holder, lease.ttl), lease.ttl / 3);\n        // Never two steps',
+                'this.drop(lease);\n        const { only } = lease;',
+                'setInterval(() => void this._store.renew(lease.key, lease.holder, lease.ttl), lease.ttl / 3);\n        const { only } = lease;',
             ],
         ],
         breaks: ['I7'],
@@ -174,7 +174,7 @@ export const MUTANT_CASES: Readonly<Record<string, MutantCase>> = {
     'the fences of what is passed on are not reserved': {
         replacements: [
             [STORE, 'spare: this._passes, before', 'before'],
-            [STORE, '...request, spare: this._passes }', '...request }'],
+            [STORE, 'ticket: undefined, spare: this._passes }', 'ticket: undefined }'],
             [STORE, 'fence: fence - this._passes', 'fence'],
         ],
         breaks: ['I3'],
@@ -187,8 +187,8 @@ export const MUTANT_CASES: Readonly<Record<string, MutantCase>> = {
         replacements: [
             [
                 STORE,
-                'turn.brief = true;\n            this._wake(line);\n            return',
-                'turn.deadline = this._clock.now() + line.ttl;\n            this._wake(line);\n            return',
+                'turn.brief = true;\n            // The lease',
+                'turn.deadline = this._clock.now() + line.ttl;\n            // The lease',
             ],
         ],
         breaks: ['I1'],
