@@ -3,7 +3,7 @@ import type { LockError } from './errors';
 
 /**
  * Whoever asks a store for something. It is told once what became of it, perhaps before the call has returned. Of very many, a
- * promise for each would cost more than all the rest; of few, {@link promised} makes one.
+ * promise for each would cost more than all the rest; of few, `promised` makes one.
  */
 export interface Asker<Answer> {
     /** Must not throw. */
