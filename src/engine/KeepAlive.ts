@@ -26,13 +26,16 @@ export class KeepAlive implements LeaseKeeper {
     private readonly _queue: DueQueue<HeldLease>;
     /** To be sent in this turn of the event loop. */
     private _renewals: Renewal[] = [];
+    /** Releases that have no answer yet; `_idle` is called when the last of them has one. */
+    private _releasing = 0;
+    private _idle: (() => void) | undefined;
 
     constructor(
         private readonly _store: LockStore,
         private readonly _clock: Clock,
         private readonly _cleanup: Cleanup,
         private readonly _tell: (event: LockEvent) => void,
-        readonly exceptionOf: LeaseKeeper['exceptionOf'] = (error) => error,
+        readonly exceptionOf: LeaseKeeper['exceptionOf'],
     ) {
         this._queue = new DueQueue(_clock, (lease) => this._due(lease));
     }
@@ -93,10 +96,11 @@ export class KeepAlive implements LeaseKeeper {
         this._tell({ kind: 'lost', key, holder, context, held: this._clock.now() - lease.since, error });
     }
 
-    /** Releases every lease; settles when all of them have been answered. */
+    /** Releases every lease; settles when all of them have been answered, and those that were being released already. */
     async close(): Promise<void> {
-        await Promise.allSettled(this._queue.items().map((lease) => lease.close()));
+        for (const lease of this._queue.items()) lease.close().catch(() => false);
         this._queue.clear();
+        if (this._releasing > 0) await new Promise<void>((resolve) => (this._idle = resolve));
     }
 
     private _due(lease: HeldLease): void {
@@ -140,19 +144,25 @@ export class KeepAlive implements LeaseKeeper {
     };
 
     private async _releaseAll(lease: HeldLease): Promise<boolean> {
-        // Never two steps of one lease at a time. Where the store did not answer the first, it is not asked again.
-        const error = await lease.renewing?.answer();
-        if (error !== undefined) {
-            for (const one of lease.leased) this._giveUp(lease, one);
-            const { key, holder, context } = lease;
-            this._tell({ kind: 'failed', key, holder, context, error });
-            throw this.exceptionOf(error, context);
+        this._releasing += 1;
+        try {
+            // Never two steps of one lease at a time. Where the store did not answer the first, it is not asked again.
+            const error = await lease.renewing?.answer();
+            if (error !== undefined) {
+                for (const one of lease.leased) this._giveUp(lease, one);
+                const { key, holder, context } = lease;
+                this._tell({ kind: 'failed', key, holder, context, error });
+                throw this.exceptionOf(error, context);
+            }
+            const released = await Promise.all(lease.leased.map((one) => this._release(lease, one)));
+            return released.every(Boolean);
+        } finally {
+            this._ended();
         }
-        const released = await Promise.all(lease.leased.map((one) => this._release(lease, one)));
-        return released.every(Boolean);
     }
 
     private _release(lease: HeldLease, one: LeasedKey): Promise<boolean> {
+        this._releasing += 1;
         return new Promise((resolve, reject) => {
             const release = new KeyRelease(lease, one, resolve, reject, this._released);
             this._store.release(release, release);
@@ -162,6 +172,7 @@ export class KeepAlive implements LeaseKeeper {
     private readonly _released = (release: KeyRelease, answer: ReleaseAnswer | LockError): void => {
         const { key, holder, lease, one, resolve, reject } = release;
         const { context, since } = lease;
+        this._ended();
         if (answer instanceof Error) {
             this._giveUp(lease, one);
             this._tell({ kind: 'failed', key, holder, context, error: answer });
@@ -174,6 +185,11 @@ export class KeepAlive implements LeaseKeeper {
         if (ours) this._tell({ kind: 'released', key, holder, context, held });
         resolve(ours);
     };
+
+    private _ended(): void {
+        this._releasing -= 1;
+        if (this._releasing === 0) this._idle?.();
+    }
 
     /** When to renew next, from now. */
     private _rhythm(lease: HeldLease): number {

@@ -157,7 +157,8 @@ export class HeldLease implements Lease, Due {
     get signal(): AbortSignal {
         // Made on demand: a controller takes more memory than all the rest.
         const controller = (this._controller ??= new AbortController());
-        if (!this.isHeld() && this._state.kind === 'lost') controller.abort(this._thrown(this._state.error));
+        if (!this.isHeld() && this._state.kind === 'lost' && !controller.signal.aborted)
+            controller.abort(this._thrown(this._state.error));
         return controller.signal;
     }
 
@@ -219,8 +220,10 @@ export class HeldLease implements Lease, Due {
     /** Releases the lease because the locker is closed: whoever works under it is told first. */
     close(): Promise<boolean> {
         const { key, holder } = this;
-        const error = new LockError('CLOSED', `The lock was closed while ${key} was held.`, { key, holder });
-        this._controller?.abort(this._thrown(error));
+        if (this._controller !== undefined) {
+            const error = new LockError('CLOSED', `The lock was closed while ${key} was held.`, { key, holder });
+            this._controller.abort(this._thrown(error));
+        }
         return this.release();
     }
 

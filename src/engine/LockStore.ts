@@ -114,11 +114,13 @@ export interface StoreListener {
 
 /**
  * Performs atomic steps on keys. Every method fails with a LockError whose `unknown` says whether the step may still take
- * effect, and within the store's command timeout.
+ * effect, and within the store's command timeout. Those that return no promise must not throw.
  */
 export interface LockStore {
     /** Whether waiters are woken; else they have to poll. Known after `open`. */
     readonly wakes: boolean;
+    /** Whoever is told of its grant by a message has to ask all the same. */
+    readonly asksAnyway?: boolean;
     /** Whether a key can be given back and asked for in one step. */
     readonly exchanges?: boolean;
     open(listener: StoreListener): Promise<void>;
@@ -165,7 +167,7 @@ export function promised<Answer>(ask: (asker: Asker<Answer>) => void): Promise<A
 /** Tells whoever asked about a key what comes of a promise. */
 export function answerWith<Answer>(
     promise: Promise<Answer>,
-    { key, holder }: ReleaseRequest,
+    { key, holder }: Pick<ReleaseRequest, 'key' | 'holder'>,
     asker: Asker<Answer>,
 ): void {
     promise.then(

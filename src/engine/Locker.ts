@@ -56,7 +56,10 @@ export interface LockerOptions {
     readonly maxWaiting: number;
     /** How often in a row a key is passed on among the callers of this process; 0: never, strict order over all processes. */
     readonly localGrants: number;
-    /** Makes what is thrown of an error of ours; the context is that of the request. Default: the error itself. */
+    /**
+     * Makes what acquisitions and leases throw, of an error of ours and the context of the request. Must not throw. Default: the
+     * error itself.
+     */
     readonly exceptionOf: (error: LockError, context: unknown) => Error;
 }
 
@@ -171,7 +174,8 @@ export class Locker {
         this._state = 'closed';
         this._waiters.close();
         this._handOffs.close();
-        await Promise.all(this._partial);
+        // Whoever releases its lease in this very turn is to find it released by this.
+        if (this._partial.size > 0) await Promise.all(this._partial);
         await Promise.all([this._keepAlive.close(), this._cleanup.close()]);
         await this._store.close();
     }

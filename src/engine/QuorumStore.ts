@@ -72,6 +72,8 @@ const TOGETHER = 100;
  * the lease is used (votes.ts says why).
  */
 export class QuorumStore implements LockStore {
+    // What one node says about a grant is not enough to rely on.
+    readonly asksAnyway = true;
     private readonly _nodes: Nodes;
     private _listener: StoreListener | undefined;
     /** The nodes at which those stand in line who wait. */
@@ -462,7 +464,6 @@ export class QuorumStore implements LockStore {
     private _listenerFor(node: QuorumNode): StoreListener {
         const listener = this._listener;
         return {
-            // What one node says about a grant is not enough to rely on.
             granted: (key, id, fence) => listener?.granted(key, id, fence, 0),
             first: (key, id, remaining) => listener?.first(key, id, remaining),
             handedOn: (key, window) => {

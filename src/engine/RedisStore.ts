@@ -48,8 +48,8 @@ export class RedisStore implements LockStore {
     private readonly _prefix: string;
     private readonly _yield: string;
     private readonly _drift: number | undefined;
-    private readonly _acquireScript: typeof acquireScript;
-    private readonly _releaseScript: typeof releaseScript;
+    private readonly _acquiring: Acquiring;
+    private readonly _releasing: Releasing;
     private readonly _isNode: boolean;
     private _listener: StoreListener | undefined;
 
@@ -60,9 +60,18 @@ export class RedisStore implements LockStore {
         this._prefix = keyPrefix;
         this._drift = drift;
         this._isNode = node === true;
-        this._acquireScript = node === true ? acquireNodeScript : acquireScript;
-        this._releaseScript = node === true ? releaseNodeScript : releaseScript;
         this._yield = yielding === undefined ? '' : `${yielding.after} ${yielding.pause}`;
+        this._acquiring = {
+            script: this._isNode ? acquireNodeScript : acquireScript,
+            prefix: keyPrefix,
+            done: this._acquired,
+        };
+        this._releasing = {
+            script: this._isNode ? releaseNodeScript : releaseScript,
+            prefix: keyPrefix,
+            yield: this._yield,
+            done: this._given,
+        };
     }
 
     /** Whether a step would be sent at once. */
@@ -72,6 +81,10 @@ export class RedisStore implements LockStore {
 
     get wakes(): boolean {
         return this._servers.wakes;
+    }
+
+    get asksAnyway(): boolean {
+        return this._servers.acks !== undefined;
     }
 
     get exchanges(): boolean {
@@ -95,7 +108,7 @@ export class RedisStore implements LockStore {
     }
 
     acquire(request: AcquireRequest, asker: Asker<AcquireAnswer>): void {
-        this._servers.run(new AcquireStep(request, asker, this._acquireScript, this._prefix, this._acquired));
+        this._servers.run(new AcquireStep(request, asker, this._acquiring));
     }
 
     async renew(key: string, holder: string, ttl: number): Promise<RenewAnswer> {
@@ -199,9 +212,7 @@ export class RedisStore implements LockStore {
     }
 
     private _give(key: string, asker: Asker<ReleaseAnswer>, args: readonly string[]): void {
-        this._servers.run(
-            new ReleaseStep(key, asker, args, this._releaseScript, this._prefix, this._yield, this._given),
-        );
+        this._servers.run(new ReleaseStep(key, args, asker, this._releasing));
     }
 
     private readonly _acquired = ({ asker, request }: AcquireStep, reply: AcquireReply, sentAt: number): void => {
@@ -265,22 +276,31 @@ export class RedisStore implements LockStore {
     }
 }
 
+/** What all steps of a store that ask for a key have in common. */
+interface Acquiring {
+    readonly script: Script<AcquireReply>;
+    readonly prefix: string;
+    readonly done: (step: AcquireStep, reply: AcquireReply, sentAt: number) => void;
+}
+
 /** Asks for a key. Like the steps below it is made of few objects: of very many under way, most of the cost is memory. */
 class AcquireStep implements Step<AcquireReply> {
     constructor(
         readonly request: AcquireRequest,
         readonly asker: Asker<AcquireAnswer>,
-        readonly script: Script<AcquireReply>,
-        private readonly _prefix: string,
-        private readonly _done: (step: AcquireStep, reply: AcquireReply, sentAt: number) => void,
+        private readonly _common: Acquiring,
     ) {}
+
+    get script(): Script<AcquireReply> {
+        return this._common.script;
+    }
 
     get key(): string {
         return this.request.key;
     }
 
     get keys(): LockKeys {
-        return keysOf(this._prefix + this.key);
+        return keysOf(this._common.prefix + this.key);
     }
 
     get args(): readonly string[] {
@@ -295,7 +315,7 @@ class AcquireStep implements Step<AcquireReply> {
     }
 
     done(reply: AcquireReply, sentAt: number): void {
-        this._done(this, reply, sentAt);
+        this._common.done(this, reply, sentAt);
     }
 
     failed(error: LockError): void {
@@ -303,28 +323,36 @@ class AcquireStep implements Step<AcquireReply> {
     }
 }
 
+interface Releasing {
+    readonly script: Script<ReleaseReply>;
+    readonly prefix: string;
+    readonly yield: string;
+    readonly done: (step: ReleaseStep, reply: ReleaseReply) => void;
+}
+
 /** Gives something back. */
 class ReleaseStep implements Step<ReleaseReply> {
     constructor(
         readonly key: string,
-        readonly asker: Asker<ReleaseAnswer>,
         readonly args: readonly string[],
-        readonly script: Script<ReleaseReply>,
-        private readonly _prefix: string,
-        private readonly _yield: string,
-        private readonly _done: (step: ReleaseStep, reply: ReleaseReply) => void,
+        readonly asker: Asker<ReleaseAnswer>,
+        private readonly _common: Releasing,
     ) {}
 
+    get script(): Script<ReleaseReply> {
+        return this._common.script;
+    }
+
     get keys(): LockKeys {
-        return keysOf(this._prefix + this.key);
+        return keysOf(this._common.prefix + this.key);
     }
 
     common(): readonly string[] {
-        return [this._yield];
+        return [this._common.yield];
     }
 
     done(reply: ReleaseReply): void {
-        this._done(this, reply);
+        this._common.done(this, reply);
     }
 
     failed(error: LockError): void {

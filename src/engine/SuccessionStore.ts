@@ -110,6 +110,10 @@ export class SuccessionStore implements LockStore {
         return this._lines.size;
     }
 
+    get asksAnyway(): boolean {
+        return this._store.asksAnyway === true;
+    }
+
     get wakes(): boolean {
         return this._store.wakes;
     }
@@ -257,7 +261,7 @@ export class SuccessionStore implements LockStore {
         place.asking = true;
         const answered = (answer: AcquireAnswer | LockError): void => {
             const failed = answer instanceof Error;
-            exchange?.asker.answered(failed ? answer : answer.released === true ? 'released' : 'gone');
+            if (exchange !== undefined) this._exchanged(key, exchange, answer);
             place.asking = false;
             place.busy = undefined;
             if (failed) {
@@ -278,6 +282,13 @@ export class SuccessionStore implements LockStore {
         };
         const asked = { key, holder, id, ttl, ticket, spare: this._passes, before: exchange?.holder };
         this._store.acquire(asked, { answered });
+    }
+
+    private _exchanged(key: string, { asker, holder }: Exchange, answer: AcquireAnswer | LockError): void {
+        if (!(answer instanceof Error)) asker.answered(answer.released === true ? 'released' : 'gone');
+        // Whoever asked had given up before: that is nothing to the one that releases.
+        else if (!answer.unknown) this._store.release({ key, holder }, asker);
+        else asker.answered(answer);
     }
 
     private _try(line: Line, request: AcquireRequest, asker: Asker<AcquireAnswer>): void {

@@ -15,7 +15,7 @@ export interface WaitRequest extends AcquireRequest {
     readonly signal: AbortSignal | undefined;
     /** For the observer. */
     readonly context: unknown;
-    /** Kept here between the attempts. */
+    /** Set before each attempt. */
     ticket: number | undefined;
 }
 
@@ -149,6 +149,7 @@ export class Waiters {
 
     /** The store says that a waiter was granted its key. */
     granted(key: string, id: string, fence: number, ttl: number): void {
+        if (this._closed) return;
         const waiter = this._byId.get(id);
         if (waiter === undefined || waiter.request.key !== key) return;
         waiter.message = { fence, ttl };
@@ -157,6 +158,7 @@ export class Waiters {
 
     /** The store says that a waiter is the first in line. */
     first(key: string, id: string, remaining: number): void {
+        if (this._closed) return;
         const waiter = this._byId.get(id);
         if (waiter === undefined || waiter.request.key !== key) return;
         if (waiter.attempting || waiter.busy === undefined) {
@@ -164,7 +166,8 @@ export class Waiters {
             return;
         }
         const { busy, request } = waiter;
-        if (this._clock.now() - busy.sentAt > Math.min(request.ttl / 4, FRESH)) {
+        const old = this._clock.now() - busy.sentAt > Math.min(request.ttl / 4, FRESH);
+        if (old && this._store.asksAnyway !== true) {
             this._attempt(waiter);
             return;
         }
@@ -213,10 +216,13 @@ export class Waiters {
     }
 
     private _wake(waiter: Waiter, delay: number): void {
+        // An observer may have sent it away.
+        if (waiter.settled) return;
         this._queue.set(waiter, Math.min(this._clock.now() + delay, waiter.lastTryAt, waiter.giveUpAt));
     }
 
     private _attempt(waiter: Waiter): void {
+        if (waiter.settled) return;
         if (waiter.attempting) {
             waiter.again = true;
             return;

@@ -23,7 +23,8 @@ suite('KeepAlive', () => {
         clock = new VirtualClock();
         store = new FakeStore(clock);
         events = [];
-        keepAlive = new KeepAlive(store, clock, new Cleanup(store, clock), (event) => events.push(event));
+        const tell = (event: LockEvent): void => void events.push(event);
+        keepAlive = new KeepAlive(store, clock, new Cleanup(store, clock), tell, (error) => error);
         await store.open({
             granted: () => undefined,
             first: () => undefined,

@@ -145,6 +145,22 @@ suite('Locker', () => {
             assert.deepEqual(store.lineOf('key'), []);
         });
 
+        test('is over for good when an observer sends the caller away', async () => {
+            const controller = new AbortController();
+            const observe = ({ kind }: LockEvent): void => {
+                if (kind === 'waiting') controller.abort();
+            };
+            const theirs = store.another();
+            const one = new Locker(theirs, { ttl: TTL }, { observe }, clock);
+            await one.open();
+            await locker.acquire('key');
+            await rejection(one.acquire('key', { timeout: 60_000, signal: controller.signal }), 'LOCK_ABORTED');
+            await clock.advance(30_000);
+            assert.lengthOf(theirs.acquires, 1);
+            assert.deepEqual(store.lineOf('key'), []);
+            await one.close();
+        });
+
         test('tells the observer of it all, with the context of the caller', async () => {
             const context = { any: 'thing' };
             const first = await locker.acquire('key', { context });
@@ -731,6 +747,32 @@ suite('Locker', () => {
             assert.isUndefined(store.holderOf('b'));
             assert.deepEqual(locker.load, { held: 0, waiting: 0 });
             assert.strictEqual(clock.timers, 0);
+        });
+
+        test('waits for a release that is under way, also of a lease whose renewal is', async () => {
+            const [first, second] = [await locker.acquire('first'), await locker.acquire('second')];
+            store.holding = true;
+            const done: string[] = [];
+            const renewed = second.renew().catch(() => undefined);
+            const released = [first.release(), second.release()].map((one) => one.then(() => done.push('released')));
+            const closed = locker.close().then(() => done.push('closed'));
+            await settled();
+            assert.deepEqual(done, []);
+            assert.strictEqual(store.state, 'open');
+            store.proceed();
+            await Promise.all([...released, closed, renewed]);
+            assert.deepEqual(done, ['released', 'released', 'closed']);
+            assert.isUndefined(store.holderOf('first'));
+            assert.isUndefined(store.holderOf('second'));
+        });
+
+        test('releases every lease at once: whoever releases its own then gets the same answer', async () => {
+            const lease = await locker.acquire('key');
+            const closing = locker.close();
+            assert.isFalse(lease.isHeld());
+            assert.isTrue(await lease.release());
+            await closing;
+            assert.lengthOf(store.releases, 1);
         });
 
         test('ends leases without an error of their own', async () => {

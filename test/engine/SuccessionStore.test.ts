@@ -500,6 +500,17 @@ suite('SuccessionStore', () => {
         });
     });
 
+    test('whoever is sent away when the lock is closed is not asked for any more', async () => {
+        store.put('key', 'other', TTL);
+        const sent = waiting(3).map((wait) => rejection(wait, 'CLOSED'));
+        await settled();
+        asked();
+        await locker.close();
+        await Promise.all(sent);
+        assert.notInclude(asked(), 'acquire');
+        assert.deepEqual(store.lineOf('key'), []);
+    });
+
     suite('a store that fails', () => {
         /** The second lease is given back in exchange for the third, of which nothing is heard at first. */
         async function exchange(
@@ -611,6 +622,19 @@ suite('SuccessionStore', () => {
             assert.strictEqual(await released, 'released');
             assert.deepEqual(asked(), ['acquire']);
             assert.strictEqual(store.holderOf('key'), 'd');
+        });
+
+        test('an exchange in which the one that asks is refused is a release', async () => {
+            await releases();
+            await wants('b');
+            const released = releases();
+            // It was given up by its process, of which this store knows nothing.
+            await store.giveUp('key', 'c', 'c', true);
+            asked();
+            await rejection(wants('c'), 'LOCK_ABORTED');
+            assert.strictEqual(await released, 'released');
+            assert.deepEqual(asked(), ['acquire', 'release']);
+            assert.isUndefined(store.holderOf('key'));
         });
 
         test('an exchange that nobody wants any more is a release', async () => {

@@ -282,6 +282,17 @@ suite('Waiters', () => {
             assert.strictEqual(attempts(), 2);
         });
 
+        test('but as ever where a grant has to be asked about in any case', async () => {
+            Object.assign(store, { asksAnyway: true });
+            want();
+            await busy({ rank: 2, remaining: 25_000 });
+            await clock.advance(900);
+            waiters.first('key', 'me', 400);
+            assert.strictEqual(attempts(), 1);
+            await clock.advance(402);
+            assert.strictEqual(attempts(), 2);
+        });
+
         test('nor if a quarter of a short ttl has passed', async () => {
             want({ ttl: 400 });
             await busy({ rank: 2, remaining: 300 });

@@ -686,6 +686,22 @@ suite('scripts', () => {
             assert.strictEqual(await mark(), 'before');
         });
 
+        test('is not left by one that may not take it back: then there is rather no memory', async () => {
+            await wait('b');
+            const user = `user:${randomUUID()}`;
+            await client.call('ACL', 'SETUSER', user, 'on', '>secret', '~*', '&*', '+@all', '-hdel');
+            const limited = await ownClient(await sharedServer());
+            await limited.auth(user, 'secret');
+            const [answer] = await releaseScript.run(limited, [{ keys, args: ['a', ''] }], ['']);
+            await ended(limited);
+            await client.call('ACL', 'DELUSER', user);
+            assert.match(answer instanceof ScriptError ? answer.message : '', /NOPERM|can't run this command/);
+            assert.isNull(await mark());
+            await client.del(key);
+            assert.strictEqual((await acquire('c')).kind, 'busy');
+            assert.strictEqual(await client.get(key), 'b');
+        });
+
         test('goes when somebody begins to wait; who released last is known on', async () => {
             await wait('b');
             assert.isNull(await mark());

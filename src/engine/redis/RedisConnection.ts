@@ -181,7 +181,7 @@ export class RedisConnection {
             },
         };
         this._sent.set(sent, sentAt + timeout);
-        command(this.client, sentAt).then(
+        begun(() => command(this.client, sentAt)).then(
             (answer) => {
                 this._sent.delete(sent);
                 if (open) answered(answer, sentAt);
@@ -319,6 +319,15 @@ export class RedisConnection {
         if (this._options.borrowed === true) {
             if (this._state.kind === 'connecting') void this._arrived();
         } else if (!stream.destroyed) this.client.disconnect(true);
+    }
+}
+
+/** A client that is not ours may throw where it should reject. */
+function begun<T>(command: () => Promise<T>): Promise<T> {
+    try {
+        return command();
+    } catch (error) {
+        return Promise.reject(asError(error));
     }
 }
 

@@ -271,7 +271,8 @@ export class SingleServer implements RedisServers {
     }
 
     private _explained(error: unknown, { key, keys }: StepRequest<unknown>): LockError {
-        const told = explain(error, { key });
+        // What is no answer that the script has may have been preceded by the step.
+        const told = explain(error, error instanceof LockError ? { key } : { key, unknown: true });
         if (told.code === 'NO_PERMISSION' && / key/.test(told.message)) {
             const { cause } = told;
             return new LockError('NO_PERMISSION', `${told.message} The lock on ${key} uses ${keys.join(', ')}.`, {

@@ -83,7 +83,7 @@ end
 `;
 
 const TAKE = `
--- Holds a key if it is absent, else false. Where what follows is refused to the user, nothing of the lock has changed.
+-- Holds a key if it is absent, else false. Where what follows is refused to the user, the key is absent again.
 local function take(key, memory, kept, now, holder, id, ttl, fence, mark)
     if not redis.call('SET', key, holder, 'PX', ttl, 'NX') then
         return false

@@ -35,7 +35,12 @@ local function step(key, queue, waiters, memory, holder, which)
             redis.call('DEL', key)
             return 1
         end
-        redis.call('HDEL', memory, 'r')
+        local unmarked = redis.pcall('HDEL', memory, 'r')
+        if unmarked ~= 1 then
+            -- Refused to the user: rather no memory than one that says that nobody waits. The clock carries its order on.
+            redis.call('DEL', memory)
+            error(unmarked)
+        end
     end
     give = give or otherwise()
     return give(key, queue, waiters, memory, holder, which, current)

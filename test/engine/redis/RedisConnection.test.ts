@@ -371,6 +371,16 @@ suite('RedisConnection', function () {
             assert.deepEqual(heard, ['Redis did not answer within 400 ms.']);
         });
 
+        test('that the client refuses by a throw fails as one that it rejects', async () => {
+            const connection = await opened(server);
+            const throwing = (): never => {
+                throw new Error('not this one');
+            };
+            const { error } = await failure(connection.send(throwing), 'CONNECTION_FAILED');
+            assert.include(error.message, 'not this one');
+            assert.strictEqual(await ping(connection), 'PONG');
+        });
+
         test('works again when the server is thawed', async () => {
             const connection = await opened(server, { commandTimeout: 400 });
             server.freeze();

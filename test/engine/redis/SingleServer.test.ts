@@ -5,6 +5,7 @@ import { SingleServer } from '../../../src/engine/redis/SingleServer';
 import type { SingleServerOptions } from '../../../src/engine/redis/SingleServer';
 import { acquireScript } from '../../../src/engine/scripts/acquire';
 import { inspectScript } from '../../../src/engine/scripts/inspect';
+import { Script } from '../../../src/engine/scripts/Script';
 import { keysOf } from '../../../src/engine/slots';
 import { RedisServer } from '../../fixtures/RedisServer';
 import { rejection } from '../../fixtures/rejection';
@@ -96,6 +97,19 @@ suite('SingleServer', function () {
         await raw.replicaof('127.0.0.1', 1);
         const error = await rejection(open({ role: 'master', connectTimeout: 400 }), 'CONNECTION_FAILED');
         assert.include(error.message, 'no master');
+    });
+
+    test('does not know what became of a step whose answer it does not understand', async () => {
+        const one = await open();
+        const body = 'local function step(key) return 7 end';
+        const script = new Script('odd', { keys: 1, args: 0 }, body, (answer) => (answer === 8 ? answer : undefined));
+        const step = { script, key: 'key', keys: ['key'], args: [] } as const;
+        const error = await rejection(
+            stepDone((asked) => one.run(asked), step),
+            'CONNECTION_FAILED',
+        );
+        assert.include(error.message, 'odd script gave an answer that it does not have: 7');
+        assert.propertyVal(error, 'unknown', true);
     });
 
     test('leaves a master that has become a replica, and says why its step failed', async () => {
