@@ -216,12 +216,11 @@ export class Waiters {
     }
 
     private _wake(waiter: Waiter, delay: number): void {
-        // An observer may have sent it away.
-        if (waiter.settled) return;
         this._queue.set(waiter, Math.min(this._clock.now() + delay, waiter.lastTryAt, waiter.giveUpAt));
     }
 
     private _attempt(waiter: Waiter): void {
+        // An observer may have sent it away.
         if (waiter.settled) return;
         if (waiter.attempting) {
             waiter.again = true;
