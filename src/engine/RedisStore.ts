@@ -15,7 +15,9 @@ import type {
     StoreListener,
 } from './LockStore';
 import { stepDone } from './redis/RedisServers';
-import type { RedisServers, Step, StepDone, StepRequest } from './redis/RedisServers';
+import type { RedisServers, StepDone, StepRequest } from './redis/RedisServers';
+import { AcquireStep, ReleaseStep, RenewRequest, RenewStep, answerOf } from './redis/steps';
+import type { Acquiring, Releasing } from './redis/steps';
 import { acquireNodeScript, acquireScript } from './scripts/acquire';
 import type { AcquireReply } from './scripts/acquire';
 import { parseMessage } from './scripts/grant';
@@ -24,10 +26,7 @@ import { raiseScript } from './scripts/raise';
 import { releaseNodeScript, releaseScript } from './scripts/release';
 import type { ReleaseReply } from './scripts/release';
 import { renewScript } from './scripts/renew';
-import type { RenewReply } from './scripts/renew';
-import type { Script } from './scripts/Script';
 import { MEMORY_PATTERN, keyOfMemory, keysOf } from './slots';
-import type { LockKeys } from './slots';
 import { deadlineOf } from './validity';
 
 export interface RedisStoreOptions {
@@ -274,135 +273,4 @@ export class RedisStore implements LockStore {
             this._listener?.granted(key, message.id, message.fence, ttl);
         } else this._listener?.first(key, message.id, message.taken);
     }
-}
-
-/** What all steps of a store that ask for a key have in common. */
-interface Acquiring {
-    readonly script: Script<AcquireReply>;
-    readonly prefix: string;
-    readonly done: (step: AcquireStep, reply: AcquireReply, sentAt: number) => void;
-}
-
-/** Asks for a key. Like the steps below it is made of few objects: of very many under way, most of the cost is memory. */
-class AcquireStep implements Step<AcquireReply> {
-    constructor(
-        readonly request: AcquireRequest,
-        readonly asker: Asker<AcquireAnswer>,
-        private readonly _common: Acquiring,
-    ) {}
-
-    get script(): Script<AcquireReply> {
-        return this._common.script;
-    }
-
-    get key(): string {
-        return this.request.key;
-    }
-
-    get keys(): LockKeys {
-        return keysOf(this._common.prefix + this.key);
-    }
-
-    get args(): readonly string[] {
-        const { holder, id, ttl, ticket, spare = 0, before } = this.request;
-        const asked = spare === 0 ? String(ttl) : `${ttl}+${spare}`;
-        const after = before === undefined ? '' : ` ${before}`;
-        return [holder, id === holder ? '' : id, asked, ticket === undefined ? '' : `${ticket}${after}`];
-    }
-
-    common(channel: string): readonly string[] {
-        return [channel];
-    }
-
-    done(reply: AcquireReply, sentAt: number): void {
-        this._common.done(this, reply, sentAt);
-    }
-
-    failed(error: LockError): void {
-        this.asker.answered(error);
-    }
-}
-
-interface Releasing {
-    readonly script: Script<ReleaseReply>;
-    readonly prefix: string;
-    readonly yield: string;
-    readonly done: (step: ReleaseStep, reply: ReleaseReply) => void;
-}
-
-/** Gives something back. */
-class ReleaseStep implements Step<ReleaseReply> {
-    constructor(
-        readonly key: string,
-        readonly args: readonly string[],
-        readonly asker: Asker<ReleaseAnswer>,
-        private readonly _common: Releasing,
-    ) {}
-
-    get script(): Script<ReleaseReply> {
-        return this._common.script;
-    }
-
-    get keys(): LockKeys {
-        return keysOf(this._common.prefix + this.key);
-    }
-
-    common(): readonly string[] {
-        return [this._common.yield];
-    }
-
-    done(reply: ReleaseReply): void {
-        this._common.done(this, reply);
-    }
-
-    failed(error: LockError): void {
-        this.asker.answered(error);
-    }
-}
-
-/** Asks for a renewal. */
-class RenewRequest<Subject extends Pick<Renewal, 'key' | 'holder' | 'ttl'>> implements StepRequest<RenewReply> {
-    constructor(
-        protected readonly subject: Subject,
-        private readonly _prefix: string,
-    ) {}
-
-    get script(): typeof renewScript {
-        return renewScript;
-    }
-
-    get key(): string {
-        return this.subject.key;
-    }
-
-    get keys(): readonly [lock: string, memory: string] {
-        const [lock, , , memory] = keysOf(this._prefix + this.subject.key);
-        return [lock, memory];
-    }
-
-    get args(): readonly string[] {
-        return [this.subject.holder, String(this.subject.ttl)];
-    }
-}
-
-class RenewStep extends RenewRequest<Renewal> implements Step<RenewReply> {
-    constructor(
-        renewal: Renewal,
-        prefix: string,
-        private readonly _drift: number | undefined,
-    ) {
-        super(renewal, prefix);
-    }
-
-    done(reply: RenewReply, sentAt: number): void {
-        this.subject.answered(answerOf(reply, deadlineOf(sentAt, this.subject.ttl, this._drift)));
-    }
-
-    failed(error: LockError): void {
-        this.subject.answered(error);
-    }
-}
-
-function answerOf(reply: RenewReply, deadline: number): RenewAnswer {
-    return reply === 'gone' ? { kind: 'gone' } : { kind: 'renewed', deadline };
 }
