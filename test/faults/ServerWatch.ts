@@ -22,6 +22,8 @@ export class ServerWatch implements Disposable {
     removals = 0;
     private readonly _stored = new Map<string, Stored>();
     private _by = new Map<string, Set<string>>();
+    /** What a script has just tried to store if there was nothing. */
+    private _tried: (Stored & { readonly key: string }) | undefined;
     private _socket: Socket | undefined;
     private _retry: NodeJS.Timeout | undefined;
     private _closed = false;
@@ -93,12 +95,19 @@ export class ServerWatch implements Disposable {
 
     private _inScript(name: string, args: string[], now: number): void {
         const [key = '', value = '', , ttl = ''] = args;
+        const tried = this._tried;
+        this._tried = undefined;
+        // It did when it goes on to write down who has it: what there was before may not be known.
+        if (tried !== undefined && name === 'hset' && args.includes(tried.holder)) this._stored.set(tried.key, tried);
         if (!key.startsWith(this._prefix)) return;
         const stored = this._stored.get(key);
         if (name === 'pexpire' && stored !== undefined) {
             this._stored.set(key, { holder: stored.holder, until: now + Number(value) });
         }
-        if (name === 'set' && args.includes('NX')) return this._setAside(args, now);
+        if (name === 'set' && args.includes('NX')) {
+            this._tried = { key, holder: value, until: now + Number(ttl) };
+            return;
+        }
         if (name !== 'set' && name !== 'del') return;
         const by = this._by.get(key) ?? new Set();
         if (stored !== undefined && stored.until - ROUNDING > now && !by.has(stored.holder)) {
