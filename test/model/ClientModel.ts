@@ -126,6 +126,7 @@ export class ClientModel {
             if (phase.attempting) this.phase = told;
             else this._heed(told, now);
         } else if (phase.attempting || phase.busy === undefined) this.phase = { ...phase, again: true };
+        else if (now - phase.busy.sentAt > this.rules.fresh) this._attempt(phase, now);
         else this._sleep(phase, message.taken, now);
     }
 

@@ -34,6 +34,8 @@ export interface ClientRules {
     readonly heartbeat: number;
     /** After the expiry of the holder, for each waiter before this one. */
     readonly standIn: number;
+    /** Who becomes the first in line asks at once when its last answer is older. */
+    readonly fresh: number;
     /** Between attempts where nobody will wake us, and after a failed one. */
     readonly pause: number;
     /** Every acquisition of the client has the client's name as its holder. */

@@ -29,6 +29,7 @@ const CLIENT: ClientRules = {
     ttl: 4,
     heartbeat: 2,
     standIn: 1,
+    fresh: 0,
     pause: 1,
     chosenHolder: false,
     countsFromSend: true,
