@@ -10,10 +10,10 @@ import { HeldLease } from './Lease';
 import type { Lease, LeasedKey } from './Lease';
 import type { LockEvent, LockObserver } from './LockObserver';
 import { promised } from './LockStore';
-import type { Busy, LockInfo, LockStore, ReleaseAnswer } from './LockStore';
+import type { Asker, Busy, LockInfo, LockStore, ReleaseAnswer } from './LockStore';
 import { SuccessionStore } from './SuccessionStore';
 import { Waiters } from './Waiters';
-import type { Acquired, Caller, WaitRequest } from './Waiters';
+import type { Acquired, WaitRequest } from './Waiters';
 
 /** How a lease is wanted. */
 export interface LeaseOptions {
@@ -90,18 +90,18 @@ interface Wanted extends WaitRequest {
 }
 
 /** Who has called for a lease. */
-class Call implements Caller {
+class Call implements Asker<Acquired | Busy> {
     constructor(
         readonly wanted: Wanted,
         /** Busy is an answer: null. */
         readonly once: boolean,
         readonly resolve: (lease: Lease | null) => void,
         readonly reject: (error: Error) => void,
-        private readonly _settled: (call: Call, outcome: Acquired | Busy | LockError) => void,
+        private readonly _answered: (call: Call, outcome: Acquired | Busy | LockError) => void,
     ) {}
 
-    settled(outcome: Acquired | Busy | LockError): void {
-        this._settled(this, outcome);
+    answered(outcome: Acquired | Busy | LockError): void {
+        this._answered(this, outcome);
     }
 }
 
@@ -427,13 +427,12 @@ export class Locker {
             id: id === holder ? id : newHolder(),
             timeout: timeout === 0 ? 0 : Math.max(since + timeout - this._clock.now(), 0),
         };
-        return new Promise((resolve, reject) => {
-            const settled = (outcome: Acquired | Busy | LockError): void => {
+        return promised((asker) => {
+            const answered = (outcome: Acquired | Busy | LockError): void => {
                 this._observe(wanted, outcome);
-                if (outcome instanceof Error) reject(outcome);
-                else resolve(outcome);
+                asker.answered(outcome);
             };
-            this._waiters.acquire(request, { settled });
+            this._waiters.acquire(request, { answered });
         });
     }
 

@@ -360,15 +360,12 @@ export class QuorumStore implements LockStore {
         const deadline = deadlineOfVotes(votes);
         const having = votes.filter((vote) => vote?.kind === 'yes').length - behind.length;
         const missing = this._nodes.quorum - having;
-        const raised: Answers<boolean> =
-            missing <= 0
-                ? []
-                : await this._nodes.ask(
-                      behind.flatMap((at) => this._nodes.all[at] ?? []),
-                      (node) => node.raise(key, holder, fence),
-                      this._nodes.timeout(ttl),
-                      (so) => doneOf(so).filter(Boolean).length >= missing,
-                  );
+        const raised = await this._nodes.ask(
+            behind.flatMap((at) => this._nodes.all[at] ?? []),
+            (node) => node.raise(key, holder, fence),
+            this._nodes.timeout(ttl),
+            (so) => doneOf(so).filter(Boolean).length >= missing,
+        );
         if (doneOf(raised).filter(Boolean).length < missing) {
             await this._undo(request, attempt, this._nodes.all);
             const text = `The fencing token of ${key} could not be stored`;

@@ -19,12 +19,6 @@ export interface WaitRequest extends AcquireRequest {
     ticket: number | undefined;
 }
 
-/** Whoever wants a key: told once how that ended, perhaps before the call has returned. */
-export interface Caller {
-    /** Must not throw. */
-    settled(outcome: Acquired | Busy | LockError): void;
-}
-
 export interface WaitersOptions {
     /** Pause between attempts where the store does not wake us, ms. */
     readonly retryTimeout: number;
@@ -86,7 +80,7 @@ class Waiter implements Due, Asker<AcquireAnswer> {
 
     constructor(
         readonly request: WaitRequest,
-        readonly caller: Caller,
+        readonly caller: Asker<Acquired | Busy>,
         since: number,
         private readonly _answered: (waiter: Waiter, answer: AcquireAnswer | LockError) => void,
     ) {
@@ -128,13 +122,13 @@ export class Waiters {
      * Waits for a key. Busy to the end is an answer; so that nobody overtakes, every attempt but that of timeout 0 takes a
      * place in line. The caller is told of a LockError LOCK_ABORTED, CLOSED, TOO_MANY, or what the first attempt failed with.
      */
-    acquire(request: WaitRequest, caller: Caller): void {
+    acquire(request: WaitRequest, caller: Asker<Acquired | Busy>): void {
         const { key, holder, id, signal } = request;
-        if (this._closed) caller.settled(closed(request));
-        else if (signal?.aborted === true) caller.settled(aborted(request, signal));
+        if (this._closed) caller.answered(closed(request));
+        else if (signal?.aborted === true) caller.answered(aborted(request, signal));
         else if (this._byId.size >= this._options.maxWaiting) {
             const text = `${this._byId.size} callers wait already, as many as options.max_waiting allows.`;
-            caller.settled(new LockError('TOO_MANY', text, { key, holder }));
+            caller.answered(new LockError('TOO_MANY', text, { key, holder }));
         } else {
             const waiter = new Waiter(request, caller, this._clock.now(), this._answered);
             if (signal !== undefined) {
@@ -278,7 +272,7 @@ export class Waiters {
         if (waiter.onAbort !== undefined) signal?.removeEventListener('abort', waiter.onAbort);
         this._byId.delete(id);
         this._queue.delete(waiter);
-        waiter.caller.settled(outcome);
+        waiter.caller.answered(outcome);
     }
 
     /** Until when nothing needs to be done, if nobody wakes us before. */

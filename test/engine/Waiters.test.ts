@@ -2,6 +2,7 @@ import { getEventListeners } from 'node:events';
 import { assert } from 'chai';
 import { Cleanup } from '../../src/engine/Cleanup';
 import type { LockEvent } from '../../src/engine/LockObserver';
+import { promised } from '../../src/engine/LockStore';
 import type { AcquireRequest, Busy, Granted } from '../../src/engine/LockStore';
 import { Waiters } from '../../src/engine/Waiters';
 import type { Acquired, WaitRequest } from '../../src/engine/Waiters';
@@ -18,14 +19,7 @@ const HEARTBEAT = 10_000;
 const RETRY_TIMEOUT = 100;
 
 function acquire(waiters: Waiters, request: WaitRequest): Promise<Acquired | Busy> {
-    return new Promise((resolve, reject) => {
-        waiters.acquire(request, {
-            settled: (outcome) => {
-                if (outcome instanceof Error) reject(outcome);
-                else resolve(outcome);
-            },
-        });
-    });
+    return promised((asker) => waiters.acquire(request, asker));
 }
 
 suite('Waiters', () => {

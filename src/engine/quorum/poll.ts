@@ -37,6 +37,7 @@ export function poll<T>(
     within: number,
     decided: (answers: readonly (T | undefined)[]) => boolean = () => false,
 ): Promise<readonly (T | undefined)[]> {
+    if (asked.length === 0) return Promise.resolve([]);
     return new Promise((resolve) => {
         const answers = Array.from<T | undefined>({ length: asked.length });
         let missing = asked.length;

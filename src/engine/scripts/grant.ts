@@ -67,8 +67,8 @@ end
  *
  * Field r is a mark besides: while it is there, empty where nobody has released yet, it is certain that nobody waits, that there
  * is no tombstone, and that the memory is kept beyond the present lease; so that neither queue nor waiters need be looked at.
- * Whoever begins to wait, or lays a tombstone, makes it p, if it says who; who takes the key while there is neither makes it r again. Queue
- * and waiters also end by themselves: without r one has to look.
+ * Whoever begins to wait, or lays a tombstone, makes it p, if it says who; who takes the key while there is neither makes it
+ * r again. Queue and waiters also end by themselves: without r one has to look.
  *
  * Times are the server's, tickets and fences are at least its clock in µs, so that they rise even when the memory is lost.
  */
