@@ -16,6 +16,7 @@ import type {
     Renewal,
     StoreListener,
 } from './LockStore';
+import { Registry } from './Registry';
 import { deadlineByMessage } from './validity';
 import type { Told } from './validity';
 
@@ -91,8 +92,8 @@ export class SuccessionStore implements LockStore {
     /** By ttl and key. */
     private readonly _lines = new Map<string, Line>();
     /** By those who wait, and by the holders of turns. */
-    private readonly _lineOf = new Map<string, Line>();
-    private readonly _turns = new Map<string, Line>();
+    private readonly _lineOf = new Registry<Line>();
+    private readonly _turns = new Registry<Line>();
     private readonly _queue: DueQueue<Line>;
     private _listener: StoreListener | undefined;
 
