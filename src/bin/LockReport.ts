@@ -1,5 +1,5 @@
-import { originOf } from '../engine/holder';
-import type { LockInfo } from '../engine/LockStore';
+import { originOf } from '../engine/port/holder';
+import type { LockInfo } from '../engine/port/LockStore';
 import { printable, spoken } from './text';
 
 /** What is told of a lock, as JSON. Durations in ms; null: unknown, or never. */

@@ -1,8 +1,8 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { constants } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { LONGEST } from '../engine/Clock';
-import { asError } from '../engine/errors';
+import { LONGEST } from '../engine/time/Clock';
+import { asError } from '../engine/port/errors';
 import type { RedisLock } from '../lock/RedisLock';
 import { configOf, withRedis } from './connection';
 import type { ConnectionOptions } from './connection';

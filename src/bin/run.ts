@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
-import type { Lease } from '../engine/Lease';
+import type { Lease } from '../engine/lease/Lease';
 import type { RedisLock } from '../lock/RedisLock';
 import { SECRETS } from './connection';
 import { ExitCode, codeOf } from './ExitCode';

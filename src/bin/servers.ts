@@ -1,9 +1,9 @@
 import type { Redis } from 'ioredis';
 import type { RedisClients } from '../connect/clients';
-import { SystemClock } from '../engine/Clock';
-import { RedisConnection } from '../engine/redis/RedisConnection';
-import type { RedisConnectionOptions } from '../engine/redis/RedisConnection';
-import { SLOTS, keysOf, slotOf } from '../engine/slots';
+import { SystemClock } from '../engine/time/Clock';
+import { RedisConnection } from '../engine/redis/connection/RedisConnection';
+import type { RedisConnectionOptions } from '../engine/redis/connection/RedisConnection';
+import { SLOTS, keysOf, slotOf } from '../engine/redis/slots';
 
 /** Clients of the servers, to be asked one by one. Of a cluster: of its masters, as the first server says that answers. */
 export async function clientsOf(clients: RedisClients, settings: RedisConnectionOptions): Promise<readonly Redis[]> {

@@ -6,7 +6,7 @@ import { ConfigParams, Descriptor } from 'pip-services4-components-node';
 import type { IConfigurable, IReferenceable, IReferences } from 'pip-services4-components-node';
 import { ConnectionResolver, CredentialResolver } from 'pip-services4-config-node';
 import type { ConnectionParams, CredentialParams } from 'pip-services4-config-node';
-import { LONGEST } from '../engine/Clock';
+import { LONGEST } from '../engine/time/Clock';
 import { asContext, traceIdOrNone } from './context';
 import type { LockContext } from './context';
 import { ENGINE_OPTIONS, borrow, pause } from './clients';

@@ -1,6 +1,6 @@
 import type { Cluster, Redis, RedisOptions } from 'ioredis';
 import { ConfigException } from 'pip-services4-commons-node';
-import type { ServerAddress } from '../engine/redis/ClusterServers';
+import type { ServerAddress } from '../engine/redis/servers/ClusterServers';
 
 export type { ServerAddress };
 

@@ -1,4 +1,4 @@
-import type { Lease } from '../engine/Lease';
+import type { Lease } from '../engine/lease/Lease';
 import { SharedLease } from './SharedLease';
 import type { LeaseShare } from './SharedLease';
 

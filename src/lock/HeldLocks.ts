@@ -1,4 +1,4 @@
-import type { Lease } from '../engine/Lease';
+import type { Lease } from '../engine/lease/Lease';
 
 /** From so many on, leases that were lost and never released are forgotten. */
 const MANY = 1000;

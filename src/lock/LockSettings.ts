@@ -1,7 +1,7 @@
 import type { ConfigParams } from 'pip-services4-components-node';
 import { badOption, boolean, fraction, integer, oneOf, optionalInteger } from '../connect/options';
-import { LONGEST } from '../engine/Clock';
-import type { WaitMode } from '../engine/redis/Subscription';
+import { LONGEST } from '../engine/time/Clock';
+import type { WaitMode } from '../engine/redis/connection/Subscription';
 
 /** Every option of the lock itself, with its default and bounds. Those of connection and TLS are with RedisConnector. */
 export class LockSettings {

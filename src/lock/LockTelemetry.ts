@@ -2,8 +2,8 @@ import { channel } from 'node:diagnostics_channel';
 import { Descriptor } from 'pip-services4-components-node';
 import type { IReferences } from 'pip-services4-components-node';
 import type { LockContext } from '../connect/context';
-import type { LockLoad } from '../engine/Locker';
-import type { LockEvent } from '../engine/LockObserver';
+import type { LockLoad } from '../engine/locker/Locker';
+import type { LockEvent } from '../engine/port/LockObserver';
 
 /** What we use of the toolkit's logger, counters and tracer, of whichever generation: they are found by descriptor. */
 interface Logger {

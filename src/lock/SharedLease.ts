@@ -1,5 +1,5 @@
-import { LockError } from '../engine/errors';
-import type { Lease } from '../engine/Lease';
+import { LockError } from '../engine/port/errors';
+import type { Lease } from '../engine/lease/Lease';
 import { toException } from './exceptions';
 
 /** A lease of the engine, and how many of the call chain's leases stand for it. */

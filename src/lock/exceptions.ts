@@ -8,8 +8,8 @@ import {
     UnauthorizedException,
 } from 'pip-services4-commons-node';
 import type { ApplicationException } from 'pip-services4-commons-node';
-import { LockError } from '../engine/errors';
-import type { LockErrorCode } from '../engine/errors';
+import { LockError } from '../engine/port/errors';
+import type { LockErrorCode } from '../engine/port/errors';
 
 type ExceptionClass = new (traceId?: string, code?: string, message?: string) => ApplicationException;
 

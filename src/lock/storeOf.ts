@@ -1,9 +1,9 @@
 import type { RedisClients } from '../connect/clients';
-import type { LockStore } from '../engine/LockStore';
-import { QuorumStore } from '../engine/QuorumStore';
-import { ClusterServers } from '../engine/redis/ClusterServers';
-import { SingleServer } from '../engine/redis/SingleServer';
-import { RedisStore } from '../engine/RedisStore';
+import type { LockStore } from '../engine/port/LockStore';
+import { QuorumStore } from '../engine/quorum/QuorumStore';
+import { ClusterServers } from '../engine/redis/servers/ClusterServers';
+import { SingleServer } from '../engine/redis/servers/SingleServer';
+import { RedisStore } from '../engine/redis/RedisStore';
 import type { LockSettings } from './LockSettings';
 
 /** The store for what is configured. */

@@ -1,5 +1,5 @@
 import { assert } from 'chai';
-import { originOf, newHolder } from '../../src/engine/holder';
+import { originOf, newHolder } from '../../src/engine/port/holder';
 import { reportOf } from '../../src/bin/LockReport';
 import { redacted, spoken, table } from '../../src/bin/text';
 import { frame } from '../../src/bin/watch';

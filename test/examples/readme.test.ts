@@ -144,7 +144,7 @@ suite('README', () => {
     });
 
     test('every error code of the source is in the table of errors, and none besides', () => {
-        const errors = readFileSync(join(ROOT, 'src/engine/errors.ts'), 'utf8');
+        const errors = readFileSync(join(ROOT, 'src/engine/port/errors.ts'), 'utf8');
         const codes = [...errors.matchAll(/^ {4}\| '([A-Z_]+)'/gm)].map(([, code]) => code ?? '');
         const table = /## Errors\n([^]*?)\n## /.exec(README)?.[1] ?? '';
         const listed = [...table.matchAll(/`([A-Z]+(?:_[A-Z]+)*)`/g)].map(([, code]) => code ?? '');

@@ -7,7 +7,7 @@ import { Redis } from 'ioredis';
 import { ServerCommands } from '../fixtures/ServerCommands';
 import { until } from '../fixtures/until';
 import type { Topology } from '../../src';
-import { CLAIM_WINDOW } from '../../src/engine/scripts/grant';
+import { CLAIM_WINDOW } from '../../src/engine/redis/scripts/grant';
 import { startGround } from './Ground';
 import type { Ground } from './Ground';
 import { History, instant } from './History';

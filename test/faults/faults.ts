@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { keysOf } from '../../src/engine/slots';
+import { keysOf } from '../../src/engine/redis/slots';
 import type { RedisServer } from '../fixtures/RedisServer';
 import { ServerCommands } from '../fixtures/ServerCommands';
 import { until } from '../fixtures/until';

@@ -23,7 +23,7 @@ const undisturbed = (): Promise<void> => sleep(1500);
 /** Whoever waits, waits; nobody gives up. */
 const PATIENT: Partial<Pace> = { tries: 0, impatient: 0, cancel: 0, overstay: 0 };
 
-const STORE = 'engine/SuccessionStore.js';
+const STORE = 'engine/local/LocalGrants.js';
 
 /** Two workers, each of which always has somebody who waits for the only key, and passes it on. */
 const LOCAL = { localGrants: 3, keys: 1, workers: 2 } as const;
@@ -32,7 +32,7 @@ export const MUTANT_CASES: Readonly<Record<string, MutantCase>> = {
     'a release does not compare': {
         replacements: [
             [
-                'engine/scripts/release.js',
+                'engine/redis/scripts/release.js',
                 "local ours = holder ~= '' and current == holder and (id == '' or its)",
                 "local ours = holder ~= '' and current",
             ],
@@ -43,7 +43,7 @@ export const MUTANT_CASES: Readonly<Record<string, MutantCase>> = {
         run: undisturbed,
     },
     'a deadline counts from the reply': {
-        replacements: [['engine/validity.js', 'return sentAt + ttl', 'return performance.now() + ttl']],
+        replacements: [['engine/port/validity.js', 'return sentAt + ttl', 'return performance.now() + ttl']],
         breaks: ['I1'],
         options: { keys: 1, workers: 2 },
         // Both keep a key beyond its end, and one hears of its grants late.
@@ -57,7 +57,7 @@ export const MUTANT_CASES: Readonly<Record<string, MutantCase>> = {
     'a loss has no timer': {
         replacements: [
             [
-                'engine/KeepAlive.js',
+                'engine/lease/KeepAlive.js',
                 '(lease) => this._due(lease)',
                 '(lease) => lease.upkeep === "keep" && this._due(lease)',
             ],
@@ -69,9 +69,9 @@ export const MUTANT_CASES: Readonly<Record<string, MutantCase>> = {
     },
     'a renewal takes the key whoever has it': {
         replacements: [
-            ['engine/scripts/renew.js', "if redis.call('GET', key) ~= holder then", 'if false then'],
+            ['engine/redis/scripts/renew.js', "if redis.call('GET', key) ~= holder then", 'if false then'],
             [
-                'engine/scripts/renew.js',
+                'engine/redis/scripts/renew.js',
                 "redis.call('PEXPIRE', key, longest)",
                 "redis.call('SET', key, holder, 'PX', longest)",
             ],
@@ -93,7 +93,7 @@ export const MUTANT_CASES: Readonly<Record<string, MutantCase>> = {
     'a keep-alive outlives the release': {
         replacements: [
             [
-                'engine/KeepAlive.js',
+                'engine/lease/KeepAlive.js',
                 'this.drop(lease);\n        const { only } = lease;',
                 'setInterval(() => void this._store.renew(lease.key, lease.holder, lease.ttl), lease.ttl / 3);\n        const { only } = lease;',
             ],
@@ -105,7 +105,7 @@ export const MUTANT_CASES: Readonly<Record<string, MutantCase>> = {
     'nothing is published': {
         replacements: [
             [
-                'engine/scripts/grant.js',
+                'engine/redis/scripts/grant.js',
                 "if channel == '' then\n        return true",
                 'if true then\n        return true',
             ],
@@ -116,7 +116,7 @@ export const MUTANT_CASES: Readonly<Record<string, MutantCase>> = {
         run: () => sleep(3000),
     },
     'a given up acquisition leaves no tombstone': {
-        replacements: [['engine/scripts/release.js', "if tombstone == '1' then", 'if false then']],
+        replacements: [['engine/redis/scripts/release.js', "if tombstone == '1' then", 'if false then']],
         breaks: ['I7'],
         options: { keys: 1, workers: 2, config: { 'options.command_timeout': 300 } },
         pace: { loops: 6, tries: 0, overstay: 0, impatient: 1, stay: 20, ttl: [20_000, 20_000] },
@@ -135,7 +135,7 @@ export const MUTANT_CASES: Readonly<Record<string, MutantCase>> = {
     'a fence does not look at the clock': {
         replacements: [
             [
-                'engine/scripts/grant.js',
+                'engine/redis/scripts/grant.js',
                 'return math.max((tonumber(last) or 0) + 1, clock)',
                 'return (tonumber(last) or 0) + 1',
             ],
@@ -151,7 +151,11 @@ export const MUTANT_CASES: Readonly<Record<string, MutantCase>> = {
     },
     'who came last is served first': {
         replacements: [
-            ['engine/scripts/grant.js', "redis.pcall('ZRANGE', queue, 0, 0)", "redis.pcall('ZRANGE', queue, -1, -1)"],
+            [
+                'engine/redis/scripts/grant.js',
+                "redis.pcall('ZRANGE', queue, 0, 0)",
+                "redis.pcall('ZRANGE', queue, -1, -1)",
+            ],
         ],
         breaks: ['I5'],
         options: { keys: 1 },
@@ -161,7 +165,7 @@ export const MUTANT_CASES: Readonly<Record<string, MutantCase>> = {
     'a waiter asks again at once': {
         replacements: [
             [
-                'engine/Waiters.js',
+                'engine/waiting/Waiters.js',
                 'this._wake(waiter, delay);\n    }\n    /** A foreign holder',
                 'this._wake(waiter, 0);\n    }\n    /** A foreign holder',
             ],

@@ -1,4 +1,4 @@
-import type { Message } from '../../src/engine/scripts/grant';
+import type { Message } from '../../src/engine/redis/scripts/grant';
 import { delayOf, windowOf } from './Command';
 import type { Answer, Busy, Command, Release, Reply } from './Command';
 import type { Held, Phase, Waiting } from './Phase';

@@ -1,6 +1,6 @@
-import type { AcquireReply } from '../../src/engine/scripts/acquire';
-import type { ReleaseReply } from '../../src/engine/scripts/release';
-import type { RenewReply } from '../../src/engine/scripts/renew';
+import type { AcquireReply } from '../../src/engine/redis/scripts/acquire';
+import type { ReleaseReply } from '../../src/engine/redis/scripts/release';
+import type { RenewReply } from '../../src/engine/redis/scripts/renew';
 import type { ClientRules } from './rules';
 
 /** What a client asks of the server. */

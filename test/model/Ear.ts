@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
-import { parseMessage } from '../../src/engine/scripts/grant';
-import type { Message } from '../../src/engine/scripts/grant';
+import { parseMessage } from '../../src/engine/redis/scripts/grant';
+import type { Message } from '../../src/engine/redis/scripts/grant';
 
 export interface Heard {
     readonly channel: string;

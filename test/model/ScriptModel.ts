@@ -1,8 +1,8 @@
-import type { AcquireReply } from '../../src/engine/scripts/acquire';
-import type { Message } from '../../src/engine/scripts/grant';
-import type { InspectReply } from '../../src/engine/scripts/inspect';
-import type { ReleaseReply } from '../../src/engine/scripts/release';
-import type { RenewReply } from '../../src/engine/scripts/renew';
+import type { AcquireReply } from '../../src/engine/redis/scripts/acquire';
+import type { Message } from '../../src/engine/redis/scripts/grant';
+import type { InspectReply } from '../../src/engine/redis/scripts/inspect';
+import type { ReleaseReply } from '../../src/engine/redis/scripts/release';
+import type { RenewReply } from '../../src/engine/redis/scripts/renew';
 import { SCRIPT_RULES } from './rules';
 import type { ScriptRules } from './rules';
 import type { Memory, Place, Stored, WaiterRecord } from './Stored';

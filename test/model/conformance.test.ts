@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import type { Redis } from 'ioredis';
-import { acquireScript } from '../../src/engine/scripts/acquire';
-import { inspectScript } from '../../src/engine/scripts/inspect';
-import { releaseScript } from '../../src/engine/scripts/release';
-import { renewScript } from '../../src/engine/scripts/renew';
+import { acquireScript } from '../../src/engine/redis/scripts/acquire';
+import { inspectScript } from '../../src/engine/redis/scripts/inspect';
+import { releaseScript } from '../../src/engine/redis/scripts/release';
+import { renewScript } from '../../src/engine/redis/scripts/renew';
 import { ended, ownClient } from '../engine/clientOf';
 import { sharedServer } from '../fixtures/sharedServer';
 import { Comparison, PAUSE, SPARE } from './Comparison';

@@ -1,4 +1,4 @@
-import { CLAIM_WINDOW, WAITER_LEASE } from '../../src/engine/scripts/grant';
+import { CLAIM_WINDOW, WAITER_LEASE } from '../../src/engine/redis/scripts/grant';
 
 /** The durations that the scripts know, ms, and what a mutant of them leaves out. */
 export interface ScriptRules {

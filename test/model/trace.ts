@@ -1,4 +1,4 @@
-import type { Message } from '../../src/engine/scripts/grant';
+import type { Message } from '../../src/engine/redis/scripts/grant';
 import type { Command } from './Command';
 import type { Violation } from './Explorer';
 import type { Move, WorldOptions } from './Move';

@@ -1,0 +1,494 @@
+import { checkHolder, checkKey, checkTimeout, checkTtl } from '../port/checks';
+import { Cleanup } from '../followups/GiveUps';
+import { SystemClock } from '../time/Clock';
+import type { Clock } from '../time/Clock';
+import { LockError, asError } from '../port/errors';
+import { HandOffs } from '../followups/ClaimTimeouts';
+import { newHolder } from '../port/holder';
+import { KeepAlive } from '../lease/KeepAlive';
+import { HeldLease } from '../lease/Lease';
+import type { Lease, LeasedKey } from '../lease/Lease';
+import type { LockEvent, LockObserver } from '../port/LockObserver';
+import { promised } from '../port/LockStore';
+import type { Asker, Busy, LockInfo, LockStore, ReleaseAnswer } from '../port/LockStore';
+import { SuccessionStore } from '../local/LocalGrants';
+import { Waiters } from '../waiting/Waiters';
+import type { Acquired, WaitRequest } from '../waiting/Waiters';
+
+/** How a lease is wanted. */
+export interface LeaseOptions {
+    /** Length of the lease, ms. Default: that of the locker. */
+    readonly ttl?: number | undefined;
+    /** How long to wait, ms; 0: one attempt; Infinity is allowed. Default: that of the locker. Ignored by tryAcquire. */
+    readonly timeout?: number | undefined;
+    /** Renew the lease until it is released or lost. Default: true. */
+    readonly keepAlive?: boolean | undefined;
+    /** Stops waiting. */
+    readonly signal?: AbortSignal | undefined;
+    /**
+     * The id to hold the key under; one that holds the key already gets it again. Default: a new one. Do not use one again
+     * while it is unknown what became of an acquisition with it: what is still on its way would be taken for the new one's.
+     */
+    readonly holder?: string | undefined;
+    /** Handed to the observer with every event of this acquisition. */
+    readonly context?: unknown;
+}
+
+/** Who takes a key from its holder, and why: for the observer. */
+export interface ForceReleaseOptions {
+    readonly by: string;
+    readonly reason: string;
+    /** From whom, so that nobody else loses it. Default: whoever has it. */
+    readonly holder?: string | undefined;
+    /** Handed to the observer. */
+    readonly context?: unknown;
+}
+
+export interface LockerOptions {
+    /** Default length of a lease, ms. */
+    readonly ttl: number;
+    /** Default of how long to wait, ms. */
+    readonly timeout: number;
+    /** Pause between attempts where the store does not wake waiters, ms. */
+    readonly retryTimeout: number;
+    /** How many leases may be held, and how many callers may wait, at a time. */
+    readonly maxHeld: number;
+    readonly maxWaiting: number;
+    /** How often in a row a key is passed on among the callers of this process; 0: never, strict order over all processes. */
+    readonly localGrants: number;
+    /**
+     * Makes what acquisitions and leases throw, of an error of ours and the context of the request. Must not throw. Default: the
+     * error itself.
+     */
+    readonly exceptionOf: (error: LockError, context: unknown) => Error;
+}
+
+/** How much a locker has to do. */
+export interface LockLoad {
+    readonly held: number;
+    readonly waiting: number;
+}
+
+const DEFAULTS: LockerOptions = {
+    ttl: 30_000,
+    timeout: 300,
+    retryTimeout: 100,
+    maxHeld: 100_000,
+    maxWaiting: 10_000,
+    localGrants: 0,
+    exceptionOf: (error) => error,
+};
+
+const NONE: readonly string[] = [];
+
+/** What is asked for: first of all its first key. */
+interface Wanted extends WaitRequest {
+    /** The other keys, in sorted order and without repetition. */
+    readonly rest: readonly string[];
+    readonly keepAlive: boolean;
+    readonly since: number;
+}
+
+/** Who has called for a lease. */
+class Call implements Asker<Acquired | Busy> {
+    constructor(
+        readonly wanted: Wanted,
+        /** Busy is an answer: null. */
+        readonly once: boolean,
+        readonly resolve: (lease: Lease | null) => void,
+        readonly reject: (error: Error) => void,
+        private readonly _answered: (call: Call, outcome: Acquired | Busy | LockError) => void,
+    ) {}
+
+    answered(outcome: Acquired | Busy | LockError): void {
+        this._answered(this, outcome);
+    }
+}
+
+/**
+ * Gives leases of keys, out of a store.
+ *
+ * new → open → closed; it is not opened again.
+ */
+export class Locker {
+    private readonly _options: LockerOptions;
+    private readonly _store: LockStore;
+    private readonly _cleanup: Cleanup;
+    private readonly _keepAlive: KeepAlive;
+    private readonly _waiters: Waiters;
+    private readonly _handOffs: HandOffs;
+    /** Acquisitions of several keys that have their first. */
+    private readonly _partial = new Set<Promise<void>>();
+    private _state: 'new' | 'open' | 'closed' = 'new';
+
+    constructor(
+        store: LockStore,
+        options: Partial<LockerOptions> = {},
+        private readonly _observer: LockObserver = { observe: () => undefined },
+        private readonly _clock: Clock = new SystemClock(),
+    ) {
+        this._options = { ...DEFAULTS, ...options };
+        const { exceptionOf, localGrants } = this._options;
+        this._store = localGrants > 0 ? new SuccessionStore(store, _clock, localGrants) : store;
+        const tell = (event: LockEvent): void => this._tell(event);
+        this._handOffs = new HandOffs(this._store, _clock);
+        this._cleanup = new Cleanup(this._store, _clock);
+        this._keepAlive = new KeepAlive(this._store, _clock, this._cleanup, tell, exceptionOf);
+        this._waiters = new Waiters(this._store, _clock, this._cleanup, this._options, tell);
+    }
+
+    /** How many leases are held and how many callers wait. */
+    get load(): LockLoad {
+        return { held: this._keepAlive.size, waiting: this._waiters.size };
+    }
+
+    /** @throws LockError CONNECTION_FAILED, WRONG_PASSWORD, NO_PERMISSION; ALREADY_OPENED, CLOSED. */
+    async open(): Promise<void> {
+        if (this._state === 'closed') throw new LockError('CLOSED', 'The lock was closed.');
+        if (this._state === 'open') throw new LockError('ALREADY_OPENED', 'The lock is open already.');
+        this._state = 'open';
+        try {
+            await this._store.open({
+                granted: (key, id, fence, ttl) => this._waiters.granted(key, id, fence, ttl),
+                first: (key, id, remaining) => this._waiters.first(key, id, remaining),
+                handedOn: (key, window) => {
+                    if (this._state === 'open') this._handOffs.follow(key, window);
+                },
+                changed: (key) => this._waiters.changed(key),
+                reconnected: () => {
+                    this._tell({ kind: 'reachable' });
+                    this._waiters.recheck();
+                },
+                disconnected: (error) => this._tell({ kind: 'unreachable', error }),
+                warned: (message) => this._tell({ kind: 'warning', message }),
+            });
+        } catch (error) {
+            this._state = 'closed';
+            throw error;
+        }
+    }
+
+    /** Sends waiters away (CLOSED), releases every lease, closes the store. Bounded by the store's command timeout. */
+    async close(): Promise<void> {
+        if (this._state !== 'open') return;
+        this._state = 'closed';
+        this._waiters.close();
+        this._handOffs.close();
+        // Whoever releases its lease in this very turn is to find it released by this.
+        if (this._partial.size > 0) await Promise.all(this._partial);
+        await Promise.all([this._keepAlive.close(), this._cleanup.close()]);
+        await this._store.close();
+    }
+
+    /**
+     * Takes a key, or several (all or nothing), if that is possible now.
+     *
+     * @returns null when somebody else holds a key or waits for it.
+     * @throws LockError BAD_KEY, BAD_TTL, BAD_HOLDER, NOT_OPENED, CLOSED, LOCK_ABORTED, TOO_MANY, WRONG_TYPE, NO_PERMISSION,
+     * CONNECTION_FAILED.
+     */
+    tryAcquire(key: string | readonly string[], options: LeaseOptions = {}): Promise<Lease | null> {
+        return this._call(key, options, 'try');
+    }
+
+    /**
+     * Waits for a key, or for several (all or nothing, in sorted order so that two callers cannot block each other). Whoever
+     * came first is served first.
+     *
+     * @throws LockError LOCK_TIMEOUT when it was busy to the end, BAD_TIMEOUT, and all that tryAcquire throws.
+     */
+    acquire(key: string | readonly string[], options: LeaseOptions = {}): Promise<Lease> {
+        return this._call(key, options, 'wait');
+    }
+
+    /**
+     * Runs `work` while holding a key. The lease is released on every path.
+     *
+     * @throws what `work` throws, first of all; LOCK_LOST when the lease was lost and `work` did not notice; what acquire
+     * throws. A release that fails is told to the observer only.
+     */
+    async withLock<T>(
+        key: string | readonly string[],
+        options: LeaseOptions,
+        work: (lease: Lease) => Promise<T>,
+    ): Promise<T> {
+        return holding(await this.acquire(key, options), work);
+    }
+
+    /** Says what is wrong with a request, and does nothing. @throws what acquire throws for it. */
+    check(key: string | readonly string[], options: LeaseOptions = {}): void {
+        const { signal, holder } = this._wanted(key, options);
+        if (signal?.aborted !== true) return;
+        throw new LockError('LOCK_ABORTED', `Waiting for ${String(key)} was aborted.`, {
+            holder,
+            cause: signal.reason,
+        });
+    }
+
+    /** Lengthens a lease by its holder, also one of another process. @returns whether it was still that holder's. */
+    async renew(key: string, holder: string, ttl: number = this._options.ttl): Promise<boolean> {
+        this._checkOpen();
+        checkKey(key);
+        checkHolder(holder);
+        checkTtl(ttl, key);
+        return (await this._store.renew(key, holder, ttl)).kind === 'renewed';
+    }
+
+    /** Gives back a lease by its holder, also one of another process. @returns whether it was still that holder's. */
+    async release(key: string, holder: string): Promise<boolean> {
+        return (await this._release(key, holder)) !== 'gone';
+    }
+
+    /** Who holds a key and who waits for it. */
+    async inspect(key: string): Promise<LockInfo> {
+        this._checkOpen();
+        checkKey(key);
+        return this._store.inspect(key);
+    }
+
+    /**
+     * The locks that are held, as far as they are known to this library, each once and in no order.
+     *
+     * @param pattern of their keys: `*` stands for any characters, `?` for one, a `\\` before one for that one itself.
+     */
+    async *list(pattern = '*'): AsyncIterable<LockInfo> {
+        this._checkOpen();
+        checkKey(pattern);
+        yield* this._store.list(pattern);
+    }
+
+    /**
+     * Takes a key from its holder, and passes it to the first in line in the same step. The holder learns of it as of any
+     * loss, a third of its ttl later at most.
+     *
+     * @returns from whom; undefined: nobody had it, or not any more.
+     */
+    async forceRelease(key: string, options: ForceReleaseOptions): Promise<string | undefined> {
+        const holder = options.holder ?? (await this.inspect(key)).holder;
+        // What is released by its holder goes to whoever is next; that one is not to lose it.
+        if (holder === undefined || (await this._release(key, holder)) !== 'released') return undefined;
+        const { by, reason, context } = options;
+        this._tell({ kind: 'forced', key, holder, context, by, reason });
+        return holder;
+    }
+
+    private async _release(key: string, holder: string): Promise<ReleaseAnswer> {
+        this._checkOpen();
+        checkKey(key);
+        checkHolder(holder);
+        return promised((asker) => this._store.release({ key, holder }, asker));
+    }
+
+    private _call(key: string | readonly string[], options: LeaseOptions, how: 'wait'): Promise<Lease>;
+    private _call(key: string | readonly string[], options: LeaseOptions, how: 'try'): Promise<Lease | null>;
+    private _call(key: string | readonly string[], options: LeaseOptions, how: 'wait' | 'try'): Promise<Lease | null> {
+        return new Promise((resolve, reject) => {
+            try {
+                const wanted = this._wanted(key, options, how === 'try' ? 0 : options.timeout);
+                this._checkRoom(wanted.key, wanted.holder);
+                this._waiters.acquire(wanted, new Call(wanted, how === 'try', resolve, reject, this._settled));
+            } catch (error) {
+                reject(this._exception(error, options.context));
+            }
+        });
+    }
+
+    private _wanted(
+        key: string | readonly string[],
+        options: LeaseOptions,
+        timeout: number = options.timeout ?? this._options.timeout,
+    ): Wanted {
+        this._checkOpen();
+        const { ttl = this._options.ttl, holder } = options;
+        const keys = isList(key) ? [...new Set(key)].sort() : undefined;
+        const first = keys === undefined ? key : keys[0];
+        const rest = keys?.slice(1) ?? NONE;
+        if (first === undefined) throw new LockError('BAD_KEY', 'The list of keys is empty.');
+        checkKey(first);
+        for (const one of rest) checkKey(one);
+        checkTtl(ttl, first);
+        checkTimeout(timeout, first);
+        if (holder !== undefined) checkHolder(holder);
+        const id = newHolder();
+        return {
+            key: first,
+            rest,
+            // One that the caller has chosen does not tell acquisitions apart.
+            holder: holder ?? id,
+            id,
+            ttl,
+            timeout,
+            ticket: undefined,
+            passable: holder === undefined && rest.length === 0,
+            keepAlive: options.keepAlive ?? true,
+            signal: options.signal,
+            context: options.context,
+            since: this._clock.now(),
+        };
+    }
+
+    private readonly _settled = (call: Call, outcome: Acquired | Busy | LockError): void => {
+        const { wanted } = call;
+        this._observe(wanted, outcome);
+        if (outcome instanceof Error) this._failed(call, outcome);
+        else if (outcome.kind === 'busy') this._busy(call, wanted.key, outcome);
+        else this._granted(call, outcome);
+    };
+
+    private _failed({ wanted, reject }: Call, error: unknown): void {
+        reject(this._exception(error, wanted.context));
+    }
+
+    private _exception(error: unknown, context: unknown): Error {
+        return error instanceof LockError ? this._options.exceptionOf(error, context) : asError(error);
+    }
+
+    private _busy(call: Call, key: string, { holder, remaining }: Busy): void {
+        if (call.once) {
+            call.resolve(null);
+            return;
+        }
+        const { timeout } = call.wanted;
+        const was = timeout === 0 ? 'is busy' : `was busy for all of the timeout of ${timeout} ms`;
+        const text = `${key} ${was}; ${holder || 'nobody'} holds it.`;
+        this._failed(call, new LockError('LOCK_TIMEOUT', text, { key, holder, remaining }));
+    }
+
+    private _granted(call: Call, acquired: Acquired): void {
+        const { context, keepAlive, key, rest, since, ttl } = call.wanted;
+        // Another's, where the key was passed on.
+        const { fence, holder, id } = acquired;
+        const now = this._clock.now();
+        try {
+            // Others may have been granted theirs while this one was waited for.
+            this._checkRoom(key, holder);
+        } catch (error) {
+            this._cleanup.giveUp(key, holder, id, false, now + ttl);
+            this._failed(call, error);
+            return;
+        }
+        const lease = new HeldLease(this._keepAlive, this._clock, holder, ttl, leased(key, acquired), now, context);
+        // While other keys are waited for, those we have must not run out.
+        this._keepAlive.add(lease, keepAlive || rest.length > 0, !acquired.confirmed);
+        this._tell({ kind: 'acquired', key, holder, context, fence, waited: now - since });
+        if (rest.length === 0) call.resolve(lease);
+        else this._goOn(call, lease);
+    }
+
+    private _goOn(call: Call, lease: HeldLease): void {
+        const whole = this._acquireRest(call.wanted, lease).then(
+            (missed) => {
+                if (missed === undefined) call.resolve(lease);
+                else this._busy(call, missed.key, missed.busy);
+            },
+            (error: unknown) => this._failed(call, error),
+        );
+        this._partial.add(whole);
+        void whole.finally(() => this._partial.delete(whole));
+    }
+
+    /** All or nothing: what was acquired is given back when one of the others cannot be had. @returns that one. */
+    private async _acquireRest(
+        wanted: Wanted,
+        lease: HeldLease,
+    ): Promise<{ readonly key: string; readonly busy: Busy } | undefined> {
+        const { holder, context, rest, since } = wanted;
+        // When one of those we have is lost, there is nothing to wait for.
+        const signal = wanted.signal === undefined ? lease.signal : AbortSignal.any([wanted.signal, lease.signal]);
+        try {
+            for (const key of rest) {
+                const next = await this._acquireOne({ ...wanted, key, signal });
+                if (next.kind === 'busy') {
+                    await lease.release().catch(() => false);
+                    return { key, busy: next };
+                }
+                if (!lease.isHeld()) this._cleanup.giveUp(key, holder, next.id, false, next.deadline);
+                lease.assertHeld();
+                lease.add(leased(key, next));
+                if (!next.confirmed) this._keepAlive.add(lease, true, true);
+                const waited = this._clock.now() - since;
+                this._tell({ kind: 'acquired', key, holder, context, fence: next.fence, waited });
+            }
+            // Also the first key is to last for the ttl from now.
+            await lease.renew();
+            if (!wanted.keepAlive) this._keepAlive.add(lease, false, false);
+            return undefined;
+        } catch (error) {
+            await lease.release().catch(() => false);
+            throw lease.signal.aborted ? lease.signal.reason : error;
+        }
+    }
+
+    /** One of several keys, in what is left of the time. */
+    private _acquireOne(wanted: Wanted): Promise<Acquired | Busy> {
+        const { holder, id, timeout, since } = wanted;
+        const request: Wanted = {
+            ...wanted,
+            id: id === holder ? id : newHolder(),
+            timeout: timeout === 0 ? 0 : Math.max(since + timeout - this._clock.now(), 0),
+        };
+        return promised((asker) => {
+            const answered = (outcome: Acquired | Busy | LockError): void => {
+                this._observe(wanted, outcome);
+                asker.answered(outcome);
+            };
+            this._waiters.acquire(request, { answered });
+        });
+    }
+
+    /** Tells how it ended, unless it began. */
+    private _observe({ key, holder, context, since, timeout }: Wanted, outcome: Acquired | Busy | LockError): void {
+        if (outcome instanceof Error) this._tell({ kind: 'failed', key, holder, context, error: outcome });
+        else if (outcome.kind === 'granted') return;
+        else if (timeout === 0) this._tell({ kind: 'busy', key, holder, context });
+        else this._tell({ kind: 'timeout', key, holder, context, waited: this._clock.now() - since });
+    }
+
+    private _checkRoom(key: string, holder: string): void {
+        const { size } = this._keepAlive;
+        if (size < this._options.maxHeld) return;
+        const text = `${size} leases are held already, as many as options.max_held allows.`;
+        throw new LockError('TOO_MANY', text, { key, holder });
+    }
+
+    private _checkOpen(): void {
+        if (this._state === 'new') throw new LockError('NOT_OPENED', 'The lock has not been opened.');
+        if (this._state === 'closed') throw new LockError('CLOSED', 'The lock was closed.');
+    }
+
+    private _tell(event: LockEvent): void {
+        try {
+            this._observer.observe(event);
+        } catch {
+            // An observer cannot change what it observes.
+        }
+    }
+}
+
+/** Runs `work` while holding `lease`, and releases it on every path. @see Locker.withLock */
+export async function holding<T>(lease: Lease, work: (lease: Lease) => Promise<T>): Promise<T> {
+    let result: T;
+    try {
+        result = await work(lease);
+    } catch (error) {
+        // Cleanup never replaces the first error.
+        await lease.release().catch(() => false);
+        throw error;
+    }
+    if (await lease.release().catch(() => true)) return result;
+    const { key, holder, signal } = lease;
+    if (signal.reason instanceof Error) throw signal.reason;
+    throw new LockError('LOCK_LOST', `The lease of ${key} was taken or deleted before it was released.`, {
+        key,
+        holder,
+    });
+}
+
+function leased(key: string, { id, fence, deadline }: Acquired): LeasedKey {
+    return { key, id, fence, deadline };
+}
+
+/** Array.isArray makes `any` of a readonly array. */
+function isList(key: string | readonly string[]): key is readonly string[] {
+    return Array.isArray(key);
+}

@@ -1,0 +1,327 @@
+import type { Redis } from 'ioredis';
+import { SystemClock } from '../../time/Clock';
+import type { Clock, Timer } from '../../time/Clock';
+import { LockError } from '../../port/errors';
+import type { RenewReply } from '../scripts/renew';
+import type { Script } from '../scripts/Script';
+import { SLOTS, slotOf } from '../slots';
+import type { Acks, Replicated } from '../connection/Replication';
+import { stepDone } from './RedisServers';
+import type { RedisServers, ServerEvents, Step, StepRequest } from './RedisServers';
+import { SingleServer } from './SingleServer';
+import type { SingleServerOptions } from './SingleServer';
+
+/** A server of a cluster. */
+export interface ServerAddress {
+    readonly host: string;
+    readonly port: number;
+}
+
+export interface ClusterServersOptions extends Omit<SingleServerOptions, 'role' | 'tag' | 'borrowed'> {
+    /** Servers that know the others. */
+    readonly seeds: readonly ServerAddress[];
+    /** Makes an ioredis client with `lazyConnect`; it is closed with this. */
+    readonly connect: (address: ServerAddress) => Redis;
+}
+
+/** Where a server sends us with a step; `asking`: with this step only. */
+interface Redirection {
+    readonly address: string;
+    readonly asking: boolean;
+}
+
+interface Member {
+    readonly server: SingleServer;
+    readonly opened: Promise<void>;
+}
+
+/** While slots are on their way, or have no master, a step is tried again after so many ms. */
+const AGAIN = 25;
+
+/** While a master is away, the others are asked so often who took its place, ms. */
+const LOOK = 250;
+
+/**
+ * The masters of a Redis Cluster: each step goes to the one that has the slot of its key, as the servers tell it ("Redis
+ * cluster specification", redirection and resharding). A step that was redirected has not been done, so it is safe to send
+ * it on; one whose answer was lost is not sent again.
+ */
+export class ClusterServers implements RedisServers {
+    /** The address of the master of each slot. */
+    private _masters: readonly (string | undefined)[] = [];
+    private readonly _members = new Map<string, Member>();
+    private _looking: Promise<void> | undefined;
+    private _timer: Timer | undefined;
+    private _events: ServerEvents | undefined;
+    private _opened = false;
+    private _closed = false;
+
+    constructor(
+        private readonly _options: ClusterServersOptions,
+        private readonly _clock: Clock = new SystemClock(),
+    ) {}
+
+    get isReady(): boolean {
+        return [...this._members.values()].some(({ server }) => server.isReady);
+    }
+
+    get acks(): Acks | undefined {
+        return this._options.acks;
+    }
+
+    get wakes(): boolean {
+        return [...this._members.values()].every(({ server }) => server.wakes || !server.isReady);
+    }
+
+    /** Settles when every master was connected to that can be. */
+    async open(events: ServerEvents): Promise<void> {
+        this._events = events;
+        try {
+            await this._learn(this._options.seeds.map(nameOf));
+            // They were connected to before it was known which slots they have, and under which names.
+            this._tidy(() => true);
+            const masters = await Promise.allSettled([...new Set(this._masters)].map((name) => this._member(name)));
+            // The place of one that cannot be reached will be taken by another. Any other reason is here to stay.
+            const failed = masters.flatMap((one) => (one.status === 'rejected' ? [asLockError(one.reason)] : []));
+            const reason = failed.find(({ code }) => code !== 'CONNECTION_FAILED');
+            if (reason !== undefined) throw reason;
+            if (failed[0] !== undefined && failed.length === masters.length) throw failed[0];
+            this._opened = true;
+            if (failed.length > 0) this._look();
+        } catch (error) {
+            await this.close();
+            throw error;
+        }
+    }
+
+    async close(): Promise<void> {
+        this._closed = true;
+        this._timer?.cancel();
+        await Promise.all([...this._members.values()].map(({ server }) => server.close()));
+        await this._looking;
+    }
+
+    run<Answer>(step: Step<Answer>): void {
+        this._route(step.keys[0], (server, asking) =>
+            stepDone((one) => (asking ? server.runAsking(one) : server.run(one)), step),
+        ).then(
+            ({ answer, sentAt }) => step.done(answer, sentAt),
+            (error: unknown) => step.failed(asLockError(error)),
+        );
+    }
+
+    /** Each on its own: they go out together with those of the same slot. */
+    runAll<Answer>(_script: Script<Answer>, steps: readonly Step<Answer>[]): void {
+        for (const step of steps) this.run(step);
+    }
+
+    replicate(request: StepRequest<RenewReply>): Promise<Replicated> {
+        return this._route(request.keys[0], (server, asking) => server.replicate(request, asking));
+    }
+
+    /** A slot that moves meanwhile may be missed. */
+    async *scan(pattern: string): AsyncIterable<readonly string[]> {
+        for (const name of new Set(this._masters)) {
+            const { server } = await this._member(name);
+            yield* server.scan(pattern);
+        }
+    }
+
+    async watch(key: string, value: string): Promise<boolean> {
+        try {
+            const { server } = await this._member(this._masters[slotOf(key)]);
+            return await server.watch(key, value);
+        } catch {
+            return false;
+        }
+    }
+
+    /** Does something where the key is, and again elsewhere when it is known not to have been done there. */
+    private async _route<T>(key: string, act: (server: SingleServer, asking: boolean) => Promise<T>): Promise<T> {
+        const until = this._clock.now() + this._options.commandTimeout;
+        const slot = slotOf(key);
+        let next: Redirection | undefined;
+        for (;;) {
+            const name = next?.address ?? this._masters[slot];
+            try {
+                const { server } = await this._member(name);
+                return await act(server, next?.asking === true);
+            } catch (thrown) {
+                const error = asLockError(thrown);
+                if (!isAnswer(textOf(error))) this._look();
+                if (this._closed || error.unknown || this._clock.now() >= until) throw this._explained(error);
+                next = await this._redirected(error, slot, name);
+            }
+        }
+    }
+
+    /** The server is opened when it is needed first; where that fails it is tried anew with the next need. */
+    private async _member(name: string | undefined): Promise<Member> {
+        if (this._closed) throw new LockError('CLOSED', 'The lock was closed.');
+        if (name === undefined) throw new LockError('CONNECTION_FAILED', 'No server of the cluster has the slot.');
+        const member = this._members.get(name) ?? this._join(name);
+        await member.opened;
+        return member;
+    }
+
+    private _join(name: string): Member {
+        const { seeds: _, connect, ...rest } = this._options;
+        const { commandTimeout, connectTimeout } = rest;
+        // Once it is open, whoever waits for a server waits for a command.
+        const options = this._opened ? { ...rest, connectTimeout: Math.min(connectTimeout, commandTimeout) } : rest;
+        const tag = (): string | undefined => this._tagOf(name);
+        const server = new SingleServer(connect(addressOf(name)), { ...options, role: 'cluster', tag }, this._clock);
+        const opened = server.open({
+            message: (text) => this._events?.message(text),
+            changed: (key) => this._events?.changed(key),
+            reconnected: () => this._events?.reconnected(),
+            warned: (text) => this._events?.warned(`${name}: ${text}`),
+            disconnected: (error) => {
+                if (this._masters.includes(name)) this._events?.disconnected(error);
+                this._look();
+            },
+        });
+        const member = { server, opened };
+        this._members.set(name, member);
+        opened.catch(() => {
+            if (this._members.get(name) === member) this._members.delete(name);
+        });
+        return member;
+    }
+
+    /** A hash tag whose slot the server has. */
+    private _tagOf(name: string): string | undefined {
+        if (!this._masters.includes(name)) return undefined;
+        for (let number = 0; ; number++) if (this._masters[slotOf(String(number))] === name) return String(number);
+    }
+
+    /**
+     * Where to go on with a step that was not done.
+     *
+     * @returns undefined: where the slot is now.
+     * @throws the error, when it will not be done elsewhere either.
+     */
+    private async _redirected(
+        error: LockError,
+        slot: number,
+        from: string | undefined,
+    ): Promise<Redirection | undefined> {
+        const text = textOf(error);
+        const [, kind, host, port] = /^(MOVED|ASK) \d+ (\S*):(\d+)/.exec(text) ?? [];
+        if (kind !== undefined && port !== undefined) {
+            // Without a host it is the one that answers.
+            const address = `${host && host !== '?' ? host : addressOf(from ?? '').host}:${port}`;
+            if (kind === 'MOVED') this._moved(slot, address);
+            return kind === 'ASK' ? { address, asking: true } : undefined;
+        }
+        const away = error.code === 'CLOSED' || (error.code === 'CONNECTION_FAILED' && !isAnswer(text));
+        // A step that broke off because its slot is about to leave is done again elsewhere, as a whole.
+        if (!away && !/^(TRYAGAIN|CLUSTERDOWN|MASTERDOWN|LOADING)|non local key/.test(text))
+            throw this._explained(error);
+        if (/^(CLUSTERDOWN|MASTERDOWN)/.test(text)) this._look();
+        await new Promise<void>((resolve) => this._clock.timer(AGAIN, resolve));
+        return undefined;
+    }
+
+    /** One slot is known to be elsewhere; the others are asked for. */
+    private _moved(slot: number, address: string): void {
+        if (this._masters[slot] === address) return;
+        this._masters = this._masters.with(slot, address);
+        this._look();
+        // Those who wait have to listen there.
+        this._events?.reconnected();
+    }
+
+    /** A server that is no member any more says CLOSED, but the cluster is not. */
+    private _explained(error: LockError): LockError {
+        if (error.code !== 'CLOSED' || this._closed) return error;
+        const { cause, key, unknown } = error;
+        return new LockError('CONNECTION_FAILED', 'The server left the cluster.', { cause, key, unknown });
+    }
+
+    /** Asks who has which slot, until every master is connected. */
+    private _look(): void {
+        if (this._closed || this._looking !== undefined) return;
+        this._timer?.cancel();
+        const known = [...this._members].filter(([name, { server }]) => server.isReady && this._masters.includes(name));
+        const ready = known.map(([name]) => name);
+        const names = ready.length > 0 ? ready : this._options.seeds.map(nameOf);
+        this._looking = this._learn(names)
+            .catch(() => undefined)
+            .then(() => {
+                this._looking = undefined;
+                if (this._closed) return;
+                this._tidy((name) => !this._masters.includes(name));
+                const masters = [...new Set(this._masters)].filter((name) => name !== undefined);
+                for (const name of masters) this._member(name).catch(() => undefined);
+                if (masters.every((name) => this._members.get(name)?.server.isReady === true)) return;
+                this._timer = this._clock.timer(LOOK, () => this._look());
+            });
+    }
+
+    /** Takes the first answer to who has which slot. */
+    private async _learn(names: readonly string[]): Promise<void> {
+        const asked = names.map(async (name) => {
+            const { server } = await this._member(name);
+            return read(await server.slots(), addressOf(name).host);
+        });
+        const before = this._masters;
+        const masters = await Promise.any(asked).catch((error: unknown) => {
+            throw error instanceof AggregateError ? error.errors[0] : error;
+        });
+        this._masters = masters;
+        if (before.some((name, slot) => name !== masters[slot])) this._events?.reconnected();
+    }
+
+    /** Leaves servers that are not needed. */
+    private _tidy(dispensable: (name: string) => boolean): void {
+        for (const [name, { server }] of this._members) {
+            if (!dispensable(name)) continue;
+            this._members.delete(name);
+            void server.close();
+        }
+    }
+}
+
+/** Reads the answer to CLUSTER SLOTS: ranges of slots, with the host and port of their master first. */
+function read(answer: unknown, asked: string): (string | undefined)[] {
+    const masters = Array.from<string | undefined>({ length: SLOTS });
+    for (const range of list(answer)) {
+        const [first, last, master] = list(range);
+        const [host, port] = list(master);
+        // No host, or a question mark: the server does not know its own.
+        const known = typeof host === 'string' && host !== '' && host !== '?' ? host : asked;
+        masters.fill(`${known}:${String(port)}`, Number(first), Number(last) + 1);
+    }
+    // One that left the cluster, or was never in it.
+    if (masters.every((name) => name === undefined)) {
+        throw new LockError('CONNECTION_FAILED', `The server ${asked} knows no slots of a cluster.`);
+    }
+    return masters;
+}
+
+function list(value: unknown): readonly unknown[] {
+    return Array.isArray(value) ? value : [];
+}
+
+function nameOf({ host, port }: ServerAddress): string {
+    return `${host}:${port}`;
+}
+
+function addressOf(name: string): ServerAddress {
+    const at = name.lastIndexOf(':');
+    return { host: name.slice(0, at), port: Number(name.slice(at + 1)) };
+}
+
+function textOf(error: LockError): string {
+    return error.cause instanceof Error ? error.cause.message : '';
+}
+
+/** Whether a server said it, not a connection. */
+function isAnswer(text: string): boolean {
+    return /^[A-Z]+ /.test(text);
+}
+
+function asLockError(thrown: unknown): LockError {
+    return thrown instanceof LockError ? thrown : new LockError('CONNECTION_FAILED', String(thrown), { cause: thrown });
+}

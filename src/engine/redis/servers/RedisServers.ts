@@ -1,0 +1,79 @@
+import type { LockError } from '../../port/errors';
+import type { StoreListener } from '../../port/LockStore';
+import type { RenewReply } from '../scripts/renew';
+import type { Script } from '../scripts/Script';
+import type { Acks, Replicated } from '../connection/Replication';
+
+/** What the servers tell of their own accord. */
+export type ServerEvents = Pick<StoreListener, 'reconnected' | 'disconnected' | 'warned'> & {
+    /** A message came on our channel. */
+    message(text: string): void;
+    /** A watched key changed; of all of them, when that may have been missed. */
+    changed(key: string | undefined): void;
+};
+
+/** One step to be done. */
+export interface StepRequest<Answer> {
+    readonly script: Script<Answer>;
+    /** The user's key, for errors. */
+    readonly key: string;
+    /** The keys of the script; the first says where the step is done. */
+    readonly keys: readonly [string, ...string[]];
+    /** The arguments of its item. */
+    readonly args: readonly string[];
+    /**
+     * What the script takes once for all items, the same for every step of it that this server is asked to do: once it is
+     * known on which channel the server can wake us; empty: on none.
+     */
+    common?(channel: string): readonly string[];
+}
+
+/** One step, and who is told once what became of it: after the call that asked for it has returned. */
+export interface Step<Answer> extends StepRequest<Answer> {
+    /** @param sentAt when it was sent. */
+    done(answer: Answer, sentAt: number): void;
+    failed(error: LockError): void;
+}
+
+/**
+ * The server, or the servers, of one Redis: does the steps of scripts where their keys are. Every method fails with a
+ * LockError whose `unknown` says whether the step may still take effect, and within the command timeout.
+ */
+export interface RedisServers {
+    /** Whether messages reach us; else waiters have to poll. Known after `open`. */
+    readonly wakes: boolean;
+    /** Whether a step would be sent at once, as far as known. */
+    readonly isReady: boolean;
+    open(events: ServerEvents): Promise<void>;
+    close(): Promise<void>;
+    run<Answer>(step: Step<Answer>): void;
+    /** Does several steps of one script, each answered as soon as it can be. */
+    runAll<Answer>(script: Script<Answer>, steps: readonly Step<Answer>[]): void;
+    /** How many replicas have to have a grant, if any. */
+    readonly acks: Acks | undefined;
+    /** Renews what was granted, and settles when enough replicas have it, or when their time is over. */
+    replicate(request: StepRequest<RenewReply>): Promise<Replicated>;
+    /** The names of keys, some at a time, as SCAN gives them: some may come twice. */
+    scan(pattern: string): AsyncIterable<readonly string[]>;
+    /** Tells when `key`, as it is in Redis, which now holds `value`, changes. False: it cannot. */
+    watch(key: string, value: string): Promise<boolean>;
+}
+
+export interface StepDone<Answer> {
+    readonly answer: Answer;
+    /** When it was sent. */
+    readonly sentAt: number;
+}
+
+/** A step that `run` is to do, as a promise. */
+export function stepDone<Answer>(
+    run: (step: Step<Answer>) => void,
+    request: StepRequest<Answer>,
+): Promise<StepDone<Answer>> {
+    const { script, key, keys, args } = request;
+    const common = (channel: string): readonly string[] => request.common?.(channel) ?? [];
+    return new Promise((resolve, reject) => {
+        const done = (answer: Answer, sentAt: number): void => resolve({ answer, sentAt });
+        run({ script, key, keys, args, common, done, failed: reject });
+    });
+}

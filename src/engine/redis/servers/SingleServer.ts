@@ -1,0 +1,291 @@
+import type { Redis } from 'ioredis';
+import type { Clock } from '../../time/Clock';
+import { SystemClock } from '../../time/Clock';
+import { LockError } from '../../port/errors';
+import { newHolder } from '../../port/holder';
+import { acquireScript } from '../scripts/acquire';
+import { permissionsScript } from '../scripts/permissions';
+import { releaseNodeScript, releaseScript } from '../scripts/release';
+import { renewScript } from '../scripts/renew';
+import type { RenewReply } from '../scripts/renew';
+import { ScriptError } from '../scripts/Script';
+import type { Script } from '../scripts/Script';
+import { slotOf } from '../slots';
+import { KeyWatch } from '../connection/KeyWatch';
+import { RedisConnection } from '../connection/RedisConnection';
+import type { Greeting, RedisConnectionOptions } from '../connection/RedisConnection';
+import type { RedisServers, ServerEvents, Step, StepRequest } from './RedisServers';
+import { explain } from '../connection/replies';
+import { Replication } from '../connection/Replication';
+import type { Acks, Replicated } from '../connection/Replication';
+import { warningsOf } from '../connection/ServerFacts';
+import { Subscription } from '../connection/Subscription';
+import type { SubscriptionOptions } from '../connection/Subscription';
+
+export interface SingleServerOptions extends RedisConnectionOptions, SubscriptionOptions {
+    /** Replicas that have to have each grant. */
+    readonly acks?: Acks | undefined;
+    /** A server that was started less than so many ms ago is not used yet; default 0. */
+    readonly settled?: number | undefined;
+    /** What the server has to be. A master that is no longer one is left for its successor. Default: standalone. */
+    readonly role?: 'standalone' | 'master' | 'cluster' | undefined;
+}
+
+/** How long a list of steps may get: while the server does one we prepare the next, and nobody waits long for an answer. */
+const LIST_LENGTH = 32;
+
+/** How many keys the server looks at before it serves others. */
+const SCAN_COUNT = 500;
+
+/** One server. Steps that are asked for in one turn of the event loop go out together. */
+export class SingleServer implements RedisServers {
+    private readonly _connection: RedisConnection;
+    private readonly _subscription: Subscription;
+    private readonly _watch: KeyWatch;
+    private readonly _replication: Replication | undefined;
+    /** By script. Releases first: they make room for what else was asked for in the same turn. */
+    private readonly _lanes = new Map<Script<unknown>, Step<unknown>[]>(
+        [releaseScript, releaseNodeScript, renewScript, acquireScript].map((one) => [one, []]),
+    );
+    private _flushing = false;
+    private _events: ServerEvents | undefined;
+
+    /** @param client an ioredis client made with `lazyConnect`, not yet connected; it is closed with this. */
+    constructor(
+        client: Redis,
+        private readonly _options: SingleServerOptions,
+        clock: Clock = new SystemClock(),
+    ) {
+        this._connection = new RedisConnection(client, _options, clock);
+        const { acks } = _options;
+        if (acks !== undefined) {
+            const apart = new RedisConnection(this._connection.duplicate(), { ..._options, borrowed: false }, clock);
+            this._replication = new Replication(apart, acks);
+        }
+        this._subscription = new Subscription(
+            this._connection,
+            newHolder(),
+            _options,
+            clock,
+            (text) => this._events?.message(text),
+            () => this._events?.reconnected(),
+        );
+        this._watch = new KeyWatch(this._connection, (key) => this._events?.changed(key));
+    }
+
+    get acks(): Acks | undefined {
+        return this._options.acks;
+    }
+
+    get wakes(): boolean {
+        return this._subscription.channel !== '';
+    }
+
+    /** Whether a step would be sent at once. */
+    get isReady(): boolean {
+        return this._connection.isReady;
+    }
+
+    async open(events: ServerEvents): Promise<void> {
+        this._events = events;
+        let warnings: readonly string[] = [];
+        await this._connection.open({
+            prepare: async (server) => {
+                this._expect(server);
+                warnings = warningsOf(server);
+                await this._subscription.begin(server);
+            },
+            ready: () => {
+                void this._watch.reset();
+                events.reconnected();
+            },
+            lost: (error) => events.disconnected(error),
+        });
+        try {
+            await this._replication?.open((server) => this._expect(server));
+        } catch (error) {
+            await this.close();
+            throw error;
+        }
+        for (const warning of warnings) events.warned(warning);
+    }
+
+    async close(): Promise<void> {
+        const parts = [this._subscription.close(), this._replication?.close(), this._connection.close()];
+        await Promise.all([this._watch.reset(), ...parts]);
+    }
+
+    run<Answer>(step: Step<Answer>): void {
+        const lane = this._lanes.get(step.script);
+        if (lane === undefined) this._lanes.set(step.script, [step]);
+        else lane.push(step);
+        if (this._flushing) return;
+        this._flushing = true;
+        // The end of the turn: after every callback and every promise that is ready now.
+        queueMicrotask(() => process.nextTick(() => this._flush()));
+    }
+
+    /** As one list. */
+    runAll<Answer>(script: Script<Answer>, steps: readonly Step<Answer>[]): void {
+        this._send(script, steps);
+    }
+
+    /** Does one step of a key that is just arriving from another server of the cluster. */
+    runAsking<Answer>(step: Step<Answer>): void {
+        this._send(step.script, [step], true);
+    }
+
+    /** The slots of a cluster and the addresses of their masters, as this server knows them. */
+    slots(): Promise<unknown> {
+        return this._connection.send((client) => client.cluster('SLOTS'));
+    }
+
+    replicate(request: StepRequest<RenewReply>, asking = false): Promise<Replicated> {
+        const { key, keys, args } = request;
+        if (this._replication === undefined) return Promise.reject(new LockError('NOT_REPLICATED', 'No acks are set.'));
+        return this._replication.replicate({ keys, args }, asking).catch((error: unknown) => {
+            const told = explain(error, { key });
+            const cause = told.cause instanceof Error ? told.cause.message : '';
+            if (/READONLY|WAIT cannot be used with replica/.test(cause)) this._replication?.reconnect();
+            throw told;
+        });
+    }
+
+    async *scan(pattern: string): AsyncIterable<readonly string[]> {
+        let cursor = '0';
+        do {
+            const from = cursor;
+            const [next, names] = await this._connection.send((client) =>
+                client.scan(from, 'MATCH', pattern, 'COUNT', SCAN_COUNT),
+            );
+            cursor = next;
+            yield names;
+        } while (cursor !== '0');
+    }
+
+    watch(key: string, value: string): Promise<boolean> {
+        return this._watch.watch(key, value);
+    }
+
+    private _expect({ mode, role, uptime }: Greeting): void {
+        const wanted = this._options.role ?? 'standalone';
+        if (mode === 'sentinel') throw misplaced('is a Sentinel, which holds no keys', 'sentinel');
+        if (mode === 'cluster' && wanted !== 'cluster') throw misplaced('runs in cluster mode', 'cluster');
+        if (mode === 'standalone' && wanted === 'cluster') throw misplaced('does not run in cluster mode', 'single');
+        if (wanted === 'master' && role === 'replica') {
+            // The Sentinels have not noticed yet, or have not told it yet.
+            throw new LockError('CONNECTION_FAILED', 'The Sentinels named a server that is no master.');
+        }
+        const { settled = 0 } = this._options;
+        if (settled > 0 && uptime === undefined) {
+            throw new LockError(
+                'NO_PERMISSION',
+                'The Redis user may not run info, so it is unknown since when the server runs.',
+            );
+        }
+        // It says whole seconds.
+        const left = settled - ((uptime ?? Infinity) - 1000);
+        if (settled > 0 && left > 0) {
+            throw new LockError('CONNECTION_FAILED', `The server was started a moment ago and votes in ${left} ms.`);
+        }
+    }
+
+    private _flush(): void {
+        this._flushing = false;
+        for (const [script, steps] of this._lanes) {
+            if (steps.length === 0) continue;
+            this._lanes.set(script, []);
+            if (steps.length === 1) this._send(script, steps);
+            else for (const list of this._lists(steps)) this._send(script, list);
+        }
+    }
+
+    /** In a cluster all keys of a command must have one slot. */
+    private *_lists(steps: readonly Step<unknown>[]): Iterable<readonly Step<unknown>[]> {
+        const cluster = this._options.role === 'cluster';
+        const together = new Map<number, Step<unknown>[]>();
+        for (const step of steps) {
+            const slot = cluster ? slotOf(step.keys[0]) : 0;
+            const list = together.get(slot) ?? [];
+            together.set(slot, list);
+            list.push(step);
+            if (list.length < LIST_LENGTH) continue;
+            together.delete(slot);
+            yield list;
+        }
+        yield* together.values();
+    }
+
+    private _send(script: Script<unknown>, steps: readonly Step<unknown>[], asking = false): void {
+        this._connection.post(
+            (client) => script.send(client, steps, steps[0]?.common?.(this._subscription.channel), asking),
+            (reply, sentAt) => this._answered(script, steps, reply, sentAt),
+            (error) => this._failed(steps, error),
+        );
+    }
+
+    private _failed(steps: readonly Step<unknown>[], error: unknown): void {
+        for (const step of steps) step.failed(this._explained(error, step));
+    }
+
+    private _answered(script: Script<unknown>, steps: readonly Step<unknown>[], reply: unknown, sentAt: number): void {
+        let answers: readonly unknown[];
+        try {
+            answers = script.answersOf(reply, steps.length);
+        } catch (error) {
+            this._failed(steps, error);
+            return;
+        }
+        steps.forEach((step, at) => this._settle(step, answers[at], sentAt));
+    }
+
+    private _settle(step: Step<unknown>, answer: unknown, sentAt: number): void {
+        let parsed: unknown;
+        try {
+            parsed = step.script.parse(answer);
+        } catch (error) {
+            // The answer is none of those that the script has.
+            step.failed(this._explained(error, step));
+            return;
+        }
+        if (parsed instanceof ScriptError) void this._refuse(step, this._explained(parsed, step));
+        else step.done(parsed, sentAt);
+    }
+
+    /** Rejects a step that its script could not do; names the commands that it may not run. Never rejects. */
+    private async _refuse(step: Step<unknown>, error: LockError): Promise<void> {
+        if (error.code !== 'NO_PERMISSION') {
+            step.failed(error);
+            return;
+        }
+        // A renewal has no queue; any key of the lock will do instead.
+        const [key, second = key, third = second, fourth = third] = step.keys;
+        const item = { keys: [key, second, third, fourth], args: [] };
+        const names = await this._connection
+            .send((client) => permissionsScript.run(client, [item]))
+            .then(([answer]) => (answer === undefined || answer instanceof ScriptError ? [] : answer))
+            .catch(() => []);
+        const text = `The Redis user may not run ${names.join(', ')}, which the scripts of a lock need.`;
+        const { cause } = error;
+        step.failed(names.length === 0 ? error : new LockError('NO_PERMISSION', text, { key: error.key, cause }));
+    }
+
+    private _explained(error: unknown, { key, keys }: StepRequest<unknown>): LockError {
+        // What is no answer that the script has may have been preceded by the step.
+        const told = explain(error, error instanceof LockError ? { key } : { key, unknown: true });
+        if (told.code === 'NO_PERMISSION' && / key/.test(told.message)) {
+            const { cause } = told;
+            return new LockError('NO_PERMISSION', `${told.message} The lock on ${key} uses ${keys.join(', ')}.`, {
+                key,
+                cause,
+            });
+        }
+        // The server has lost its role to another one, which is found by the same name.
+        if (told.cause instanceof Error && told.cause.message.startsWith('READONLY')) this._connection.reconnect();
+        return told;
+    }
+}
+
+function misplaced(what: string, topology: string): LockError {
+    return new LockError('BAD_OPTION', `The Redis server ${what}: set options.topology to ${topology}.`);
+}

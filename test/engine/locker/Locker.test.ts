@@ -1,0 +1,816 @@
+import { assert } from 'chai';
+import fc from 'fast-check';
+import { LockError } from '../../../src/engine/port/errors';
+import { Locker } from '../../../src/engine/locker/Locker';
+import type { LockerOptions } from '../../../src/engine/locker/Locker';
+import type { LockEvent } from '../../../src/engine/port/LockObserver';
+import { acquireFrom, releaseTo } from '../../fixtures/asks';
+import { FakeStore } from '../../fixtures/FakeStore';
+import { rejection } from '../../fixtures/rejection';
+import { VirtualClock, settled } from '../../fixtures/VirtualClock';
+
+const TTL = 30_000;
+
+suite('Locker', () => {
+    let clock: VirtualClock;
+    let store: FakeStore;
+    let locker: Locker;
+    let events: LockEvent[];
+
+    setup(async () => {
+        clock = new VirtualClock();
+        store = new FakeStore(clock);
+        events = [];
+        locker = lockerWith();
+        await locker.open();
+    });
+
+    function lockerWith(options: Partial<LockerOptions> = {}): Locker {
+        return new Locker(store, { ttl: TTL, ...options }, { observe: (event) => events.push(event) }, clock);
+    }
+
+    async function opened(options: Partial<LockerOptions>): Promise<Locker> {
+        const one = lockerWith(options);
+        await one.open();
+        return one;
+    }
+
+    function told(): string[] {
+        return events.map(({ kind }) => kind);
+    }
+
+    suite('tryAcquire', () => {
+        test('gives a lease of a free key', async () => {
+            const lease = await locker.tryAcquire('key');
+            assert.isNotNull(lease);
+            assert.strictEqual(lease.key, 'key');
+            assert.strictEqual(store.holderOf('key'), lease.holder);
+            assert.isAbove(lease.fence, 0);
+            assert.isTrue(lease.isHeld());
+            assert.deepEqual(locker.load, { held: 1, waiting: 0 });
+        });
+
+        test('gives null when somebody else holds the key', async () => {
+            store.put('key', 'other', TTL);
+            assert.isNull(await locker.tryAcquire('key'));
+            assert.deepEqual(locker.load, { held: 0, waiting: 0 });
+            assert.strictEqual(clock.timers, 0);
+            assert.include(told(), 'busy');
+        });
+
+        test('ignores a timeout', async () => {
+            store.put('key', 'other', TTL);
+            assert.isNull(await locker.tryAcquire('key', { timeout: 5000 }));
+            assert.isUndefined(store.acquires[0]?.request.ticket);
+        });
+
+        test('holds each key under another id', async () => {
+            const leases = [await locker.tryAcquire('a'), await locker.tryAcquire('b')];
+            assert.notStrictEqual(leases[0]?.holder, leases[1]?.holder);
+        });
+
+        test('gives the lease the ttl of the locker, or its own', async () => {
+            await locker.tryAcquire('a');
+            await locker.tryAcquire('b', { ttl: 1234 });
+            assert.deepEqual(
+                store.acquires.map(({ request }) => request.ttl),
+                [TTL, 1234],
+            );
+        });
+
+        test('keeps the lease alive unless told not to', async () => {
+            const kept = await locker.tryAcquire('kept');
+            const left = await locker.tryAcquire('left', { keepAlive: false });
+            await clock.advance(2 * TTL);
+            assert.isTrue(kept?.isHeld());
+            assert.isFalse(left?.isHeld());
+        });
+    });
+
+    suite('acquire', () => {
+        test('waits until the key is passed on', async () => {
+            const first = await locker.acquire('key');
+            const second = locker.acquire('key', { timeout: 5000 });
+            await clock.advance(1000);
+            assert.deepEqual(locker.load, { held: 1, waiting: 1 });
+            await first.release();
+            const lease = await second;
+            assert.isAbove(lease.fence, first.fence);
+            assert.strictEqual(store.holderOf('key'), lease.holder);
+        });
+
+        test('confirms a lease that was passed on, for all of its ttl', async () => {
+            const first = await locker.acquire('key');
+            const second = locker.acquire('key', { timeout: 5000, keepAlive: false });
+            await settled();
+            await first.release();
+            const lease = await second;
+            assert.isAtMost(lease.remaining(), 2000);
+            await clock.advance(100);
+            assert.isAbove(lease.remaining(), 20_000);
+        });
+
+        test('says LOCK_TIMEOUT, who holds the key and for how long, when it was busy to the end', async () => {
+            store.put('key', 'other', 60_000);
+            const waiting = locker.acquire('key', { timeout: 1000 });
+            const [error] = await Promise.all([rejection(waiting, 'LOCK_TIMEOUT'), clock.advance(1000)]);
+            assert.instanceOf(error, LockError);
+            assert.strictEqual(error.key, 'key');
+            assert.strictEqual(error.holder, 'other');
+            assert.approximately(error.remaining ?? 0, 59_000, 200);
+            assert.include(told(), 'timeout');
+            assert.strictEqual(clock.timers, 0);
+            assert.deepEqual(store.lineOf('key'), []);
+        });
+
+        test('waits for as long as the locker says by default', async () => {
+            const short = await opened({ timeout: 700 });
+            store.put('key', 'other', TTL);
+            const start = clock.now();
+            let settledAt = 0;
+            const waiting = rejection(short.acquire('key'), 'LOCK_TIMEOUT').then(() => (settledAt = clock.now()));
+            await clock.advance(2000);
+            await waiting;
+            assert.strictEqual(settledAt - start, 700);
+        });
+
+        test('is stopped by its signal', async () => {
+            store.put('key', 'other', TTL);
+            const controller = new AbortController();
+            const waiting = locker.acquire('key', { timeout: 5000, signal: controller.signal });
+            await settled();
+            controller.abort();
+            await rejection(waiting, 'LOCK_ABORTED');
+            await settled();
+            assert.deepEqual(store.lineOf('key'), []);
+        });
+
+        test('is over for good when an observer sends the caller away', async () => {
+            const controller = new AbortController();
+            const observe = ({ kind }: LockEvent): void => {
+                if (kind === 'waiting') controller.abort();
+            };
+            const theirs = store.another();
+            const one = new Locker(theirs, { ttl: TTL }, { observe }, clock);
+            await one.open();
+            await locker.acquire('key');
+            await rejection(one.acquire('key', { timeout: 60_000, signal: controller.signal }), 'LOCK_ABORTED');
+            await clock.advance(30_000);
+            assert.lengthOf(theirs.acquires, 1);
+            assert.deepEqual(store.lineOf('key'), []);
+            await one.close();
+        });
+
+        test('tells the observer of it all, with the context of the caller', async () => {
+            const context = { any: 'thing' };
+            const first = await locker.acquire('key', { context });
+            const second = locker.acquire('key', { context, timeout: 5000, keepAlive: false });
+            await settled();
+            await clock.advance(500);
+            await first.release();
+            const { holder } = await second;
+            await (await second).release();
+            const of = (one: string): LockEvent[] =>
+                events.filter((event) => 'holder' in event && event.holder === one);
+            assert.deepEqual(
+                of(first.holder).map(({ kind }) => kind),
+                ['acquired', 'released'],
+            );
+            assert.deepEqual(
+                of(holder).map(({ kind }) => kind),
+                ['waiting', 'acquired', 'released'],
+            );
+            for (const event of events) assert.deepInclude(event, { key: 'key', context });
+            assert.deepInclude(of(first.holder)[1], { held: 500 });
+            assert.deepInclude(of(holder)[1], { waited: 500 });
+        });
+    });
+
+    suite('several keys', () => {
+        test('are taken in sorted order, each once', async () => {
+            const lease = await locker.acquire(['c', 'a', 'b', 'a']);
+            assert.deepEqual(lease.keys, ['a', 'b', 'c']);
+            assert.deepEqual(
+                store.acquires.map(({ request }) => request.key),
+                ['a', 'b', 'c'],
+            );
+            for (const key of lease.keys) {
+                assert.strictEqual(store.holderOf(key), lease.holder);
+                assert.isNumber(lease.fenceOf(key));
+            }
+        });
+
+        test('are given back together', async () => {
+            const lease = await locker.acquire(['a', 'b', 'c']);
+            assert.isTrue(await lease.release());
+            for (const key of ['a', 'b', 'c']) assert.isUndefined(store.holderOf(key));
+            assert.strictEqual(clock.timers, 0);
+        });
+
+        test('are all given back when one is busy', async () => {
+            store.put('b', 'other', TTL);
+            assert.isNull(await locker.tryAcquire(['a', 'b', 'c']));
+            assert.isUndefined(store.holderOf('a'));
+            assert.isUndefined(store.holderOf('c'));
+            assert.deepEqual(locker.load, { held: 0, waiting: 0 });
+            assert.strictEqual(clock.timers, 0);
+        });
+
+        test('are all given back when one is busy to the end, within one timeout for all', async () => {
+            store.put('a', 'other', 600);
+            store.put('c', 'other', TTL);
+            const start = clock.now();
+            let settledAt = 0;
+            const waiting = rejection(locker.acquire(['a', 'b', 'c'], { timeout: 1000 }), 'LOCK_TIMEOUT');
+            const noted = waiting.then((error) => {
+                settledAt = clock.now();
+                return error;
+            });
+            await clock.advance(3000);
+            const error = await noted;
+            assert.instanceOf(error, LockError);
+            assert.strictEqual(error.key, 'c');
+            assert.strictEqual(settledAt - start, 1000);
+            assert.isUndefined(store.holderOf('a'));
+            assert.isUndefined(store.holderOf('b'));
+        });
+
+        test('are all given back when one fails', async () => {
+            const waiting = locker.acquire(['a', 'b']);
+            store.holding = true;
+            await settled();
+            store.acquires[1]?.fail('WRONG_TYPE');
+            store.holding = false;
+            await rejection(waiting, 'WRONG_TYPE');
+            await settled();
+            assert.isUndefined(store.holderOf('a'));
+            assert.strictEqual(clock.timers, 0);
+        });
+
+        test('that were acquired do not run out while others are waited for', async () => {
+            store.put('b', 'other', 3 * TTL);
+            const waiting = locker.acquire(['a', 'b'], { timeout: 4 * TTL, keepAlive: false });
+            await clock.advance(3 * TTL + 200);
+            const lease = await waiting;
+            assert.isTrue(lease.isHeld());
+            assert.isAbove(lease.remaining(), 0.9 * TTL);
+            await clock.advance(2 * TTL);
+            assert.isFalse(lease.isHeld());
+        });
+
+        test('all last for the ttl from when the last of them was acquired', async () => {
+            store.put('b', 'other', TTL / 2);
+            const waiting = locker.acquire(['a', 'b'], { timeout: TTL });
+            await clock.advance(TTL / 2 + 200);
+            assert.isAbove((await waiting).remaining(), 0.97 * TTL);
+        });
+
+        test('are all given back when one is lost while another is waited for', async () => {
+            store.put('b', 'other', TTL);
+            const waiting = locker.acquire(['a', 'b'], { timeout: 3 * TTL });
+            await clock.advance(1000);
+            store.put('a', 'thief', 2 * TTL);
+            const [error] = await Promise.all([rejection(waiting), clock.advance(1.5 * TTL)]);
+            assert.include(error, { code: 'LOCK_LOST' });
+            await settled();
+            assert.strictEqual(store.holderOf('a'), 'thief');
+            assert.isUndefined(store.holderOf('b'));
+            assert.deepEqual(store.lineOf('b'), []);
+            assert.strictEqual(clock.timers, 0);
+        });
+
+        for (const signal of [undefined, new AbortController().signal]) {
+            test(`are waited for no longer when one is lost, ${signal ? 'with' : 'without'} a signal`, async () => {
+                store.put('b', 'other', 10 * TTL);
+                let settledAt = Infinity;
+                const start = clock.now();
+                const waiting = rejection(locker.acquire(['a', 'b'], { timeout: 5 * TTL, signal }), 'LOCK_LOST');
+                const noted = waiting.then(() => {
+                    settledAt = clock.now();
+                });
+                await clock.advance(1000);
+                store.delete('a');
+                await clock.advance(TTL);
+                assert.isAtMost(settledAt, start + 1000 + TTL / 3);
+                await noted;
+                assert.deepEqual(store.lineOf('b'), []);
+            });
+        }
+
+        test('are waited for until the signal of the caller, and all given back', async () => {
+            store.put('b', 'other', TTL);
+            const controller = new AbortController();
+            const { signal } = controller;
+            const waiting = rejection(locker.acquire(['a', 'b'], { timeout: TTL, signal }), 'LOCK_ABORTED');
+            await clock.advance(1000);
+            controller.abort();
+            await waiting;
+            await settled();
+            assert.isUndefined(store.holderOf('a'));
+            assert.deepEqual(store.lineOf('b'), []);
+            assert.strictEqual(clock.timers, 0);
+        });
+
+        test('are all given back when one ran out just as another was granted', async () => {
+            const start = clock.now();
+            const other = store.another();
+            await acquireFrom(other, { key: 'b', holder: 'other', id: 'other', ttl: TTL / 2, ticket: undefined });
+            const waiting = rejection(locker.acquire(['a', 'b'], { timeout: 3 * TTL }), 'LOCK_LOST');
+            await settled();
+            store.holding = true;
+            const sent = (): number => store.acquires.filter(({ answered }) => !answered).length;
+            while (clock.now() < start + 0.6 * TTL || sent() === 0) await clock.advance(10);
+            // The event loop is blocked past the deadline of the first key.
+            clock.skip(0.45 * TTL);
+            store.proceed();
+            await waiting;
+            await settled();
+            assert.isUndefined(store.holderOf('b'));
+        });
+
+        test('cannot deadlock two callers', async () => {
+            const done: string[] = [];
+            const use = (name: string, keys: string[]): Promise<void> =>
+                locker.withLock(keys, { timeout: Infinity }, () => {
+                    done.push(name);
+                    return Promise.resolve();
+                });
+            const both = Promise.all([use('one', ['a', 'b']), use('two', ['b', 'a'])]);
+            await clock.advance(1000);
+            await both;
+            assert.sameMembers(done, ['one', 'two']);
+        });
+
+        test('that are none are refused', async () => {
+            await rejection(locker.tryAcquire([]), 'BAD_KEY');
+        });
+    });
+
+    suite('a holder that the caller chose', () => {
+        test('is what the key holds', async () => {
+            const lease = await locker.acquire('key', { holder: 'job 7' });
+            assert.strictEqual(lease.holder, 'job 7');
+            assert.strictEqual(store.holderOf('key'), 'job 7');
+        });
+
+        test('gets a key again that it has, with the same fence', async () => {
+            const first = await locker.acquire('key', { holder: 'job 7' });
+            const again = await locker.tryAcquire('key', { holder: 'job 7' });
+            assert.strictEqual(again?.fence, first.fence);
+        });
+
+        test('waits like any other for a key that somebody else has', async () => {
+            store.put('key', 'other', TTL);
+            assert.isNull(await locker.tryAcquire('key', { holder: 'job 7' }));
+        });
+
+        test('that gives up waiting keeps what another acquisition of it has', async () => {
+            store.put('key', 'other', TTL);
+            const controller = new AbortController();
+            const stays = locker.acquire('key', { holder: 'job 7', timeout: 2 * TTL });
+            await settled();
+            const leaves = locker.acquire('key', { holder: 'job 7', timeout: 2 * TTL, signal: controller.signal });
+            await settled();
+            await releaseTo(store, 'key', 'other');
+            await stays;
+            controller.abort();
+            await leaves.catch(() => null);
+            await settled();
+            assert.strictEqual(store.holderOf('key'), 'job 7');
+        });
+
+        test('renews and releases without its lease, also from elsewhere', async () => {
+            const holder = (await locker.acquire('key', { keepAlive: false })).handOver();
+            const elsewhere = await opened({});
+            assert.isTrue(await elsewhere.renew('key', holder, 50_000));
+            assert.approximately((await elsewhere.inspect('key')).remaining, 50_000, 1);
+            assert.isFalse(await elsewhere.release('key', 'somebody else'));
+            assert.isTrue(await elsewhere.release('key', holder));
+            assert.isTrue(await elsewhere.release('key', holder), 'a resend says the same');
+            assert.isFalse(await elsewhere.renew('key', holder, 50_000));
+        });
+    });
+
+    suite('withLock', () => {
+        test('gives the lease to the work and its result to the caller', async () => {
+            const result = await locker.withLock('key', {}, (lease) => {
+                assert.strictEqual(store.holderOf('key'), lease.holder);
+                return Promise.resolve(42);
+            });
+            assert.strictEqual(result, 42);
+            assert.isUndefined(store.holderOf('key'));
+            assert.strictEqual(clock.timers, 0);
+        });
+
+        test('rejects with what the work throws, and releases', async () => {
+            const failing = locker.withLock('key', {}, () => Promise.reject(new Error('the work failed')));
+            assert.strictEqual((await rejection(failing)).message, 'the work failed');
+            assert.isUndefined(store.holderOf('key'));
+        });
+
+        test('releases when the work throws before it returns a promise', async () => {
+            const failing = locker.withLock('key', {}, () => {
+                throw new Error('the work failed');
+            });
+            assert.strictEqual((await rejection(failing)).message, 'the work failed');
+            assert.isUndefined(store.holderOf('key'));
+        });
+
+        test('rejects with what the work throws also when the release fails', async () => {
+            const failing = locker.withLock('key', {}, () => {
+                store.holding = true;
+                return Promise.reject(new Error('the work failed'));
+            });
+            await settled();
+            store.releases[0]?.fail();
+            assert.strictEqual((await rejection(failing)).message, 'the work failed');
+            assert.include(told(), 'failed');
+            store.proceed();
+        });
+
+        test('rejects with what the work throws also when the lease was lost', async () => {
+            const failing = locker.withLock('key', { keepAlive: false }, () => {
+                clock.skip(TTL);
+                return Promise.reject(new Error('the work failed'));
+            });
+            assert.strictEqual((await rejection(failing)).message, 'the work failed');
+        });
+
+        test('says LOCK_LOST when the lease ran out and the work did not notice', async () => {
+            const working = locker.withLock('key', { keepAlive: false }, () => {
+                clock.skip(TTL);
+                return Promise.resolve('done');
+            });
+            const error = await rejection(working, 'LOCK_LOST');
+            assert.match(error.message, /ran out/);
+        });
+
+        test('says LOCK_LOST when the key was taken by somebody else, and leaves it to him', async () => {
+            const working = locker.withLock('key', {}, () => {
+                store.put('key', 'thief', TTL);
+                return Promise.resolve('done');
+            });
+            await rejection(working, 'LOCK_LOST');
+            assert.strictEqual(store.holderOf('key'), 'thief');
+        });
+
+        test('tells the work of the loss by the signal of the lease', async () => {
+            const working = locker.withLock('key', {}, async (lease) => {
+                await new Promise((resolve) => lease.signal.addEventListener('abort', resolve));
+                throw lease.signal.reason;
+            });
+            const lost = rejection(working, 'LOCK_LOST');
+            await settled();
+            store.delete('key');
+            await clock.advance(TTL);
+            await lost;
+        });
+
+        test('gives the result although the release has no answer', async () => {
+            const working = locker.withLock('key', {}, () => {
+                store.holding = true;
+                return Promise.resolve('done');
+            });
+            await settled();
+            store.releases[0]?.fail();
+            assert.strictEqual(await working, 'done');
+            assert.include(told(), 'failed');
+            store.proceed();
+        });
+
+        test('does nothing when the key is busy', async () => {
+            store.put('key', 'other', TTL);
+            let worked = false;
+            const work = (): Promise<void> => {
+                worked = true;
+                return Promise.resolve();
+            };
+            await rejection(locker.withLock('key', { timeout: 0 }, work), 'LOCK_TIMEOUT');
+            assert.isFalse(worked);
+        });
+    });
+
+    suite('refuses', () => {
+        for (const key of ['', '\ud800', 'a\udfffb']) {
+            test(`the key ${JSON.stringify(key)}`, async () => {
+                await rejection(locker.tryAcquire(key), 'BAD_KEY');
+                await rejection(locker.acquire(['good', key]), 'BAD_KEY');
+                await rejection(locker.renew(key, 'me'), 'BAD_KEY');
+                await rejection(locker.release(key, 'me'), 'BAD_KEY');
+                await rejection(locker.inspect(key), 'BAD_KEY');
+                assert.isEmpty(store.log);
+            });
+        }
+
+        for (const ttl of [0, -1, 1.5, NaN, Infinity, 2 ** 31]) {
+            test(`the ttl ${ttl}`, async () => {
+                await rejection(locker.tryAcquire('key', { ttl }), 'BAD_TTL');
+                await rejection(locker.renew('key', 'me', ttl), 'BAD_TTL');
+                assert.isEmpty(store.log);
+            });
+        }
+
+        for (const ttl of [0, -1, 1.5, NaN, Infinity, 2 ** 31]) {
+            test(`to renew a lease with the ttl ${ttl}, and leaves the lease as it is`, async () => {
+                const lease = await locker.acquire('key');
+                await rejection(lease.renew(ttl), 'BAD_TTL');
+                assert.isEmpty(store.renewals);
+                assert.isTrue(lease.isHeld());
+            });
+        }
+
+        for (const timeout of [-1, NaN, -Infinity, 2 ** 31]) {
+            test(`the timeout ${timeout}`, async () => {
+                await rejection(locker.acquire('key', { timeout }), 'BAD_TIMEOUT');
+                assert.isEmpty(store.log);
+            });
+        }
+
+        for (const holder of ['', 'two\nlines', 'two\rlines', '\ud800']) {
+            test(`the holder ${JSON.stringify(holder)}`, async () => {
+                await rejection(locker.tryAcquire('key', { holder }), 'BAD_HOLDER');
+                await rejection(locker.renew('key', holder), 'BAD_HOLDER');
+                await rejection(locker.release('key', holder), 'BAD_HOLDER');
+                assert.isEmpty(store.log);
+            });
+        }
+
+        test('more leases than may be held', async () => {
+            const small = await opened({ maxHeld: 2 });
+            const leases = [await small.acquire('a'), await small.acquire('b')];
+            await rejection(small.acquire('c'), 'TOO_MANY');
+            assert.lengthOf(store.acquires, 2);
+            await leases[0]?.release();
+            assert.isNotNull(await small.tryAcquire('c'));
+        });
+
+        test('more leases than may be held, also of callers that come at once', async () => {
+            const small = await opened({ maxHeld: 2 });
+            const outcomes = await Promise.allSettled(['a', 'b', 'c', 'd'].map((key) => small.tryAcquire(key)));
+            assert.isAtMost(small.load.held, 2);
+            assert.lengthOf(
+                outcomes.filter(({ status }) => status === 'fulfilled'),
+                2,
+            );
+            await settled();
+            const taken = ['a', 'b', 'c', 'd'].filter((key) => store.holderOf(key) !== undefined);
+            assert.lengthOf(taken, 2, 'what was granted beyond is given back');
+        });
+
+        test('more callers than may wait', async () => {
+            const small = await opened({ maxWaiting: 1 });
+            store.put('key', 'other', TTL);
+            const waiting = small.acquire('key', { timeout: 500 });
+            await settled();
+            await rejection(small.acquire('key', { timeout: 500 }), 'TOO_MANY');
+            await Promise.all([rejection(waiting, 'LOCK_TIMEOUT'), clock.advance(500)]);
+        });
+    });
+
+    test('takes every key and holder that is well-formed text', async () => {
+        const text = fc.string({ unit: 'binary', minLength: 1 }).filter((one) => !/\p{Surrogate}/u.test(one));
+        const holder = text.filter((one) => !/[\r\n]/.test(one));
+        await fc.assert(
+            fc.asyncProperty(text, holder, async (key, id) => {
+                const lease = await locker.acquire(key, { holder: id });
+                assert.strictEqual(store.holderOf(key), id);
+                await lease.release();
+            }),
+        );
+    });
+
+    suite('an observer that throws', () => {
+        test('changes nothing', async () => {
+            const observer = {
+                observe: (): void => {
+                    throw new Error('The observer failed.');
+                },
+            };
+            const watched = new Locker(store, { ttl: TTL }, observer, clock);
+            await watched.open();
+            const first = await watched.acquire('key');
+            const waiting = rejection(watched.acquire('key', { timeout: 5000 }), 'LOCK_TIMEOUT');
+            await clock.advance(TTL);
+            await waiting;
+            const second = watched.acquire('key', { timeout: 5000 });
+            await settled();
+            assert.isTrue(await first.release());
+            assert.isTrue((await second).isHeld());
+            const lost = await watched.acquire('gone');
+            store.delete('gone');
+            await clock.advance(TTL);
+            assert.isFalse(lost.isHeld());
+            await watched.close();
+        });
+    });
+
+    suite('list and forceRelease', () => {
+        test('tell which keys are held, and take one from its holder, who is told to the observer', async () => {
+            const lease = await locker.acquire('key:1');
+            await (await locker.acquire('key:2')).release();
+            assert.deepEqual(await keysOf(locker), ['key:1']);
+            assert.isEmpty(await keysOf(locker, 'other*'));
+            await rejection(keysOf(locker, ''), 'BAD_KEY');
+            events.length = 0;
+            const context = { who: 'the caller' };
+            const why = { by: 'anna', reason: 'it hangs', context };
+            assert.strictEqual(await locker.forceRelease('key:1', why), lease.holder);
+            assert.deepEqual(events, [{ kind: 'forced', key: 'key:1', holder: lease.holder, ...why }]);
+            assert.isFalse(await lease.release());
+        });
+
+        test('take it from nobody but whom was meant', async () => {
+            const lease = await locker.acquire('key');
+            const why = { by: 'anna', reason: 'it hangs' };
+            assert.isUndefined(await locker.forceRelease('key', { ...why, holder: 'somebody else' }));
+            assert.isUndefined(await locker.forceRelease('free', why));
+            assert.notInclude(told(), 'forced');
+            assert.isTrue(await lease.release());
+            assert.isUndefined(await locker.forceRelease('key', { ...why, holder: lease.holder }), 'given back before');
+        });
+    });
+
+    suite('before open and after close', () => {
+        test('everything is refused', async () => {
+            const closed = await opened({});
+            await closed.close();
+            for (const [one, code] of [
+                [lockerWith(), 'NOT_OPENED'],
+                [closed, 'CLOSED'],
+            ] as const) {
+                await rejection(one.tryAcquire('key'), code);
+                await rejection(one.acquire('key'), code);
+                await rejection(
+                    one.withLock('key', {}, () => Promise.resolve()),
+                    code,
+                );
+                await rejection(one.renew('key', 'me'), code);
+                await rejection(one.release('key', 'me'), code);
+                await rejection(one.inspect('key'), code);
+                await rejection(one.forceRelease('key', { by: 'me', reason: '' }), code);
+                await rejection(one.forceRelease('key', { by: 'me', reason: '', holder: 'me' }), code);
+                await rejection(keysOf(one), code);
+            }
+        });
+
+        test('open is refused a second time, and after close', async () => {
+            await rejection(locker.open(), 'ALREADY_OPENED');
+            await locker.close();
+            await rejection(locker.open(), 'CLOSED');
+        });
+
+        test('close before open does nothing, and a second close neither', async () => {
+            await lockerWith().close();
+            await locker.close();
+            await locker.close();
+            assert.strictEqual(store.state, 'closed');
+        });
+
+        test('a locker whose open failed stays closed', async () => {
+            store.openError = new LockError('WRONG_PASSWORD', 'Wrong.');
+            const failed = lockerWith();
+            await rejection(failed.open(), 'WRONG_PASSWORD');
+            await rejection(failed.tryAcquire('key'), 'CLOSED');
+        });
+    });
+
+    suite('close', () => {
+        test('sends waiters away, gives back what is held, and closes the store', async () => {
+            await locker.acquire('held');
+            store.put('key', 'other', TTL);
+            const waiting = rejection(locker.acquire('key', { timeout: 5000 }), 'CLOSED');
+            await settled();
+            await locker.close();
+            await waiting;
+            assert.isUndefined(store.holderOf('held'));
+            assert.deepEqual(store.lineOf('key'), []);
+            assert.strictEqual(store.state, 'closed');
+            assert.deepEqual(locker.load, { held: 0, waiting: 0 });
+            assert.strictEqual(clock.timers, 0);
+        });
+
+        test('undoes an attempt that is under way', async () => {
+            store.holding = true;
+            const waiting = rejection(locker.tryAcquire('key'), 'CLOSED');
+            await settled();
+            const closing = locker.close();
+            store.proceed();
+            await closing;
+            await waiting;
+            assert.isUndefined(store.holderOf('key'));
+        });
+
+        test('gives back what is granted in the same turn', async () => {
+            const telling = new FakeStore(clock);
+            const listeners: Parameters<FakeStore['open']>[0][] = [];
+            telling.open = (listener) => {
+                listeners.push(listener);
+                return Promise.resolve();
+            };
+            const one = new Locker(telling, { ttl: TTL }, undefined, clock);
+            await one.open();
+            const first = await one.acquire('key');
+            const second = one.acquire('key', { timeout: 5000 }).catch(() => null);
+            await settled();
+            const [id = ''] = telling.lineOf('key');
+            await first.release();
+            assert.strictEqual(telling.holderOf('key'), id);
+            for (const listener of listeners) listener.granted('key', id, first.fence + 1, 2000);
+            await one.close();
+            await second;
+            assert.isUndefined(telling.holderOf('key'));
+            assert.strictEqual(one.load.held, 0);
+            assert.strictEqual(clock.timers, 0);
+        });
+
+        test('leaves nothing of several keys that are being acquired', async () => {
+            store.put('b', 'other', TTL);
+            const waiting = rejection(locker.acquire(['a', 'b'], { timeout: 5000 }), 'CLOSED');
+            await settled();
+            await locker.close();
+            await waiting;
+            assert.isUndefined(store.holderOf('a'));
+            assert.strictEqual(clock.timers, 0);
+        });
+
+        test('does not start on the next of several keys', async () => {
+            store.holding = true;
+            const waiting = locker.tryAcquire(['a', 'b']).catch(() => null);
+            await settled();
+            store.acquires[0]?.go();
+            const closing = locker.close();
+            store.proceed();
+            await closing;
+            await waiting;
+            await settled();
+            assert.isUndefined(store.holderOf('a'));
+            assert.isUndefined(store.holderOf('b'));
+            assert.deepEqual(locker.load, { held: 0, waiting: 0 });
+            assert.strictEqual(clock.timers, 0);
+        });
+
+        test('waits for a release that is under way, also of a lease whose renewal is', async () => {
+            const [first, second] = [await locker.acquire('first'), await locker.acquire('second')];
+            store.holding = true;
+            const done: string[] = [];
+            const renewed = second.renew().catch(() => undefined);
+            const released = [first.release(), second.release()].map((one) => one.then(() => done.push('released')));
+            const closed = locker.close().then(() => done.push('closed'));
+            await settled();
+            assert.deepEqual(done, []);
+            assert.strictEqual(store.state, 'open');
+            store.proceed();
+            await Promise.all([...released, closed, renewed]);
+            assert.deepEqual(done, ['released', 'released', 'closed']);
+            assert.isUndefined(store.holderOf('first'));
+            assert.isUndefined(store.holderOf('second'));
+        });
+
+        test('releases every lease at once: whoever releases its own then gets the same answer', async () => {
+            const lease = await locker.acquire('key');
+            const closing = locker.close();
+            assert.isFalse(lease.isHeld());
+            assert.isTrue(await lease.release());
+            await closing;
+            assert.lengthOf(store.releases, 1);
+        });
+
+        test('ends leases without an error of their own', async () => {
+            const lease = await locker.acquire('key');
+            await locker.close();
+            assert.isFalse(lease.isHeld());
+            assert.isTrue(await lease.release());
+        });
+    });
+
+    test('passes on what the store tells of its connection', async () => {
+        const telling = new FakeStore(clock);
+        const listeners: Parameters<FakeStore['open']>[0][] = [];
+        telling.open = (listener) => {
+            listeners.push(listener);
+            return Promise.resolve();
+        };
+        const one = new Locker(telling, {}, { observe: (event) => events.push(event) }, clock);
+        await one.open();
+        telling.put('key', 'other', TTL);
+        const waiting = one.acquire('key', { timeout: 5000 });
+        await settled();
+        const sent = telling.acquires.length;
+        for (const listener of listeners) {
+            listener.disconnected(new Error('It is gone.'));
+            listener.warned('It may evict.');
+            listener.reconnected();
+        }
+        assert.includeMembers(told(), ['unreachable', 'warning', 'reachable']);
+        assert.lengthOf(telling.acquires, sent + 1, 'waiters look again after a reconnect');
+        for (const listener of listeners) listener.changed('key');
+        await settled();
+        await Promise.all([one.close(), rejection(waiting, 'CLOSED')]);
+    });
+});
+
+async function keysOf(locker: Locker, pattern?: string): Promise<string[]> {
+    const keys: string[] = [];
+    for await (const { key } of locker.list(pattern)) keys.push(key);
+    return keys;
+}
