@@ -11,7 +11,7 @@ export type * from './port/LockStore';
 export { ClusterServers } from './redis/servers/ClusterServers';
 export type { ClusterServersOptions } from './redis/servers/ClusterServers';
 export type { Acks, Replicated } from './redis/connection/Replication';
-export type { RedisServers, ServerEvents, Step, StepDone, StepRequest } from './redis/servers/RedisServers';
+export type { RedisServers, ServerEvents, Command, CommandDone, CommandRequest } from './redis/servers/RedisServers';
 export { SingleServer } from './redis/servers/SingleServer';
 export type { SingleServerOptions } from './redis/servers/SingleServer';
 export type { WaitMode } from './redis/connection/Subscription';

@@ -389,16 +389,16 @@ suite('redis-lock', function () {
     });
 
     suite('doctor', () => {
-        interface Told {
+        interface GrantMessage {
             readonly check: string;
             readonly state: string;
             readonly advice?: string;
         }
-        function told(cli: Cli): Told[] {
+        function told(cli: Cli): GrantMessage[] {
             return cli.stdout
                 .trim()
                 .split('\n')
-                .map((line) => JSON.parse(line) as Told);
+                .map((line) => JSON.parse(line) as GrantMessage);
         }
 
         test('finds nothing wrong with a server that is well', async () => {

@@ -124,7 +124,7 @@ export class ClientModel {
         if (message.kind === 'grant') {
             const told = { ...phase, message: { fence: message.fence, ttl: message.ttl } };
             if (phase.attempting) this.phase = told;
-            else this._heed(told, now);
+            else this._trustGrant(told, now);
         } else if (phase.attempting || phase.busy === undefined) this.phase = { ...phase, again: true };
         else if (now - phase.busy.sentAt > this.rules.fresh) this._attempt(phase, now);
         else this._sleep(phase, message.taken, now);
@@ -279,7 +279,7 @@ export class ClientModel {
         const { sentAt, fence, ticket } = busy;
         const known: Waiting = { ...phase, busy: { sentAt, fence, ticket } };
         if (phase.plain) this._become({ kind: 'idle' });
-        else if (phase.message !== undefined) this._heed(known, now);
+        else if (phase.message !== undefined) this._trustGrant(known, now);
         else if (phase.again) this._attempt({ ...known, again: false }, now);
         else this._sleep(known, delayOf(busy, this.rules), now);
     }
@@ -289,7 +289,7 @@ export class ClientModel {
         this.phase = { ...phase, wakeAt: hasTimer ? now + Math.min(heartbeat, delay) : Infinity };
     }
 
-    private _heed(phase: Waiting, now: number): void {
+    private _trustGrant(phase: Waiting, now: number): void {
         const { message, busy, failed } = phase;
         const { comparesFence, wantsEnoughLeft } = this.rules;
         const looked = { ...phase, message: undefined };

@@ -10,7 +10,7 @@ import { keysOf } from '../../src/engine/redis/slots';
 import type { LockKeys } from '../../src/engine/redis/slots';
 import type { Ear, Heard } from './Ear';
 import { ScriptModel } from './ScriptModel';
-import type { AcquireStep, ReleaseStep } from './ScriptModel';
+import type { AcquireCommand, ReleaseCommand } from './ScriptModel';
 
 /** Stands for a value of the wrong type. */
 const LIST = '(list)';
@@ -62,7 +62,7 @@ export class Comparison {
         return this._model.queue.value.find((place) => place.id === id)?.ticket ?? 0;
     }
 
-    async acquire(step: AcquireStep): Promise<void> {
+    async acquire(step: AcquireCommand): Promise<void> {
         const { holder, id, ttl, spare, wait } = step;
         const before = wait?.before === undefined ? '' : ` ${wait.before}`;
         const asked = wait === undefined ? '' : `${wait.ticket}${before}`;
@@ -72,7 +72,7 @@ export class Comparison {
         );
     }
 
-    async release(step: ReleaseStep): Promise<void> {
+    async release(step: ReleaseCommand): Promise<void> {
         const { holder, id, tombstone, yields } = step;
         const rule = yields === undefined ? '' : `${yields.after} ${yields.pause}`;
         const args = [holder, id === '' ? '' : `${tombstone ? 1 : 0} ${id}`];

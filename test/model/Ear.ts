@@ -9,7 +9,7 @@ export interface Heard {
 
 /** Receives what is published, up to a mark that the same publisher sets. */
 export class Ear {
-    private _heard: { channel: string; text: string }[] = [];
+    private _onMessage: { channel: string; text: string }[] = [];
     private _marks = 0;
     private _resolve: () => void = () => undefined;
 
@@ -19,7 +19,7 @@ export class Ear {
         private readonly _mark: string,
     ) {
         _subscriber.on('message', (channel: string, text: string) => {
-            if (channel !== this._mark) this._heard.push({ channel, text });
+            if (channel !== this._mark) this._onMessage.push({ channel, text });
             else if (text === String(this._marks)) this._resolve();
         });
     }
@@ -39,7 +39,7 @@ export class Ear {
             this._resolve = resolve;
             this._publisher.publish(this._mark, String(this._marks)).catch(reject);
         });
-        return this._heard.splice(0).map(({ channel, text }) => {
+        return this._onMessage.splice(0).map(({ channel, text }) => {
             const message = parseMessage(text);
             if (message === undefined) throw new Error(`Not a message: ${text}`);
             return { channel, message };

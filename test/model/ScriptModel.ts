@@ -7,7 +7,7 @@ import { SCRIPT_RULES } from './rules';
 import type { ScriptRules } from './rules';
 import type { Memory, Place, Stored, WaiterRecord } from './Stored';
 
-export interface AcquireStep {
+export interface AcquireCommand {
     readonly holder: string;
     readonly id: string;
     readonly ttl: number;
@@ -23,7 +23,7 @@ interface Wait {
     readonly before: string | undefined;
 }
 
-export interface ReleaseStep {
+export interface ReleaseCommand {
     /** Empty: only to hand on a key that nobody has. */
     readonly holder: string;
     /** Empty: whatever the holder has. */
@@ -65,7 +65,7 @@ export class ScriptModel {
         return Object.assign(new ScriptModel(this.name, this.rules), this, { published: [] });
     }
 
-    acquire({ holder, id, ttl, spare, wait }: AcquireStep): AcquireReply {
+    acquire({ holder, id, ttl, spare, wait }: AcquireCommand): AcquireReply {
         this._begin();
         const memory: Memory = this.memory?.value ?? {};
         let current = this.key?.value;
@@ -120,7 +120,7 @@ export class ScriptModel {
         return { kind: 'busy', remaining, fence, ticket, rank, foreign, handedOn, holder: current ?? '', released };
     }
 
-    release({ holder, id, tombstone, yields }: ReleaseStep): ReleaseReply {
+    release({ holder, id, tombstone, yields }: ReleaseCommand): ReleaseReply {
         this._begin();
         const memory: Memory = this.memory?.value ?? {};
         const current = this.key?.value;
@@ -252,7 +252,7 @@ export class ScriptModel {
         this.memory = { value: { ...this.memory?.value, kept }, expires: kept };
     }
 
-    private _enqueue({ holder, id, ttl, spare }: Omit<AcquireStep, 'wait'>, wait: Wait): number {
+    private _enqueue({ holder, id, ttl, spare }: Omit<AcquireCommand, 'wait'>, wait: Wait): number {
         this._unmark();
         const last = this.memory?.value.ticket;
         const asked = wait.ticket === 0 ? this.queue.value.find((place) => place.id === id)?.ticket : wait.ticket;
@@ -270,7 +270,7 @@ export class ScriptModel {
     }
 
     /** For how long the key is to be left free now, because it was handed on often enough in a row. */
-    private _yields(rule: ReleaseStep['yields']): number | undefined {
+    private _yields(rule: ReleaseCommand['yields']): number | undefined {
         if (rule === undefined || this.queue.value.length === 0) return undefined;
         const handOffs = (this.memory?.value.handOffs ?? 0) + 1;
         this._remember({ handOffs });

@@ -6,7 +6,7 @@ const LEAST = 64;
  * took its place: those that got old keep all later ones, and all that was in them, until the next full collection of garbage.
  * A new Map now and then ends that chain.
  */
-export class Registry<T> {
+export class RecycledMap<T> {
     private _map = new Map<string, T>();
     private _deleted = 0;
 

@@ -1,12 +1,12 @@
 import type { Clock } from '../time/Clock';
-import { DueQueue } from '../time/TimerHeap';
+import { TimerHeap } from '../time/TimerHeap';
 import type { Due } from '../time/TimerHeap';
 import type { LockStore } from '../port/LockStore';
 
 /** The server's clock and ours may differ a little in what a window is, ms. */
 const MARGIN = 5;
 
-interface HandOff extends Due {
+interface ClaimTimeout extends Due {
     readonly key: string;
 }
 
@@ -15,15 +15,15 @@ interface HandOff extends Due {
  * asked to hand the key on again, which does nothing if it was claimed. Those who wait behind frozen processes are told of
  * nothing; so each of these costs them one window, however many there are.
  */
-export class HandOffs {
-    private readonly _byKey = new Map<string, HandOff>();
-    private readonly _queue: DueQueue<HandOff>;
+export class ClaimTimeouts {
+    private readonly _byKey = new Map<string, ClaimTimeout>();
+    private readonly _queue: TimerHeap<ClaimTimeout>;
 
     constructor(
         private readonly _store: LockStore,
         private readonly _clock: Clock,
     ) {
-        this._queue = new DueQueue(_clock, (handOff) => this._due(handOff));
+        this._queue = new TimerHeap(_clock, (handOff) => this._due(handOff));
     }
 
     /** The key was handed on, to somebody who has `window` to claim it. */
@@ -38,7 +38,7 @@ export class HandOffs {
         this._queue.clear();
     }
 
-    private _due({ key }: HandOff): void {
+    private _due({ key }: ClaimTimeout): void {
         this._byKey.delete(key);
         // Where this fails, those who wait look for themselves later.
         this._store.handOn(key).catch(() => undefined);

@@ -17,7 +17,7 @@ const PAUSE = 250;
  * Gives back in the background what nobody waits for: attempts whose outcome is unknown, waiters that left, leases that
  * ended while the store was silent. Each is tried until it is answered or has run out by itself.
  */
-export class Cleanup {
+export class GiveUps {
     private readonly _underWay = new Set<Promise<void>>();
     private _later: Leftover[] = [];
     private _timer: Timer | undefined;

@@ -1,6 +1,6 @@
-import type { Cleanup } from '../followups/GiveUps';
+import type { GiveUps } from '../followups/GiveUps';
 import type { Clock } from '../time/Clock';
-import { DueQueue } from '../time/TimerHeap';
+import { TimerHeap } from '../time/TimerHeap';
 import { isTemporary } from '../port/errors';
 import type { LockError } from '../port/errors';
 import type { HeldLease, LeasedKey, LeaseKeeper } from './Lease';
@@ -23,7 +23,7 @@ const CONFIRM_AFTER = 20;
  */
 export class KeepAlive implements LeaseKeeper {
     /** All of them: each has a deadline. */
-    private readonly _queue: DueQueue<HeldLease>;
+    private readonly _queue: TimerHeap<HeldLease>;
     /** To be sent in this turn of the event loop. */
     private _renewals: Renewal[] = [];
     /** Releases that have no answer yet; `_idle` is called when the last of them has one. */
@@ -33,11 +33,11 @@ export class KeepAlive implements LeaseKeeper {
     constructor(
         private readonly _store: LockStore,
         private readonly _clock: Clock,
-        private readonly _cleanup: Cleanup,
+        private readonly _giveUps: GiveUps,
         private readonly _tell: (event: LockEvent) => void,
         readonly exceptionOf: LeaseKeeper['exceptionOf'],
     ) {
-        this._queue = new DueQueue(_clock, (lease) => this._due(lease));
+        this._queue = new TimerHeap(_clock, (lease) => this._due(lease));
     }
 
     get size(): number {
@@ -204,7 +204,7 @@ export class KeepAlive implements LeaseKeeper {
 
     /** Releases in the background, until the server has let go of it by itself; never what was acquired after it. */
     private _giveUp({ holder, ttl }: HeldLease, { key, id }: LeasedKey): void {
-        this._cleanup.giveUp(key, holder, id, false, this._clock.now() + ttl);
+        this._giveUps.giveUp(key, holder, id, false, this._clock.now() + ttl);
     }
 }
 

@@ -1,5 +1,5 @@
 import type { Clock } from '../time/Clock';
-import { DueQueue } from '../time/TimerHeap';
+import { TimerHeap } from '../time/TimerHeap';
 import type { Due } from '../time/TimerHeap';
 import type { LockError } from '../port/errors';
 import type {
@@ -16,9 +16,9 @@ import type {
     Renewal,
     StoreListener,
 } from '../port/LockStore';
-import { Registry } from '../collections/RecycledMap';
+import { RecycledMap } from '../collections/RecycledMap';
 import { deadlineByMessage } from '../port/validity';
-import type { Told } from '../port/validity';
+import type { GrantMessage } from '../port/validity';
 
 /** What must be left of a grant for the next lease to begin with is half of this, or of the ttl: time to renew it, ms. */
 const WINDOW = 2000;
@@ -32,7 +32,7 @@ interface Place {
     busy: Busy | undefined;
     asking: boolean;
     /** What came while an attempt was under way. */
-    message: Told | undefined;
+    message: GrantMessage | undefined;
 }
 
 /** A grant of the store, which several leases may have in a row. */
@@ -88,13 +88,13 @@ class Line implements Due {
  * The fences of these leases are reserved with the grant, so that they rise strictly. In the store they all have the holder
  * of the first: each ends before the next begins, and none outlives what the store was last heard to promise.
  */
-export class SuccessionStore implements LockStore {
+export class LocalGrants implements LockStore {
     /** By ttl and key. */
     private readonly _lines = new Map<string, Line>();
     /** By those who wait, and by the holders of turns. */
-    private readonly _lineOf = new Registry<Line>();
-    private readonly _turns = new Registry<Line>();
-    private readonly _queue: DueQueue<Line>;
+    private readonly _lineOf = new RecycledMap<Line>();
+    private readonly _turns = new RecycledMap<Line>();
+    private readonly _queue: TimerHeap<Line>;
     private _listener: StoreListener | undefined;
 
     /** @param _passes how often in a row a key is passed on. */
@@ -103,7 +103,7 @@ export class SuccessionStore implements LockStore {
         private readonly _clock: Clock,
         private readonly _passes: number,
     ) {
-        this._queue = new DueQueue(_clock, (line) => this._over(line));
+        this._queue = new TimerHeap(_clock, (line) => this._over(line));
     }
 
     /** How many keys it knows, one for each ttl. */
@@ -111,8 +111,8 @@ export class SuccessionStore implements LockStore {
         return this._lines.size;
     }
 
-    get asksAnyway(): boolean {
-        return this._store.asksAnyway === true;
+    get confirmsGrants(): boolean {
+        return this._store.confirmsGrants === true;
     }
 
     get wakes(): boolean {
@@ -122,7 +122,7 @@ export class SuccessionStore implements LockStore {
     open(listener: StoreListener): Promise<void> {
         this._listener = listener;
         return this._store.open({
-            granted: (key, id, fence, ttl) => this._told(key, id, { fence, ttl }),
+            granted: (key, id, fence, ttl) => this._onGrant(key, id, { fence, ttl }),
             first: (key, id, remaining) => listener.first(key, id, remaining),
             handedOn: (key, window) => listener.handedOn(key, window),
             changed: (key) => listener.changed(key),
@@ -277,7 +277,7 @@ export class SuccessionStore implements LockStore {
                 place.ticket = answer.ticket;
                 const { message } = place;
                 place.message = undefined;
-                if (message !== undefined && line.inLine === place) this._heed(line, place, message);
+                if (message !== undefined && line.inLine === place) this._trustGrant(line, place, message);
                 asker.answered(answer);
             }
         };
@@ -309,17 +309,17 @@ export class SuccessionStore implements LockStore {
     }
 
     /** Somebody of this process is told that it was granted the key. */
-    private _told(key: string, id: string, message: Told): void {
+    private _onGrant(key: string, id: string, message: GrantMessage): void {
         const line = this._lineOf.get(id);
         if (line === undefined) this._listener?.granted(key, id, message.fence, message.ttl);
         else if (line.key === key && line.inLine?.id === id) {
             if (line.inLine.asking) line.inLine.message = message;
-            else this._heed(line, line.inLine, message);
+            else this._trustGrant(line, line.inLine, message);
         }
     }
 
     /** It begins without asking if the message can be relied on, else it asks. */
-    private _heed(line: Line, { id, busy }: Place, message: Told): void {
+    private _trustGrant(line: Line, { id, busy }: Place, message: GrantMessage): void {
         const holder = line.waiting.get(id);
         const deadline = busy === undefined ? undefined : deadlineByMessage(message, busy, this._clock.now());
         if (holder !== undefined && deadline !== undefined) {

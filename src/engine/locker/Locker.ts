@@ -1,9 +1,9 @@
 import { checkHolder, checkKey, checkTimeout, checkTtl } from '../port/checks';
-import { Cleanup } from '../followups/GiveUps';
+import { GiveUps } from '../followups/GiveUps';
 import { SystemClock } from '../time/Clock';
 import type { Clock } from '../time/Clock';
 import { LockError, asError } from '../port/errors';
-import { HandOffs } from '../followups/ClaimTimeouts';
+import { ClaimTimeouts } from '../followups/ClaimTimeouts';
 import { newHolder } from '../port/holder';
 import { KeepAlive } from '../lease/KeepAlive';
 import { HeldLease } from '../lease/Lease';
@@ -11,7 +11,7 @@ import type { Lease, LeasedKey } from '../lease/Lease';
 import type { LockEvent, LockObserver } from '../port/LockObserver';
 import { promised } from '../port/LockStore';
 import type { Asker, Busy, LockInfo, LockStore, ReleaseAnswer } from '../port/LockStore';
-import { SuccessionStore } from '../local/LocalGrants';
+import { LocalGrants } from '../local/LocalGrants';
 import { Waiters } from '../waiting/Waiters';
 import type { Acquired, WaitRequest } from '../waiting/Waiters';
 
@@ -113,10 +113,10 @@ class Call implements Asker<Acquired | Busy> {
 export class Locker {
     private readonly _options: LockerOptions;
     private readonly _store: LockStore;
-    private readonly _cleanup: Cleanup;
+    private readonly _giveUps: GiveUps;
     private readonly _keepAlive: KeepAlive;
     private readonly _waiters: Waiters;
-    private readonly _handOffs: HandOffs;
+    private readonly _handOffs: ClaimTimeouts;
     /** Acquisitions of several keys that have their first. */
     private readonly _partial = new Set<Promise<void>>();
     private _state: 'new' | 'open' | 'closed' = 'new';
@@ -129,12 +129,12 @@ export class Locker {
     ) {
         this._options = { ...DEFAULTS, ...options };
         const { exceptionOf, localGrants } = this._options;
-        this._store = localGrants > 0 ? new SuccessionStore(store, _clock, localGrants) : store;
+        this._store = localGrants > 0 ? new LocalGrants(store, _clock, localGrants) : store;
         const tell = (event: LockEvent): void => this._tell(event);
-        this._handOffs = new HandOffs(this._store, _clock);
-        this._cleanup = new Cleanup(this._store, _clock);
-        this._keepAlive = new KeepAlive(this._store, _clock, this._cleanup, tell, exceptionOf);
-        this._waiters = new Waiters(this._store, _clock, this._cleanup, this._options, tell);
+        this._handOffs = new ClaimTimeouts(this._store, _clock);
+        this._giveUps = new GiveUps(this._store, _clock);
+        this._keepAlive = new KeepAlive(this._store, _clock, this._giveUps, tell, exceptionOf);
+        this._waiters = new Waiters(this._store, _clock, this._giveUps, this._options, tell);
     }
 
     /** How many leases are held and how many callers wait. */
@@ -176,7 +176,7 @@ export class Locker {
         this._handOffs.close();
         // Whoever releases its lease in this very turn is to find it released by this.
         if (this._partial.size > 0) await Promise.all(this._partial);
-        await Promise.all([this._keepAlive.close(), this._cleanup.close()]);
+        await Promise.all([this._keepAlive.close(), this._giveUps.close()]);
         await this._store.close();
     }
 
@@ -363,7 +363,7 @@ export class Locker {
             // Others may have been granted theirs while this one was waited for.
             this._checkRoom(key, holder);
         } catch (error) {
-            this._cleanup.giveUp(key, holder, id, false, now + ttl);
+            this._giveUps.giveUp(key, holder, id, false, now + ttl);
             this._failed(call, error);
             return;
         }
@@ -402,7 +402,7 @@ export class Locker {
                     await lease.release().catch(() => false);
                     return { key, busy: next };
                 }
-                if (!lease.isHeld()) this._cleanup.giveUp(key, holder, next.id, false, next.deadline);
+                if (!lease.isHeld()) this._giveUps.giveUp(key, holder, next.id, false, next.deadline);
                 lease.assertHeld();
                 lease.add(leased(key, next));
                 if (!next.confirmed) this._keepAlive.add(lease, true, true);

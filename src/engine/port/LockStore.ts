@@ -120,7 +120,7 @@ export interface LockStore {
     /** Whether waiters are woken; else they have to poll. Known after `open`. */
     readonly wakes: boolean;
     /** Whoever is told of its grant by a message has to ask all the same. */
-    readonly asksAnyway?: boolean;
+    readonly confirmsGrants?: boolean;
     /** Whether a key can be given back and asked for in one step. */
     readonly exchanges?: boolean;
     open(listener: StoreListener): Promise<void>;

@@ -13,7 +13,7 @@ export function deadlineOf(sentAt: number, ttl: number, drift = 0.01): number {
  * grant holds at least until that moment + its ttl.
  */
 export function deadlineByMessage(
-    message: Told,
+    message: GrantMessage,
     busy: { readonly sentAt: number; readonly fence: number },
     now: number,
 ): number | undefined {
@@ -23,7 +23,7 @@ export function deadlineByMessage(
 }
 
 /** A message about a grant. */
-export interface Told {
+export interface GrantMessage {
     readonly fence: number;
     readonly ttl: number;
 }

@@ -1,7 +1,7 @@
 import type { Clock } from '../time/Clock';
 import { LockError } from '../port/errors';
 import type { LockStore } from '../port/LockStore';
-import { poll, settled } from './awaitVotes';
+import { awaitVotes, settled } from './awaitVotes';
 import type { Answers, Settled } from './awaitVotes';
 import { quorumOf } from './votes';
 
@@ -17,7 +17,7 @@ export interface QuorumNode extends Omit<LockStore, 'renewAll'> {
 const SHORTEST_TIMEOUT = 50;
 
 /** The nodes of a quorum: which of them leads, and how they are asked. */
-export class Nodes {
+export class NodeSet {
     /** How many are a majority. */
     readonly quorum: number;
     /** Nodes that did not answer in time, until they do again. */
@@ -91,7 +91,7 @@ export class Nodes {
         decided?: (so: Answers<T>) => boolean,
     ): Promise<Answers<T>> {
         const asked = nodes.map((node) => this.one(node, what));
-        return poll(this._clock, asked, within, decided);
+        return awaitVotes(this._clock, asked, within, decided);
     }
 }
 

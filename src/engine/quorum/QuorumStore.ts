@@ -17,9 +17,9 @@ import type {
     RenewAnswer,
     StoreListener,
 } from '../port/LockStore';
-import { AWAY, Nodes } from './NodeSet';
+import { AWAY, NodeSet } from './NodeSet';
 import type { QuorumNode } from './NodeSet';
-import { doneOf, poll, settled } from './awaitVotes';
+import { doneOf, awaitVotes, settled } from './awaitVotes';
 import type { Answers, Settled } from './awaitVotes';
 import { deadlineOfVotes, fenceOf, verdictOf } from './votes';
 import type { Vote } from './votes';
@@ -73,8 +73,8 @@ const TOGETHER = 100;
  */
 export class QuorumStore implements LockStore {
     // What one node says about a grant is not enough to rely on.
-    readonly asksAnyway = true;
-    private readonly _nodes: Nodes;
+    readonly confirmsGrants = true;
+    private readonly _nodes: NodeSet;
     private _listener: StoreListener | undefined;
     /** The nodes at which those stand in line who wait. */
     private readonly _lines = new Map<string, QuorumNode>();
@@ -92,7 +92,7 @@ export class QuorumStore implements LockStore {
         private readonly _clock: Clock = new SystemClock(),
     ) {
         // When another node leads, those who wait have to stand in line there.
-        this._nodes = new Nodes(nodes, _options.nodeTimeout, _clock, () => this._listener?.reconnected());
+        this._nodes = new NodeSet(nodes, _options.nodeTimeout, _clock, () => this._listener?.reconnected());
     }
 
     get wakes(): boolean {
@@ -103,8 +103,8 @@ export class QuorumStore implements LockStore {
     async open(listener: StoreListener): Promise<void> {
         this._listener = listener;
         const opening = this._nodes.all.map((node) => settled(node.open(this._listenerFor(node))));
-        await poll(this._clock, opening, Infinity, (so) => doneOf(so).length >= this._nodes.quorum);
-        const answers = await poll(
+        await awaitVotes(this._clock, opening, Infinity, (so) => doneOf(so).length >= this._nodes.quorum);
+        const answers = await awaitVotes(
             this._clock,
             opening,
             Math.min(this._nodes.timeout(this._options.longestTtl), MOMENT),
@@ -297,12 +297,12 @@ export class QuorumStore implements LockStore {
         const first = this._vote(lead, { ...request, id: attempt });
         if (ticket !== undefined && ticket > 0) {
             // In line, the others are asked when it is our turn: before, that would only hinder the one whose turn it is.
-            const [vote] = await poll(this._clock, [first], within);
+            const [vote] = await awaitVotes(this._clock, [first], within);
             if (vote?.kind === 'no') return { kind: 'done', answer: { ...vote.busy, sentAt } };
         }
         const at = this._nodes.all.indexOf(lead);
         const follow = { ...request, id: attempt, ticket: undefined };
-        const votes = await poll(
+        const votes = await awaitVotes(
             this._clock,
             this._nodes.all.map((node) => (node === lead ? first : this._vote(node, follow))),
             within,
@@ -417,7 +417,7 @@ export class QuorumStore implements LockStore {
         const within = this._nodes.timeout(this._options.longestTtl);
         const others = this._nodes.all.map((node) => (node === lead ? undefined : this._nodes.one(node, give)));
         const known = others.flatMap((one) => one ?? []);
-        await poll(this._clock, known, within, (so) => doneOf(so).length >= this._nodes.quorum - 1);
+        await awaitVotes(this._clock, known, within, (so) => doneOf(so).length >= this._nodes.quorum - 1);
         const asked = this._nodes.all.map((node, at) => others[at] ?? this._nodes.one(node, give));
         asked.forEach((one, at) => {
             void one.then((answer) => {
@@ -427,11 +427,11 @@ export class QuorumStore implements LockStore {
         const at = this._nodes.all.findIndex((node) => node === lead);
         const led = asked[at];
         if (lead !== undefined && led !== undefined) {
-            void poll(this._clock, [led], within).then(([answer]) => {
+            void awaitVotes(this._clock, [led], within).then(([answer]) => {
                 if (answer === undefined) this._nodes.mark(lead);
             });
         }
-        return poll(this._clock, asked, within, decided);
+        return awaitVotes(this._clock, asked, within, decided);
     }
 
     /** Gives up later, at a node that could not be told: what it still has would keep others out until it runs out. */

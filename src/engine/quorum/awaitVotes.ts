@@ -31,7 +31,7 @@ export function settled<T>(promise: Promise<T>): Promise<Settled<T>> {
  * @param decided is asked after each answer.
  * @returns the answers so far; undefined stands for those that did not come in time.
  */
-export function poll<T>(
+export function awaitVotes<T>(
     clock: Clock,
     asked: readonly Promise<T>[],
     within: number,

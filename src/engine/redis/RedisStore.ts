@@ -14,9 +14,9 @@ import type {
     RenewAnswer,
     StoreListener,
 } from '../port/LockStore';
-import { stepDone } from './servers/RedisServers';
-import type { RedisServers, StepDone, StepRequest } from './servers/RedisServers';
-import { AcquireStep, ReleaseStep, RenewRequest, RenewStep, answerOf } from './commands';
+import { commandDone } from './servers/RedisServers';
+import type { RedisServers, CommandDone, CommandRequest } from './servers/RedisServers';
+import { AcquireCommand, ReleaseCommand, RenewRequest, RenewCommand, answerOf } from './commands';
 import type { Acquiring, Releasing } from './commands';
 import { acquireNodeScript, acquireScript } from './scripts/acquire';
 import type { AcquireReply } from './scripts/acquire';
@@ -82,7 +82,7 @@ export class RedisStore implements LockStore {
         return this._servers.wakes;
     }
 
-    get asksAnyway(): boolean {
+    get confirmsGrants(): boolean {
         return this._servers.acks !== undefined;
     }
 
@@ -94,7 +94,7 @@ export class RedisStore implements LockStore {
     async open(listener: StoreListener): Promise<void> {
         this._listener = listener;
         await this._servers.open({
-            message: (text) => this._heard(text),
+            message: (text) => this._onMessage(text),
             changed: (key) => this._changed(key),
             reconnected: () => listener.reconnected(),
             disconnected: (error) => listener.disconnected(error),
@@ -107,7 +107,7 @@ export class RedisStore implements LockStore {
     }
 
     acquire(request: AcquireRequest, asker: Asker<AcquireAnswer>): void {
-        this._servers.run(new AcquireStep(request, asker, this._acquiring));
+        this._servers.run(new AcquireCommand(request, asker, this._acquiring));
     }
 
     async renew(key: string, holder: string, ttl: number): Promise<RenewAnswer> {
@@ -117,7 +117,7 @@ export class RedisStore implements LockStore {
     }
 
     renewAll(renewals: readonly Renewal[]): void {
-        const steps = renewals.map((renewal) => new RenewStep(renewal, this._prefix, this._drift));
+        const steps = renewals.map((renewal) => new RenewCommand(renewal, this._prefix, this._drift));
         this._servers.runAll(renewScript, steps);
     }
 
@@ -211,10 +211,10 @@ export class RedisStore implements LockStore {
     }
 
     private _give(key: string, asker: Asker<ReleaseAnswer>, args: readonly string[]): void {
-        this._servers.run(new ReleaseStep(key, args, asker, this._releasing));
+        this._servers.run(new ReleaseCommand(key, args, asker, this._releasing));
     }
 
-    private readonly _acquired = ({ asker, request }: AcquireStep, reply: AcquireReply, sentAt: number): void => {
+    private readonly _acquired = ({ asker, request }: AcquireCommand, reply: AcquireReply, sentAt: number): void => {
         const { key, holder, ttl } = request;
         switch (reply.kind) {
             case 'granted': {
@@ -247,13 +247,13 @@ export class RedisStore implements LockStore {
         }
     };
 
-    private readonly _given = ({ asker, key }: ReleaseStep, { handedOn, kind }: ReleaseReply): void => {
+    private readonly _given = ({ asker, key }: ReleaseCommand, { handedOn, kind }: ReleaseReply): void => {
         if (handedOn > 0) this._listener?.handedOn(key, handedOn);
         asker.answered(kind);
     };
 
-    private _done<Answer>(request: StepRequest<Answer>): Promise<StepDone<Answer>> {
-        return stepDone((step) => this._servers.run(step), request);
+    private _done<Answer>(request: CommandRequest<Answer>): Promise<CommandDone<Answer>> {
+        return commandDone((step) => this._servers.run(step), request);
     }
 
     private _changed(key: string | undefined): void {
@@ -261,7 +261,7 @@ export class RedisStore implements LockStore {
         else if (key.startsWith(this._prefix)) this._listener?.changed(key.slice(this._prefix.length));
     }
 
-    private _heard(text: string): void {
+    private _onMessage(text: string): void {
         const message = parseMessage(text);
         if (message === undefined || !message.key.startsWith(this._prefix)) return;
         const key = message.key.slice(this._prefix.length);

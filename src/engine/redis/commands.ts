@@ -8,7 +8,7 @@ import type { Script } from './scripts/Script';
 import { keysOf } from './slots';
 import type { LockKeys } from './slots';
 import { deadlineOf } from '../port/validity';
-import type { Step, StepRequest } from './servers/RedisServers';
+import type { Command, CommandRequest } from './servers/RedisServers';
 
 /*
  * The steps of which there are very many under way at a time. Most of what they cost is memory: so they are classes, whose
@@ -19,11 +19,11 @@ import type { Step, StepRequest } from './servers/RedisServers';
 export interface Acquiring {
     readonly script: Script<AcquireReply>;
     readonly prefix: string;
-    readonly done: (step: AcquireStep, reply: AcquireReply, sentAt: number) => void;
+    readonly done: (step: AcquireCommand, reply: AcquireReply, sentAt: number) => void;
 }
 
 /** Asks for a key. */
-export class AcquireStep implements Step<AcquireReply> {
+export class AcquireCommand implements Command<AcquireReply> {
     constructor(
         readonly request: AcquireRequest,
         readonly asker: Asker<AcquireAnswer>,
@@ -67,11 +67,11 @@ export interface Releasing {
     readonly script: Script<ReleaseReply>;
     readonly prefix: string;
     readonly yield: string;
-    readonly done: (step: ReleaseStep, reply: ReleaseReply) => void;
+    readonly done: (step: ReleaseCommand, reply: ReleaseReply) => void;
 }
 
 /** Gives something back. */
-export class ReleaseStep implements Step<ReleaseReply> {
+export class ReleaseCommand implements Command<ReleaseReply> {
     constructor(
         readonly key: string,
         readonly args: readonly string[],
@@ -101,7 +101,9 @@ export class ReleaseStep implements Step<ReleaseReply> {
 }
 
 /** Asks for a renewal. */
-export class RenewRequest<Subject extends Pick<Renewal, 'key' | 'holder' | 'ttl'>> implements StepRequest<RenewReply> {
+export class RenewRequest<
+    Subject extends Pick<Renewal, 'key' | 'holder' | 'ttl'>,
+> implements CommandRequest<RenewReply> {
     constructor(
         protected readonly subject: Subject,
         private readonly _prefix: string,
@@ -126,7 +128,7 @@ export class RenewRequest<Subject extends Pick<Renewal, 'key' | 'holder' | 'ttl'
 }
 
 /** Renews a lease. */
-export class RenewStep extends RenewRequest<Renewal> implements Step<RenewReply> {
+export class RenewCommand extends RenewRequest<Renewal> implements Command<RenewReply> {
     constructor(
         renewal: Renewal,
         prefix: string,

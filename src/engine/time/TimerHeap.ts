@@ -17,7 +17,7 @@ const BETWEEN_LOOKS = 16;
  * early: that costs one idle wake-up, and to move it for each item would cost more. Where very many are due at once, they run
  * in slices, with turns of the event loop between them.
  */
-export class DueQueue<T extends Due> {
+export class TimerHeap<T extends Due> {
     private readonly _heap: T[] = [];
     /** When each of them is due: numbers that lie side by side are compared several times as fast as those of objects. */
     private readonly _dues: number[] = [];

@@ -1,13 +1,13 @@
-import type { Cleanup } from '../followups/GiveUps';
+import type { GiveUps } from '../followups/GiveUps';
 import type { Clock } from '../time/Clock';
-import { DueQueue } from '../time/TimerHeap';
+import { TimerHeap } from '../time/TimerHeap';
 import type { Due } from '../time/TimerHeap';
 import { LockError, isTemporary } from '../port/errors';
 import type { LockEvent } from '../port/LockObserver';
 import type { AcquireAnswer, AcquireRequest, Asker, Busy, Granted, LockStore } from '../port/LockStore';
-import { Registry } from '../collections/RecycledMap';
+import { RecycledMap } from '../collections/RecycledMap';
 import { deadlineByMessage } from '../port/validity';
-import type { Told } from '../port/validity';
+import type { GrantMessage } from '../port/validity';
 
 export interface WaitRequest extends AcquireRequest {
     /** How long to wait; 0: one attempt. */
@@ -72,7 +72,7 @@ class Waiter implements Due, Asker<AcquireAnswer> {
     astray = false;
     /** What came while an attempt was under way, to be looked at after it. */
     again = false;
-    message: Told | undefined;
+    message: GrantMessage | undefined;
     stoodInAt = -Infinity;
     giveUpAt: number;
     lastTryAt: number;
@@ -100,18 +100,18 @@ class Waiter implements Due, Asker<AcquireAnswer> {
  * woken; every timer here is there for the case that a wake-up was lost or somebody died.
  */
 export class Waiters {
-    private readonly _byId = new Registry<Waiter>();
-    private readonly _queue: DueQueue<Waiter>;
+    private readonly _byId = new RecycledMap<Waiter>();
+    private readonly _queue: TimerHeap<Waiter>;
     private _closed = false;
 
     constructor(
         private readonly _store: LockStore,
         private readonly _clock: Clock,
-        private readonly _cleanup: Cleanup,
+        private readonly _giveUps: GiveUps,
         private readonly _options: WaitersOptions,
         private readonly _tell: (event: LockEvent) => void,
     ) {
-        this._queue = new DueQueue(_clock, (waiter) => this._due(waiter));
+        this._queue = new TimerHeap(_clock, (waiter) => this._due(waiter));
     }
 
     get size(): number {
@@ -147,7 +147,7 @@ export class Waiters {
         const waiter = this._byId.get(id);
         if (waiter === undefined || waiter.request.key !== key) return;
         waiter.message = { fence, ttl };
-        if (!waiter.attempting) this._heed(waiter);
+        if (!waiter.attempting) this._trustGrant(waiter);
     }
 
     /** The store says that a waiter is the first in line. */
@@ -161,7 +161,7 @@ export class Waiters {
         }
         const { busy, request } = waiter;
         const old = this._clock.now() - busy.sentAt > Math.min(request.ttl / 4, FRESH);
-        if (old && this._store.asksAnyway !== true) {
+        if (old && this._store.confirmsGrants !== true) {
             this._attempt(waiter);
             return;
         }
@@ -254,7 +254,7 @@ export class Waiters {
             return;
         }
         if (first) this._tell({ kind: 'waiting', key, holder, context, rank: busy.rank });
-        if (waiter.message !== undefined) this._heed(waiter);
+        if (waiter.message !== undefined) this._trustGrant(waiter);
         else if (waiter.again) {
             waiter.again = false;
             this._attempt(waiter);
@@ -307,7 +307,7 @@ export class Waiters {
     }
 
     /** Believes a grant without asking, if it can be relied on. */
-    private _heed(waiter: Waiter): void {
+    private _trustGrant(waiter: Waiter): void {
         const { message, busy } = waiter;
         waiter.message = undefined;
         if (message === undefined) return;
@@ -360,7 +360,7 @@ export class Waiters {
         const { key, holder, id, ttl } = waiter.request;
         this._settle(waiter, outcome);
         if (waiter.busy === undefined && !underWay) return;
-        this._cleanup.giveUp(key, holder, id, underWay, this._clock.now() + Math.max(ttl, 3 * HEARTBEAT));
+        this._giveUps.giveUp(key, holder, id, underWay, this._clock.now() + Math.max(ttl, 3 * HEARTBEAT));
     }
 }
 

@@ -1,14 +1,14 @@
 import { assert } from 'chai';
 import fc from 'fast-check';
-import { Registry } from '../../../src/engine/collections/RecycledMap';
+import { RecycledMap } from '../../../src/engine/collections/RecycledMap';
 
-suite('Registry', () => {
+suite('RecycledMap', () => {
     test('has what a Map has, in the same order, whatever came and went', () => {
         const move = fc.tuple(fc.boolean(), fc.integer({ min: 0, max: 40 }));
         const moves = fc.array(move, { minLength: 500, maxLength: 1000 });
         fc.assert(
             fc.property(moves, (list) => {
-                const registry = new Registry<number>();
+                const registry = new RecycledMap<number>();
                 const map = new Map<string, number>();
                 for (const [comes, number] of list) {
                     const id = String(number);

@@ -1,5 +1,5 @@
 import { assert } from 'chai';
-import { HandOffs } from '../../../src/engine/followups/ClaimTimeouts';
+import { ClaimTimeouts } from '../../../src/engine/followups/ClaimTimeouts';
 import { Locker } from '../../../src/engine/locker/Locker';
 import { acquireFrom } from '../../fixtures/asks';
 import { FakeStore } from '../../fixtures/FakeStore';
@@ -10,15 +10,15 @@ const WINDOW = 2000;
 /** What the window may be over later here than there, ms. */
 const MARGIN = 5;
 
-suite('HandOffs', () => {
+suite('ClaimTimeouts', () => {
     let clock: VirtualClock;
     let store: FakeStore;
-    let handOffs: HandOffs;
+    let handOffs: ClaimTimeouts;
 
     setup(() => {
         clock = new VirtualClock();
         store = new FakeStore(clock);
-        handOffs = new HandOffs(store, clock);
+        handOffs = new ClaimTimeouts(store, clock);
     });
 
     /** Which keys were handed on again, and when. */

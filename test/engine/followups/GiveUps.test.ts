@@ -1,23 +1,23 @@
 import { assert } from 'chai';
-import { Cleanup } from '../../../src/engine/followups/GiveUps';
+import { GiveUps } from '../../../src/engine/followups/GiveUps';
 import { FakeStore } from '../../fixtures/FakeStore';
 import { VirtualClock, settled } from '../../fixtures/VirtualClock';
 
-suite('Cleanup', () => {
+suite('GiveUps', () => {
     let clock: VirtualClock;
     let store: FakeStore;
-    let cleanup: Cleanup;
+    let giveUps: GiveUps;
 
     setup(() => {
         clock = new VirtualClock();
         store = new FakeStore(clock);
         store.holding = true;
-        cleanup = new Cleanup(store, clock);
+        giveUps = new GiveUps(store, clock);
     });
 
     test('gives back a key at once, and leaves it at that', async () => {
         store.put('key', 'me', 5000);
-        cleanup.giveUp('key', 'me', 'me', false, clock.now() + 5000);
+        giveUps.giveUp('key', 'me', 'me', false, clock.now() + 5000);
         store.proceed();
         await clock.advance(10_000);
         assert.isUndefined(store.holderOf('key'));
@@ -26,13 +26,13 @@ suite('Cleanup', () => {
     });
 
     test('passes on what is to be given up', () => {
-        cleanup.giveUp('key', 'me', 'id', true, clock.now() + 5000);
+        giveUps.giveUp('key', 'me', 'id', true, clock.now() + 5000);
         assert.deepEqual(store.givenUp[0]?.request, { key: 'key', holder: 'me', id: 'id', underWay: true });
     });
 
     test('tries again until it is answered', async () => {
         store.put('key', 'me', 5000);
-        cleanup.giveUp('key', 'me', 'me', false, clock.now() + 5000);
+        giveUps.giveUp('key', 'me', 'me', false, clock.now() + 5000);
         store.givenUp[0]?.fail();
         await clock.advance(300);
         store.givenUp[1]?.fail();
@@ -45,7 +45,7 @@ suite('Cleanup', () => {
     });
 
     test('tries again until it has run out by itself', async () => {
-        cleanup.giveUp('key', 'me', 'me', false, clock.now() + 1000);
+        giveUps.giveUp('key', 'me', 'me', false, clock.now() + 1000);
         for (let gone = 0; gone < 5000; gone += 50) {
             for (const call of store.givenUp) if (!call.answered) call.fail();
             await clock.advance(50);
@@ -56,7 +56,7 @@ suite('Cleanup', () => {
     });
 
     test('does not try again what no trying will change', async () => {
-        cleanup.giveUp('key', 'me', 'me', false, clock.now() + 5000);
+        giveUps.giveUp('key', 'me', 'me', false, clock.now() + 5000);
         store.givenUp[0]?.fail('NO_PERMISSION');
         await clock.advance(5000);
         assert.lengthOf(store.givenUp, 1);
@@ -64,7 +64,7 @@ suite('Cleanup', () => {
     });
 
     test('sets one timer for all that is to be tried again', async () => {
-        for (const key of ['a', 'b', 'c']) cleanup.giveUp(key, 'me', 'me', false, clock.now() + 5000);
+        for (const key of ['a', 'b', 'c']) giveUps.giveUp(key, 'me', 'me', false, clock.now() + 5000);
         for (const call of store.givenUp) call.fail();
         await settled();
         assert.strictEqual(clock.timers, 1);
@@ -75,8 +75,8 @@ suite('Cleanup', () => {
     suite('on close', () => {
         test('waits for the answers that are under way', async () => {
             let closed = false;
-            cleanup.giveUp('key', 'me', 'me', false, clock.now() + 5000);
-            const closing = cleanup.close().then(() => {
+            giveUps.giveUp('key', 'me', 'me', false, clock.now() + 5000);
+            const closing = giveUps.close().then(() => {
                 closed = true;
             });
             await settled();
@@ -86,8 +86,8 @@ suite('Cleanup', () => {
         });
 
         test('sets no timer for what fails from then on', async () => {
-            cleanup.giveUp('key', 'me', 'me', false, clock.now() + 5000);
-            const closing = cleanup.close();
+            giveUps.giveUp('key', 'me', 'me', false, clock.now() + 5000);
+            const closing = giveUps.close();
             store.givenUp[0]?.fail();
             await closing;
             await settled();
@@ -95,11 +95,11 @@ suite('Cleanup', () => {
         });
 
         test('tries nothing again', async () => {
-            cleanup.giveUp('a', 'me', 'me', false, clock.now() + 5000);
+            giveUps.giveUp('a', 'me', 'me', false, clock.now() + 5000);
             store.givenUp[0]?.fail();
             await settled();
-            cleanup.giveUp('b', 'me', 'me', false, clock.now() + 5000);
-            const closing = cleanup.close();
+            giveUps.giveUp('b', 'me', 'me', false, clock.now() + 5000);
+            const closing = giveUps.close();
             store.givenUp[1]?.fail();
             await closing;
             await clock.advance(5000);

@@ -1,5 +1,5 @@
 import { assert } from 'chai';
-import { Cleanup } from '../../../src/engine/followups/GiveUps';
+import { GiveUps } from '../../../src/engine/followups/GiveUps';
 import { KeepAlive } from '../../../src/engine/lease/KeepAlive';
 import type { HeldLease } from '../../../src/engine/lease/Lease';
 import type { LockEvent } from '../../../src/engine/port/LockObserver';
@@ -24,7 +24,7 @@ suite('KeepAlive', () => {
         store = new FakeStore(clock);
         events = [];
         const tell = (event: LockEvent): void => void events.push(event);
-        keepAlive = new KeepAlive(store, clock, new Cleanup(store, clock), tell, (error) => error);
+        keepAlive = new KeepAlive(store, clock, new GiveUps(store, clock), tell, (error) => error);
         await store.open({
             granted: () => undefined,
             first: () => undefined,

@@ -4,7 +4,7 @@ import type { Lease } from '../../../src/engine/lease/Lease';
 import { Locker } from '../../../src/engine/locker/Locker';
 import type { LeaseOptions } from '../../../src/engine/locker/Locker';
 import type { AcquireAnswer, LockStore, ReleaseAnswer } from '../../../src/engine/port/LockStore';
-import { SuccessionStore } from '../../../src/engine/local/LocalGrants';
+import { LocalGrants } from '../../../src/engine/local/LocalGrants';
 import { acquireFrom, releaseTo } from '../../fixtures/asks';
 import { FakeStore } from '../../fixtures/FakeStore';
 import { rejection } from '../../fixtures/rejection';
@@ -15,7 +15,7 @@ const HEARTBEAT = 10_000;
 /** How often in a row a key is passed on. */
 const PASSES = 2;
 
-suite('SuccessionStore', () => {
+suite('LocalGrants', () => {
     let clock: VirtualClock;
     let store: FakeStore;
     let locker: Locker;
@@ -556,14 +556,14 @@ suite('SuccessionStore', () => {
             disconnected: (): void => undefined,
             warned: (): void => undefined,
         };
-        let succession: SuccessionStore;
+        let succession: LocalGrants;
         let woken: string[];
 
         setup(async () => {
             woken = [];
             store = new FakeStore(clock);
             seen = 0;
-            succession = new SuccessionStore(store, clock, 1);
+            succession = new LocalGrants(store, clock, 1);
             await succession.open({ ...listener, granted: (_key, id) => woken.push(id) });
             await wants('a');
             await wants('b');
@@ -708,7 +708,7 @@ suite('SuccessionStore', () => {
     });
 
     test('keeps nothing of keys that nobody has or wants', async () => {
-        const succession = new SuccessionStore(store, clock, PASSES);
+        const succession = new LocalGrants(store, clock, PASSES);
         locker = await opened(succession, 0);
         for (let i = 0; i < 3; i++) {
             const first = await locker.acquire(`key ${i}`);
@@ -851,7 +851,7 @@ class Course {
     }
 }
 
-suite('SuccessionStore, in rare courses of events', () => {
+suite('LocalGrants, in rare courses of events', () => {
     let clock: VirtualClock;
     let store: FakeStore;
     let locker: Locker;

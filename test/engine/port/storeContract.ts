@@ -49,7 +49,10 @@ const TTL = 20_000;
 /** What a waiter may take to show that it is there, once it was made the holder, ms. */
 const WINDOW = 2000;
 
-type Told = { readonly kind: 'granted' | 'first'; readonly key: string; readonly id: string } & Record<string, unknown>;
+type GrantMessage = { readonly kind: 'granted' | 'first'; readonly key: string; readonly id: string } & Record<
+    string,
+    unknown
+>;
 
 /** Declares what every store must do. Keys are new in each test, so that a server may be shared. */
 export function storeContract(name: string, facts: StoreFacts, open: () => Promise<StoreWorld>): void {
@@ -58,7 +61,7 @@ export function storeContract(name: string, facts: StoreFacts, open: () => Promi
         let world: StoreWorld;
         let stores: LockStore[];
         let store: LockStore;
-        let told: Told[];
+        let told: GrantMessage[];
         let changes: string[];
         let handOffs: { readonly key: string; readonly window: number }[];
         let key: string;
@@ -118,14 +121,14 @@ export function storeContract(name: string, facts: StoreFacts, open: () => Promi
         }
 
         /** What the acquisition was told of its grant. */
-        async function grantOf(id: string): Promise<Told> {
-            const find = (): Told | undefined => told.find((one) => one.kind === 'granted' && one.id === id);
+        async function grantOf(id: string): Promise<GrantMessage> {
+            const find = (): GrantMessage | undefined => told.find((one) => one.kind === 'granted' && one.id === id);
             await until(() => find() !== undefined);
             return find() ?? assert.fail();
         }
 
-        async function firstOf(id: string): Promise<Told> {
-            const find = (): Told | undefined => told.find((one) => one.kind === 'first' && one.id === id);
+        async function firstOf(id: string): Promise<GrantMessage> {
+            const find = (): GrantMessage | undefined => told.find((one) => one.kind === 'first' && one.id === id);
             await until(() => find() !== undefined);
             return find() ?? assert.fail();
         }

@@ -1,6 +1,6 @@
 import { assert } from 'chai';
 import fc from 'fast-check';
-import { DueQueue } from '../../../src/engine/time/TimerHeap';
+import { TimerHeap } from '../../../src/engine/time/TimerHeap';
 import type { Due } from '../../../src/engine/time/TimerHeap';
 import { VirtualClock } from '../../fixtures/VirtualClock';
 
@@ -10,9 +10,9 @@ interface Item extends Due {
     due: number;
 }
 
-suite('DueQueue', () => {
+suite('TimerHeap', () => {
     let clock: VirtualClock;
-    let queue: DueQueue<Item>;
+    let queue: TimerHeap<Item>;
     let ran: string[];
     let start: number;
     let run: (item: Item) => void;
@@ -22,7 +22,7 @@ suite('DueQueue', () => {
         start = clock.now();
         ran = [];
         run = ({ name }) => ran.push(name);
-        queue = new DueQueue(clock, (one) => run(one));
+        queue = new TimerHeap(clock, (one) => run(one));
     });
 
     function item(name: string): Item {

@@ -1,6 +1,6 @@
 import { getEventListeners } from 'node:events';
 import { assert } from 'chai';
-import { Cleanup } from '../../../src/engine/followups/GiveUps';
+import { GiveUps } from '../../../src/engine/followups/GiveUps';
 import type { LockEvent } from '../../../src/engine/port/LockObserver';
 import { promised } from '../../../src/engine/port/LockStore';
 import type { AcquireRequest, Busy, Granted } from '../../../src/engine/port/LockStore';
@@ -33,9 +33,9 @@ suite('Waiters', () => {
         store = new FakeStore(clock);
         store.holding = true;
         events = [];
-        const cleanup = new Cleanup(store, clock);
+        const giveUps = new GiveUps(store, clock);
         const options = { retryTimeout: RETRY_TIMEOUT, maxWaiting: 3 };
-        waiters = new Waiters(store, clock, cleanup, options, (event) => events.push(event));
+        waiters = new Waiters(store, clock, giveUps, options, (event) => events.push(event));
         await store.open({
             granted: (...told) => waiters.granted(...told),
             first: (...told) => waiters.first(...told),
@@ -277,7 +277,7 @@ suite('Waiters', () => {
         });
 
         test('but as ever where a grant has to be asked about in any case', async () => {
-            Object.assign(store, { asksAnyway: true });
+            Object.assign(store, { confirmsGrants: true });
             want();
             await busy({ rank: 2, remaining: 25_000 });
             await clock.advance(900);
@@ -494,7 +494,7 @@ suite('Waiters', () => {
             const slow = new Waiters(
                 store,
                 clock,
-                new Cleanup(store, clock),
+                new GiveUps(store, clock),
                 { retryTimeout: 60_000, maxWaiting: 1 },
                 () => undefined,
             );

@@ -40,7 +40,7 @@ export class Workers {
         });
         const worker: Worker = { name, child, expected: false };
         this._workers.add(worker);
-        child.on('message', (message: ResourceMessage) => this._heard(worker, message));
+        child.on('message', (message: ResourceMessage) => this._onMessage(worker, message));
         child.on('exit', (code, signal) => {
             this._workers.delete(worker);
             if (!worker.expected) this.errors.push(`${name} ended by itself (${signal ?? code})`);
@@ -91,7 +91,7 @@ export class Workers {
         return new Promise((resolve) => this._entered.push(resolve));
     }
 
-    private _heard(worker: Worker, message: ResourceMessage): void {
+    private _onMessage(worker: Worker, message: ResourceMessage): void {
         switch (message.kind) {
             case 'say':
                 this._timeline.print(worker.name, message.text);

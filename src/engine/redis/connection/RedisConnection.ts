@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import type { Clock, Timer } from '../../time/Clock';
-import { DueQueue } from '../../time/TimerHeap';
+import { TimerHeap } from '../../time/TimerHeap';
 import type { Due } from '../../time/TimerHeap';
 import { LockError, asError } from '../../port/errors';
 import { explain, isReply } from './replies';
@@ -75,7 +75,7 @@ export class RedisConnection {
     private _events: ConnectionEvents | undefined;
     private _handshake: Timer | undefined;
     private readonly _arrivals = new Set<() => void>();
-    private readonly _sent: DueQueue<Sent>;
+    private readonly _sent: TimerHeap<Sent>;
     private readonly _listeners: readonly [event: string, listener: (error: Error) => void][] = [
         ['error', (error) => this._failed(error)],
         ['close', () => this._departed()],
@@ -90,7 +90,7 @@ export class RedisConnection {
         private readonly _options: RedisConnectionOptions,
         private readonly _clock: Clock,
     ) {
-        this._sent = new DueQueue(_clock, (sent) => sent.overdue());
+        this._sent = new TimerHeap(_clock, (sent) => sent.overdue());
     }
 
     get isReady(): boolean {

@@ -37,7 +37,7 @@ export class Subscription {
 
     /**
      * @param _ours    tells us from all others that listen.
-     * @param _heard   is told of each message.
+     * @param _onMessage   is told of each message.
      * @param _renewed messages may have been lost.
      */
     constructor(
@@ -45,7 +45,7 @@ export class Subscription {
         private readonly _ours: string,
         private readonly _options: SubscriptionOptions,
         private readonly _clock: Clock,
-        private readonly _heard: (text: string) => void,
+        private readonly _onMessage: (text: string) => void,
         private readonly _renewed: () => void,
     ) {}
 
@@ -125,13 +125,13 @@ export class Subscription {
 
     private async _listen(listener: Redis, channel: string): Promise<void> {
         listener.removeAllListeners('message');
-        listener.on('message', (_channel: string, text: string) => this._heard(text));
+        listener.on('message', (_channel: string, text: string) => this._onMessage(text));
         await listener.subscribe(channel);
     }
 
     private async _listenSharded(listener: Redis, channel: string): Promise<void> {
         listener.removeAllListeners('smessage').removeAllListeners('moved');
-        listener.on('smessage', (_channel: string, text: string) => this._heard(text));
+        listener.on('smessage', (_channel: string, text: string) => this._onMessage(text));
         // The slot of the channel went to another server.
         listener.on('moved', () => this._connection.reconnect());
         await listener.ssubscribe(channel);

@@ -221,7 +221,7 @@ const FENCE: Readonly<Record<Scope, string>> = {
     redis: `
 local next_fence = after
 `,
-    // Nodes that have seen the same grants choose the same fence, so that it need not be written to any of them again; and
+    // NodeSet that have seen the same grants choose the same fence, so that it need not be written to any of them again; and
     // so do those whose clocks differ a little, for a key that is not remembered.
     node: `
 local function next_fence(last, clock)

@@ -6,8 +6,8 @@ import type { RenewReply } from '../scripts/renew';
 import type { Script } from '../scripts/Script';
 import { SLOTS, slotOf } from '../slots';
 import type { Acks, Replicated } from '../connection/Replication';
-import { stepDone } from './RedisServers';
-import type { RedisServers, ServerEvents, Step, StepRequest } from './RedisServers';
+import { commandDone } from './RedisServers';
+import type { RedisServers, ServerEvents, Command, CommandRequest } from './RedisServers';
 import { SingleServer } from './SingleServer';
 import type { SingleServerOptions } from './SingleServer';
 
@@ -101,9 +101,9 @@ export class ClusterServers implements RedisServers {
         await this._looking;
     }
 
-    run<Answer>(step: Step<Answer>): void {
+    run<Answer>(step: Command<Answer>): void {
         this._route(step.keys[0], (server, asking) =>
-            stepDone((one) => (asking ? server.runAsking(one) : server.run(one)), step),
+            commandDone((one) => (asking ? server.runAsking(one) : server.run(one)), step),
         ).then(
             ({ answer, sentAt }) => step.done(answer, sentAt),
             (error: unknown) => step.failed(asLockError(error)),
@@ -111,11 +111,11 @@ export class ClusterServers implements RedisServers {
     }
 
     /** Each on its own: they go out together with those of the same slot. */
-    runAll<Answer>(_script: Script<Answer>, steps: readonly Step<Answer>[]): void {
+    runAll<Answer>(_script: Script<Answer>, steps: readonly Command<Answer>[]): void {
         for (const step of steps) this.run(step);
     }
 
-    replicate(request: StepRequest<RenewReply>): Promise<Replicated> {
+    replicate(request: CommandRequest<RenewReply>): Promise<Replicated> {
         return this._route(request.keys[0], (server, asking) => server.replicate(request, asking));
     }
 

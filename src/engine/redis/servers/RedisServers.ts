@@ -13,7 +13,7 @@ export type ServerEvents = Pick<StoreListener, 'reconnected' | 'disconnected' | 
 };
 
 /** One step to be done. */
-export interface StepRequest<Answer> {
+export interface CommandRequest<Answer> {
     readonly script: Script<Answer>;
     /** The user's key, for errors. */
     readonly key: string;
@@ -29,7 +29,7 @@ export interface StepRequest<Answer> {
 }
 
 /** One step, and who is told once what became of it: after the call that asked for it has returned. */
-export interface Step<Answer> extends StepRequest<Answer> {
+export interface Command<Answer> extends CommandRequest<Answer> {
     /** @param sentAt when it was sent. */
     done(answer: Answer, sentAt: number): void;
     failed(error: LockError): void;
@@ -46,30 +46,30 @@ export interface RedisServers {
     readonly isReady: boolean;
     open(events: ServerEvents): Promise<void>;
     close(): Promise<void>;
-    run<Answer>(step: Step<Answer>): void;
+    run<Answer>(step: Command<Answer>): void;
     /** Does several steps of one script, each answered as soon as it can be. */
-    runAll<Answer>(script: Script<Answer>, steps: readonly Step<Answer>[]): void;
+    runAll<Answer>(script: Script<Answer>, steps: readonly Command<Answer>[]): void;
     /** How many replicas have to have a grant, if any. */
     readonly acks: Acks | undefined;
     /** Renews what was granted, and settles when enough replicas have it, or when their time is over. */
-    replicate(request: StepRequest<RenewReply>): Promise<Replicated>;
+    replicate(request: CommandRequest<RenewReply>): Promise<Replicated>;
     /** The names of keys, some at a time, as SCAN gives them: some may come twice. */
     scan(pattern: string): AsyncIterable<readonly string[]>;
     /** Tells when `key`, as it is in Redis, which now holds `value`, changes. False: it cannot. */
     watch(key: string, value: string): Promise<boolean>;
 }
 
-export interface StepDone<Answer> {
+export interface CommandDone<Answer> {
     readonly answer: Answer;
     /** When it was sent. */
     readonly sentAt: number;
 }
 
 /** A step that `run` is to do, as a promise. */
-export function stepDone<Answer>(
-    run: (step: Step<Answer>) => void,
-    request: StepRequest<Answer>,
-): Promise<StepDone<Answer>> {
+export function commandDone<Answer>(
+    run: (step: Command<Answer>) => void,
+    request: CommandRequest<Answer>,
+): Promise<CommandDone<Answer>> {
     const { script, key, keys, args } = request;
     const common = (channel: string): readonly string[] => request.common?.(channel) ?? [];
     return new Promise((resolve, reject) => {

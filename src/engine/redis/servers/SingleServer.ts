@@ -14,7 +14,7 @@ import { slotOf } from '../slots';
 import { KeyWatch } from '../connection/KeyWatch';
 import { RedisConnection } from '../connection/RedisConnection';
 import type { Greeting, RedisConnectionOptions } from '../connection/RedisConnection';
-import type { RedisServers, ServerEvents, Step, StepRequest } from './RedisServers';
+import type { RedisServers, ServerEvents, Command, CommandRequest } from './RedisServers';
 import { explain } from '../connection/replies';
 import { Replication } from '../connection/Replication';
 import type { Acks, Replicated } from '../connection/Replication';
@@ -44,7 +44,7 @@ export class SingleServer implements RedisServers {
     private readonly _watch: KeyWatch;
     private readonly _replication: Replication | undefined;
     /** By script. Releases first: they make room for what else was asked for in the same turn. */
-    private readonly _lanes = new Map<Script<unknown>, Step<unknown>[]>(
+    private readonly _lanes = new Map<Script<unknown>, Command<unknown>[]>(
         [releaseScript, releaseNodeScript, renewScript, acquireScript].map((one) => [one, []]),
     );
     private _flushing = false;
@@ -115,7 +115,7 @@ export class SingleServer implements RedisServers {
         await Promise.all([this._watch.reset(), ...parts]);
     }
 
-    run<Answer>(step: Step<Answer>): void {
+    run<Answer>(step: Command<Answer>): void {
         const lane = this._lanes.get(step.script);
         if (lane === undefined) this._lanes.set(step.script, [step]);
         else lane.push(step);
@@ -126,12 +126,12 @@ export class SingleServer implements RedisServers {
     }
 
     /** As one list. */
-    runAll<Answer>(script: Script<Answer>, steps: readonly Step<Answer>[]): void {
+    runAll<Answer>(script: Script<Answer>, steps: readonly Command<Answer>[]): void {
         this._send(script, steps);
     }
 
     /** Does one step of a key that is just arriving from another server of the cluster. */
-    runAsking<Answer>(step: Step<Answer>): void {
+    runAsking<Answer>(step: Command<Answer>): void {
         this._send(step.script, [step], true);
     }
 
@@ -140,7 +140,7 @@ export class SingleServer implements RedisServers {
         return this._connection.send((client) => client.cluster('SLOTS'));
     }
 
-    replicate(request: StepRequest<RenewReply>, asking = false): Promise<Replicated> {
+    replicate(request: CommandRequest<RenewReply>, asking = false): Promise<Replicated> {
         const { key, keys, args } = request;
         if (this._replication === undefined) return Promise.reject(new LockError('NOT_REPLICATED', 'No acks are set.'));
         return this._replication.replicate({ keys, args }, asking).catch((error: unknown) => {
@@ -201,9 +201,9 @@ export class SingleServer implements RedisServers {
     }
 
     /** In a cluster all keys of a command must have one slot. */
-    private *_lists(steps: readonly Step<unknown>[]): Iterable<readonly Step<unknown>[]> {
+    private *_lists(steps: readonly Command<unknown>[]): Iterable<readonly Command<unknown>[]> {
         const cluster = this._options.role === 'cluster';
-        const together = new Map<number, Step<unknown>[]>();
+        const together = new Map<number, Command<unknown>[]>();
         for (const step of steps) {
             const slot = cluster ? slotOf(step.keys[0]) : 0;
             const list = together.get(slot) ?? [];
@@ -216,7 +216,7 @@ export class SingleServer implements RedisServers {
         yield* together.values();
     }
 
-    private _send(script: Script<unknown>, steps: readonly Step<unknown>[], asking = false): void {
+    private _send(script: Script<unknown>, steps: readonly Command<unknown>[], asking = false): void {
         this._connection.post(
             (client) => script.send(client, steps, steps[0]?.common?.(this._subscription.channel), asking),
             (reply, sentAt) => this._answered(script, steps, reply, sentAt),
@@ -224,11 +224,16 @@ export class SingleServer implements RedisServers {
         );
     }
 
-    private _failed(steps: readonly Step<unknown>[], error: unknown): void {
+    private _failed(steps: readonly Command<unknown>[], error: unknown): void {
         for (const step of steps) step.failed(this._explained(error, step));
     }
 
-    private _answered(script: Script<unknown>, steps: readonly Step<unknown>[], reply: unknown, sentAt: number): void {
+    private _answered(
+        script: Script<unknown>,
+        steps: readonly Command<unknown>[],
+        reply: unknown,
+        sentAt: number,
+    ): void {
         let answers: readonly unknown[];
         try {
             answers = script.answersOf(reply, steps.length);
@@ -239,7 +244,7 @@ export class SingleServer implements RedisServers {
         steps.forEach((step, at) => this._settle(step, answers[at], sentAt));
     }
 
-    private _settle(step: Step<unknown>, answer: unknown, sentAt: number): void {
+    private _settle(step: Command<unknown>, answer: unknown, sentAt: number): void {
         let parsed: unknown;
         try {
             parsed = step.script.parse(answer);
@@ -253,7 +258,7 @@ export class SingleServer implements RedisServers {
     }
 
     /** Rejects a step that its script could not do; names the commands that it may not run. Never rejects. */
-    private async _refuse(step: Step<unknown>, error: LockError): Promise<void> {
+    private async _refuse(step: Command<unknown>, error: LockError): Promise<void> {
         if (error.code !== 'NO_PERMISSION') {
             step.failed(error);
             return;
@@ -270,7 +275,7 @@ export class SingleServer implements RedisServers {
         step.failed(names.length === 0 ? error : new LockError('NO_PERMISSION', text, { key: error.key, cause }));
     }
 
-    private _explained(error: unknown, { key, keys }: StepRequest<unknown>): LockError {
+    private _explained(error: unknown, { key, keys }: CommandRequest<unknown>): LockError {
         // What is no answer that the script has may have been preceded by the step.
         const told = explain(error, error instanceof LockError ? { key } : { key, unknown: true });
         if (told.code === 'NO_PERMISSION' && / key/.test(told.message)) {

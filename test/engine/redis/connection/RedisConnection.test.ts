@@ -37,11 +37,11 @@ class Link {
         name: string,
         settings: Settings,
         clock: Clock,
-        private readonly _told: (what: string) => void,
+        private readonly _onGrant: (what: string) => void,
     ) {
         this._connection = new RedisConnection(client, settings, clock);
-        const heard = (text: string): void => _told(`message ${text}`);
-        const renewed = (): void => _told('reconnected');
+        const heard = (text: string): void => _onGrant(`message ${text}`);
+        const renewed = (): void => _onGrant('reconnected');
         this._subscription = new Subscription(this._connection, name, settings, clock, heard, renewed);
     }
 
@@ -56,8 +56,8 @@ class Link {
     open(): Promise<void> {
         return this._connection.open({
             prepare: (server) => this._subscription.begin(server),
-            ready: () => this._told('reconnected'),
-            lost: () => this._told('disconnected'),
+            ready: () => this._onGrant('reconnected'),
+            lost: () => this._onGrant('disconnected'),
         });
     }
 

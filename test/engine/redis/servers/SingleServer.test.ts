@@ -1,6 +1,6 @@
 import { assert } from 'chai';
 import type { Redis } from 'ioredis';
-import { stepDone } from '../../../../src/engine/redis/servers/RedisServers';
+import { commandDone } from '../../../../src/engine/redis/servers/RedisServers';
 import { SingleServer } from '../../../../src/engine/redis/servers/SingleServer';
 import type { SingleServerOptions } from '../../../../src/engine/redis/servers/SingleServer';
 import { acquireScript } from '../../../../src/engine/redis/scripts/acquire';
@@ -48,7 +48,7 @@ suite('SingleServer', function () {
     }
 
     function inspect(one: SingleServer): Promise<unknown> {
-        return stepDone((step) => one.run(step), {
+        return commandDone((step) => one.run(step), {
             script: inspectScript,
             key: 'key',
             keys: keysOf('key'),
@@ -105,7 +105,7 @@ suite('SingleServer', function () {
         const script = new Script('odd', { keys: 1, args: 0 }, body, (answer) => (answer === 8 ? answer : undefined));
         const step = { script, key: 'key', keys: ['key'], args: [] } as const;
         const error = await rejection(
-            stepDone((asked) => one.run(asked), step),
+            commandDone((asked) => one.run(asked), step),
             'CONNECTION_FAILED',
         );
         assert.include(error.message, 'odd script gave an answer that it does not have: 7');
@@ -116,7 +116,7 @@ suite('SingleServer', function () {
         const one = await open({ role: 'master', commandTimeout: 500 });
         const args = ['holder', '', '1000', ''];
         const step = { script: acquireScript, key: 'key', keys: keysOf('key'), args, common: () => [''] } as const;
-        const write = (): Promise<unknown> => stepDone((asked) => one.run(asked), step);
+        const write = (): Promise<unknown> => commandDone((asked) => one.run(asked), step);
         await raw.replicaof('127.0.0.1', 1);
         const refused = await rejection(write(), 'CONNECTION_FAILED');
         assert.include(refused.message, 'READONLY');
