@@ -1,60 +1,45 @@
 import { asLockError } from './errors';
 import type { LockError } from './errors';
 
-/**
- * Whoever asks a store for something. It is told once what became of it, perhaps before the call has returned. Of very many, a
- * promise for each would cost more than all the rest; of few, `promised` makes one.
- */
-export interface Asker<Answer> {
-    /** Must not throw. */
-    answered(answer: Answer | LockError): void;
-}
+/** Receives the answer to one request, once, perhaps before the call has returned. Must not throw. */
+export type Callback<Answer> = (answer: Answer | LockError) => void;
 
-/** Asks for a key, once. Everything here is one atomic step on the store. */
+/** Asks for a key. One attempt of an acquisition, which may make several. */
 export interface AcquireRequest {
     readonly key: string;
-    /** The id to be stored as the holder. */
-    readonly holder: string;
-    /** Of this acquisition; the holder itself unless the caller chose that. */
+    /** Names the acquisition, see holder.ts. */
     readonly id: string;
     readonly ttl: number;
-    /** Wait in line, with the ticket that the last attempt gave (0: none yet); undefined: a plain try. */
+    /** Wait in line, with the ticket of the last answer (0: none yet). Undefined: a plain try. */
     readonly ticket: number | undefined;
-    /** The lease may be passed on within the process: its holder is nobody's choice, and has no other key. */
-    readonly passable?: boolean | undefined;
-    /** So many fences below that of the grant are reserved with it. Default: 0. */
-    readonly spare?: number | undefined;
-    /** A holder that gives the key back in the same step, where the store {@link LockStore.exchanges}. */
-    readonly before?: string | undefined;
 }
 
-/** Somebody else has the key. */
+/** Somebody else has the key, or waits for it. */
 export interface Busy {
     readonly kind: 'busy';
     readonly sentAt: number;
     /** Remaining ttl of the holder, Infinity when its key never expires. */
     readonly remaining: number;
-    /** Of the last grant; a later grant has a greater one. */
+    /** A grant that is made later has a greater one. */
     readonly fence: number;
     readonly ticket: number;
-    /** How many live waiters are before this one. */
+    /** How many waiters are before this one. */
     readonly rank: number;
-    /** The holder is no user of this library, so nobody will pass the key on. */
+    /** No hand-off will come from this holder: it is no acquisition of this library, or its id was chosen. */
     readonly foreign: boolean;
+    /** Empty: nobody. */
     readonly holder: string;
-    /** The holder before has given the key back. */
-    readonly released?: boolean;
 }
 
 export interface Granted {
     readonly kind: 'granted';
-    /** The last of those that are reserved with it. */
+    /** The value that the key holds in Redis from now on. */
+    readonly holder: string;
     readonly fence: number;
     /** Until then the key is ours, on our own clock. */
     readonly deadline: number;
-    readonly released?: boolean;
-    /** It was passed on within the process: whose the key is in the store. For less than the ttl, until it is renewed. */
-    readonly passed?: { readonly holder: string; readonly id: string };
+    /** False: the store has it for less than the ttl so far, until it is renewed. */
+    readonly confirmed: boolean;
 }
 
 export type AcquireAnswer = Granted | Busy;
@@ -63,20 +48,30 @@ export type AcquireAnswer = Granted | Busy;
 export interface ReleaseRequest {
     readonly key: string;
     readonly holder: string;
-    /** Of the acquisition, where it is a lease of this process that ends. */
-    readonly id?: string | undefined;
+    /** An acquisition one of whose attempts had no answer: whatever arrives of it later is refused. */
+    readonly buried?: string | undefined;
 }
 
-/** `already`: this holder released it before (the answer to a resend). `gone`: it did not hold the key. */
-export type ReleaseAnswer = 'released' | 'already' | 'gone';
+/** `gone`: this holder did not have the key. */
+export type ReleaseAnswer = 'released' | 'gone';
+
+/** Gives up an acquisition: its place in line, or the key when it was granted. A key that is held under a chosen holder stays. */
+export interface GiveUpRequest {
+    readonly key: string;
+    readonly id: string;
+    /** An attempt may still be under way: whatever arrives of the acquisition later is refused. */
+    readonly underWay: boolean;
+}
 
 export type RenewAnswer = { readonly kind: 'renewed'; readonly deadline: number } | { readonly kind: 'gone' };
 
 /** A lease that is to be renewed, of one key. */
-export interface Renewal extends Asker<RenewAnswer> {
+export interface Renewal {
     readonly key: string;
     readonly holder: string;
     readonly ttl: number;
+    /** @see Callback */
+    answered(answer: RenewAnswer | LockError): void;
 }
 
 /** Who holds a key and who waits for it. */
@@ -119,28 +114,20 @@ export interface StoreListener {
 export interface LockStore {
     /** Whether waiters are woken; else they have to poll. Known after `open`. */
     readonly wakes: boolean;
-    /** Whoever is told of its grant by a message has to ask all the same. */
+    /** The message of a grant is not enough: the waiter has to ask all the same. */
     readonly confirmsGrants?: boolean;
-    /** Whether a key can be given back and asked for in one step. */
-    readonly exchanges?: boolean;
     open(listener: StoreListener): Promise<void>;
     close(): Promise<void>;
-    acquire(request: AcquireRequest, asker: Asker<AcquireAnswer>): void;
+    acquire(request: AcquireRequest, callback: Callback<AcquireAnswer>): void;
     renew(key: string, holder: string, ttl: number): Promise<RenewAnswer>;
     /** Renews several, each answered as soon as it can be. */
     renewAll(renewals: readonly Renewal[]): void;
     /** Gives the key back, if this holder has it. */
-    release(request: ReleaseRequest, asker: Asker<ReleaseAnswer>): void;
-    /**
-     * Gives up an acquisition: its place in the queue, or the key when it was granted.
-     *
-     * @param underWay an attempt of it may still be under way: whatever arrives of it later is refused.
-     */
-    giveUp(key: string, holder: string, id: string, underWay: boolean): Promise<ReleaseAnswer>;
+    release(request: ReleaseRequest, callback: Callback<ReleaseAnswer>): void;
+    /** `released`: the key was this acquisition's. */
+    giveUp(request: GiveUpRequest): Promise<ReleaseAnswer>;
     /** Hands the key to the first waiter, if nobody has it. */
     handOn(key: string): Promise<void>;
-    /** From now on another process looks after what this holder has. */
-    handedOver?(key: string, holder: string): void;
     inspect(key: string): Promise<LockInfo>;
     /**
      * The locks that are held, each once, in no order. One that is taken or given back meanwhile may or may not be among them.
@@ -152,34 +139,29 @@ export interface LockStore {
     watch(key: string, holder: string): Promise<boolean>;
 }
 
-/** What is asked by `ask`, as a promise. */
-export function promised<Answer>(ask: (asker: Asker<Answer>) => void): Promise<Answer> {
+/** The answer to one request, as a promise. */
+export function promised<Answer>(request: (callback: Callback<Answer>) => void): Promise<Answer> {
     return new Promise((resolve, reject) => {
-        ask({
-            answered: (answer) => {
-                if (answer instanceof Error) reject(answer);
-                else resolve(answer);
-            },
+        request((answer) => {
+            if (answer instanceof Error) reject(answer);
+            else resolve(answer);
         });
     });
 }
 
-/** Tells whoever asked about a key what comes of a promise. */
+/** Answers a request about a key with the outcome of a promise. */
 export function answerWith<Answer>(
     promise: Promise<Answer>,
-    { key, holder }: Pick<ReleaseRequest, 'key' | 'holder'>,
-    asker: Asker<Answer>,
+    { key, holder }: { readonly key: string; readonly holder?: string | undefined },
+    callback: Callback<Answer>,
 ): void {
-    promise.then(
-        (answer) => asker.answered(answer),
-        (error: unknown) => asker.answered(asLockError(error, key, holder)),
-    );
+    promise.then(callback, (error: unknown) => callback(asLockError(error, key, holder)));
 }
 
-/** What {@link LockStore.renewAll} does where several renewals cannot go out together. */
+/** A {@link LockStore.renewAll} for a store that cannot send several renewals together. */
 export function renewEach(store: Pick<LockStore, 'renew'>, renewals: readonly Renewal[]): void {
     for (const renewal of renewals) {
         const { key, holder, ttl } = renewal;
-        answerWith(store.renew(key, holder, ttl), renewal, renewal);
+        answerWith(store.renew(key, holder, ttl), renewal, (answer) => renewal.answered(answer));
     }
 }

@@ -66,7 +66,7 @@ export function asError(thrown: unknown): Error {
 }
 
 /** Whatever a store threw, as an error of ours. */
-export function asLockError(thrown: unknown, key: string, holder: string): LockError {
+export function asLockError(thrown: unknown, key: string, holder?: string): LockError {
     if (thrown instanceof LockError) return thrown;
     const cause = asError(thrown);
     return new LockError('CONNECTION_FAILED', cause.message, { key, holder, cause, unknown: true });

@@ -1,19 +1,55 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 
-/** Where this process is, readable in redis-cli: `host:pid:random:`. */
-const PROCESS = `${hostname().replace(/\s/g, '_')}:${process.pid}:${randomBytes(6).toString('base64url')}:`;
+/*
+ * The id of an acquisition is `host:pid:random:counter:`. When the acquisition is granted, the key holds its id and the fence:
+ * `host:pid:random:counter:fence`. So `redis-cli GET` tells who holds a key, and since when: a fence is the time of the server, in µs.
+ *
+ * A holder that the caller has chosen is stored as it is. The id of such an acquisition is `holder\nnonce`.
+ */
 
+/** Where this process is: `host:pid:random:`. */
+let origin: { readonly pid: number; readonly text: string } | undefined;
 let counter = 0;
 
-/** An id of one acquisition, unique over all processes and time. */
-export function newHolder(): string {
+/** The id of a new acquisition, unique over all processes and time; of one whose holder is chosen, if `holder` is given. */
+export function newId(holder?: string): string {
     counter += 1;
-    return PROCESS + counter.toString(36);
+    const id = `${here()}${counter.toString(36)}:`;
+    return holder === undefined ? id : `${holder}\n${id}`;
 }
 
-/** Where a holder is; undefined: its id was not made here. */
-export function originOf(holder: string): { readonly host: string; readonly pid: number } | undefined {
-    const [, host, pid] = /^(\S+):(\d+):[\w-]{8}:[0-9a-z]+$/.exec(holder) ?? [];
-    return host === undefined ? undefined : { host, pid: Number(pid) };
+/** What the key holds when the acquisition was granted with this fence. */
+export function holderOf(id: string, fence: number): string {
+    return chosenHolder(id) ?? id + String(fence);
+}
+
+/** The holder that the caller has chosen; undefined: the id is our own. */
+export function chosenHolder(id: string): string | undefined {
+    const end = id.indexOf('\n');
+    return end < 0 ? undefined : id.slice(0, end);
+}
+
+/** The holder as far as it is known before the grant, for events and errors. */
+export function nameOf(id: string): string {
+    return chosenHolder(id) ?? id.slice(0, -1);
+}
+
+const SHAPE = /^(\S+):(\d+):[\w-]{8}:[0-9a-z]+(?:#\d+)?:(\d+)$/;
+
+/** What a holder tells of its acquisition; undefined: its id was not made here. */
+export function readHolder(
+    holder: string,
+): { readonly host: string; readonly pid: number; readonly fence: number } | undefined {
+    const [, host, pid, fence] = SHAPE.exec(holder) ?? [];
+    return host === undefined ? undefined : { host, pid: Number(pid), fence: Number(fence) };
+}
+
+function here(): string {
+    // Drawn at the first use, and again after a fork or a restored snapshot: another process is somebody else.
+    if (origin?.pid !== process.pid) {
+        const random = randomBytes(6).toString('base64url');
+        origin = { pid: process.pid, text: `${hostname().replace(/\s/g, '_')}:${process.pid}:${random}:` };
+    }
+    return origin.text;
 }

@@ -1,0 +1,21 @@
+/**
+ * The durations of the protocol, in ms. The scripts are given these very numbers.
+ */
+
+/** How long a waiter that was made the holder has to show that it is there: what a frozen waiter costs those behind it. */
+export const CLAIM_WINDOW = 2000;
+
+/** A waiter shows at least so often that it is there. */
+export const HEARTBEAT = 10_000;
+
+/** A waiter that was not heard of for so long is taken to be dead. */
+export const WAITER_LEASE = 3 * HEARTBEAT;
+
+/** How long the queue and the tombstones of a lock outlive their last use. */
+export const QUEUE_LIFE = 2 * WAITER_LEASE;
+
+/** How long the clock of a server outlives its last grant. Beyond that the time of the server carries the order on. */
+export const CLOCK_LIFE = 24 * 60 * 60 * 1000;
+
+/** The value of a key that several holders share. */
+export const SHARED = '(shared)';
