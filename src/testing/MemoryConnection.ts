@@ -1,0 +1,128 @@
+import { LockError } from '../engine/port/errors';
+import { holderOf, nameOf, readHolder } from '../engine/port/holder';
+import type {
+    AcquireAnswer,
+    AcquireRequest,
+    GiveUpRequest,
+    LockInfo,
+    ReleaseAnswer,
+    ReleaseRequest,
+    RenewAnswer,
+    StoreListener,
+} from '../engine/port/LockStore';
+import { deadlineOf } from '../engine/port/validity';
+import type { BusyReply, Message, QueuedRelease } from './LockModel';
+import type { MemoryServer } from './MemoryServer';
+
+let connections = 0;
+
+/** The steps of one process on a server in memory. Each takes effect at once, and fails with a LockError. */
+export class MemoryConnection {
+    /** Messages are lost on the way to this process. */
+    mute = false;
+    private readonly _channel: string;
+    private readonly _unwatch = new Set<() => void>();
+    private _listener: StoreListener | undefined;
+    private _closed = false;
+
+    constructor(private readonly _server: MemoryServer) {
+        connections += 1;
+        this._channel = `process:${connections}`;
+    }
+
+    get isClosed(): boolean {
+        return this._closed;
+    }
+
+    open(listener: StoreListener): void {
+        this._listener = listener;
+        this._server.listen(this._channel, (key, message) => this._hear(key, message));
+    }
+
+    close(): void {
+        this._closed = true;
+        this._server.listen(this._channel, undefined);
+        for (const unwatch of this._unwatch) unwatch();
+    }
+
+    /** @param sentAt when it was asked for, from which a lease counts. */
+    acquire({ key, id, ttl, ticket, spare }: AcquireRequest & { spare?: number }, sentAt: number): AcquireAnswer {
+        const request = { id, ttl, ticket, channel: this._channel, ...(spare === undefined ? {} : { spare }) };
+        const reply = this._server.step(key, (lock) => lock.acquireQueued(request));
+        switch (reply.kind) {
+            case 'granted': {
+                const { fence } = reply;
+                const holder = holderOf(id, fence);
+                return { kind: 'granted', holder, fence, deadline: deadlineOf(sentAt, ttl), confirmed: true };
+            }
+            case 'busy':
+                return this._busy(key, reply, sentAt);
+            case 'refused': {
+                const text = `The acquisition of ${key} was given up before.`;
+                throw new LockError('LOCK_ABORTED', text, { key, holder: nameOf(id) });
+            }
+        }
+    }
+
+    renew(key: string, holder: string, ttl: number, sentAt: number): RenewAnswer {
+        const reply = this._server.step(key, (lock) => lock.renew({ holder, ttl }));
+        return reply === 'gone' ? { kind: 'gone' } : { kind: 'renewed', deadline: deadlineOf(sentAt, ttl) };
+    }
+
+    release({ key, holder, buried = '' }: ReleaseRequest): ReleaseAnswer {
+        return this._release(key, { holder, id: buried, bury: buried !== '', pause: 0 });
+    }
+
+    giveUp({ key, id, underWay }: GiveUpRequest): ReleaseAnswer {
+        return this._release(key, { holder: '', id, bury: underWay, pause: 0 });
+    }
+
+    handOn(key: string): void {
+        this._release(key, { holder: '', id: '', bury: false, pause: 0 });
+    }
+
+    inspect(key: string): LockInfo {
+        const { holder, remaining, time, waiters } = this._server.step(key, (lock) => lock.inspect());
+        const fence = readHolder(holder)?.fence;
+        return {
+            key,
+            holder: remaining === -2 ? undefined : holder,
+            remaining: remaining === -1 ? Infinity : Math.max(remaining, 0),
+            fence,
+            held: fence === undefined ? undefined : Math.max(Math.floor((time - fence) / 1000), 0),
+            waiters: waiters.map(({ id, waited }) => ({ holder: nameOf(id), waited })),
+        };
+    }
+
+    watch(key: string, holder: string): void {
+        const unwatch = this._server.watch(key, holder, () => {
+            this._unwatch.delete(unwatch);
+            if (!this._closed) this._listener?.changed(key);
+        });
+        this._unwatch.add(unwatch);
+    }
+
+    private _busy(key: string, { kind, handedOn, ...reply }: BusyReply, sentAt: number): AcquireAnswer {
+        const { holder, remaining } = reply;
+        if (handedOn) this._handedOn(key, remaining);
+        const foreign = holder !== '' && readHolder(holder) === undefined;
+        return { ...reply, kind, sentAt, remaining: remaining === -1 ? Infinity : remaining, foreign };
+    }
+
+    private _release(key: string, request: QueuedRelease): ReleaseAnswer {
+        const { released, window } = this._server.step(key, (lock) => lock.releaseQueued(request));
+        if (window > 0) this._handedOn(key, window);
+        return released ? 'released' : 'gone';
+    }
+
+    /** This is part of an answer, not a message that may be lost. */
+    private _handedOn(key: string, window: number): void {
+        queueMicrotask(() => this._listener?.handedOn(key, window));
+    }
+
+    private _hear(key: string, message: Message): void {
+        if (this.mute || this._closed) return;
+        if (message.kind === 'first') this._listener?.first(key, message.id, message.remaining);
+        else this._listener?.granted(key, message.id, message.fence, message.window);
+    }
+}

@@ -1,0 +1,2 @@
+export { MemoryServer } from './MemoryServer';
+export { MemoryStore } from './MemoryStore';
