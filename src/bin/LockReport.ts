@@ -1,4 +1,4 @@
-import { originOf } from '../engine/port/holder';
+import { readHolder } from '../engine/port/holder';
 import type { LockInfo } from '../engine/port/LockStore';
 import { printable, spoken } from './text';
 
@@ -16,7 +16,7 @@ export interface LockReport {
 }
 
 export function reportOf({ fence, held, holder, key, remaining, waiters }: LockInfo): LockReport {
-    const origin = holder === undefined ? undefined : originOf(holder);
+    const origin = holder === undefined ? undefined : readHolder(holder);
     return {
         key,
         held: holder !== undefined,

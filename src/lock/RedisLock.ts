@@ -347,9 +347,9 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
     }
 
     private _lockerOptions(): LockerOptions {
-        const { localGrants, maxHeld, maxWaiting, retryTimeout, ttl } = this._settings;
+        const { maxHeld, maxWaiting, retryTimeout, ttl } = this._settings;
         const timeout = this._settings.budget(undefined);
-        return { localGrants, maxHeld, maxWaiting, retryTimeout, ttl, timeout, exceptionOf };
+        return { maxHeld, maxWaiting, retryTimeout, ttl, timeout, exceptionOf };
     }
 
     private _engine(): Locker {

@@ -37,6 +37,10 @@ export class SharedLease implements Lease {
         return this._lease.holder;
     }
 
+    holderOf(key: string): string | undefined {
+        return this._lease.holderOf(key);
+    }
+
     get fence(): number {
         return this._lease.fence;
     }

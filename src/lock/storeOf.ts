@@ -1,13 +1,21 @@
 import type { RedisClients } from '../connect/clients';
+import { LocalGrants } from '../engine/local/LocalGrants';
 import type { LockStore } from '../engine/port/LockStore';
 import { QuorumStore } from '../engine/quorum/QuorumStore';
 import { ClusterServers } from '../engine/redis/servers/ClusterServers';
 import { SingleServer } from '../engine/redis/servers/SingleServer';
 import { RedisStore } from '../engine/redis/RedisStore';
+import { SystemClock } from '../engine/time/Clock';
 import type { LockSettings } from './LockSettings';
 
 /** The store for what is configured. */
 export function storeOf(clients: RedisClients, settings: LockSettings): LockStore {
+    const { localGrants } = settings;
+    const store = redisStoreOf(clients, settings);
+    return localGrants > 0 ? new LocalGrants(store, new SystemClock(), localGrants) : store;
+}
+
+function redisStoreOf(clients: RedisClients, settings: LockSettings): LockStore {
     const { acks, acksTimeout, commandTimeout, connectTimeout, keyPrefix, retryTimeout, wait, yieldAfter } = settings;
     const yielding = yieldAfter > 0 ? { after: yieldAfter, pause: retryTimeout } : undefined;
     const store = { drift: settings.driftFactor, keyPrefix, yielding };

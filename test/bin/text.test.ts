@@ -1,5 +1,5 @@
 import { assert } from 'chai';
-import { originOf, newHolder } from '../../src/engine/port/holder';
+import { holderOf, newId, readHolder } from '../../src/engine/port/holder';
 import { reportOf } from '../../src/bin/LockReport';
 import { redacted, spoken, table } from '../../src/bin/text';
 import { frame } from '../../src/bin/watch';
@@ -25,9 +25,10 @@ suite('The text of the command line', () => {
     });
 
     test('knows where a holder is by its id, and only where the id was made here', () => {
-        assert.deepInclude(originOf(newHolder()), { pid: process.pid });
-        assert.deepEqual(originOf('a:b:12:Abc_-123:1z'), { host: 'a:b', pid: 12 });
-        for (const other of ['', 'token', 'host:1:short:1', 'host:x:Abc_-123:1']) assert.isUndefined(originOf(other));
+        assert.deepInclude(readHolder(holderOf(newId(), 7)), { pid: process.pid, fence: 7 });
+        assert.deepEqual(readHolder('a:b:12:Abc_-123:1z:7'), { host: 'a:b', pid: 12, fence: 7 });
+        const others = ['', 'token', 'host:1:short:1:7', 'host:x:Abc_-123:1:7', 'a:b:12:Abc_-123:1z:'];
+        for (const other of others) assert.isUndefined(readHolder(other));
     });
 
     test('fills a terminal, and says what is left', () => {

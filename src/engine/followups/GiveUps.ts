@@ -1,6 +1,7 @@
 import type { Clock, Timer } from '../time/Clock';
 import { isTemporary } from '../port/errors';
-import type { LockStore } from '../port/LockStore';
+import { promised } from '../port/LockStore';
+import type { GiveUpRequest, LockStore, ReleaseAnswer, ReleaseRequest } from '../port/LockStore';
 
 /** What must not be left behind: a key that may be ours, or a place in the queue. */
 interface Leftover {
@@ -28,14 +29,15 @@ export class GiveUps {
         private readonly _clock: Clock,
     ) {}
 
-    /**
-     * Gives up an acquisition: its place in line, or what it was granted.
-     *
-     * @param underWay an attempt of it may still reach the store.
-     * @param until    by then it has run out by itself.
-     */
-    giveUp(key: string, holder: string, id: string, underWay: boolean, until: number): void {
-        this._try({ remove: () => this._store.giveUp(key, holder, id, underWay), until });
+    /** Gives up an acquisition. @param until by then it has run out by itself. */
+    giveUp(request: GiveUpRequest, until: number): void {
+        this._try({ remove: () => this._store.giveUp(request), until });
+    }
+
+    /** Gives a key back. @param until by then it has run out by itself. */
+    release(request: ReleaseRequest, until: number): void {
+        const remove = (): Promise<ReleaseAnswer> => promised((callback) => this._store.release(request, callback));
+        this._try({ remove, until });
     }
 
     /** Settles when every try that is under way has been answered; tries no more after that. */

@@ -6,16 +6,15 @@ import type { LockError } from '../port/errors';
 import type { HeldLease, LeasedKey, LeaseKeeper } from './Lease';
 import type { LockEvent } from '../port/LockObserver';
 import { KeyRenewal, LeaseRenewal } from './LeaseRenewal';
-import type { Asker, LockStore, ReleaseAnswer, ReleaseRequest, Renewal } from '../port/LockStore';
+import type { LockStore, Renewal } from '../port/LockStore';
+import { CLAIM_WINDOW } from '../port/protocol';
+import { shareHolder } from '../port/ReservingRequest';
 
 /** Renewals that are due within so many ms of each other go out together. */
 const TOGETHER = 10;
 
 /** So many renewals are sent at a time: longer lists would cost no less for each. */
 const LIST_LENGTH = 100;
-
-/** How soon a lease that was begun on the word of a message is confirmed, ms. A shorter critical section saves the command. */
-const CONFIRM_AFTER = 20;
 
 /**
  * Looks after every held lease: renews those that are to be kept alive at a third of their ttl, and ends each at its deadline
@@ -44,14 +43,22 @@ export class KeepAlive implements LeaseKeeper {
         return this._queue.size;
     }
 
+    /** Looks after a lease from now on. */
+    add(lease: HeldLease, keepAlive: boolean): void {
+        lease.upkeep = keepAlive ? 'keep' : 'none';
+        this._plan(lease, this._rhythm(lease));
+    }
+
     /**
-     * Looks after a lease from now on.
-     *
-     * @param confirm the store has granted less than the ttl so far: ask for the rest soon.
+     * Asks for the whole ttl of a key that the store has for less so far. The request is on its way when this returns: whoever is
+     * told of the lease next may keep the event loop busy for longer than the claim window.
      */
-    add(lease: HeldLease, keepAlive: boolean, confirm: boolean): void {
-        lease.upkeep = keepAlive ? 'keep' : confirm ? 'confirm' : 'none';
-        this._plan(lease, confirm ? CONFIRM_AFTER : this._rhythm(lease));
+    confirm(lease: HeldLease, one: LeasedKey): void {
+        // Within the claim window there is nothing left to ask for.
+        if (lease.ttl <= CLAIM_WINDOW) return;
+        if (lease.upkeep === 'none') lease.upkeep = 'confirm';
+        this._renew(lease, [one]);
+        this._send();
     }
 
     async renew(lease: HeldLease, ttl: number): Promise<void> {
@@ -68,12 +75,13 @@ export class KeepAlive implements LeaseKeeper {
         lease.assertHeld();
     }
 
-    release(lease: HeldLease): Promise<boolean> {
+    /** A renewal that is under way is not waited for: it never re-creates what was released before it. */
+    async release(lease: HeldLease): Promise<boolean> {
         this.drop(lease);
         const { only } = lease;
-        return lease.renewing === undefined && only !== undefined
-            ? this._release(lease, only)
-            : this._releaseAll(lease);
+        if (only !== undefined) return this._release(lease, only);
+        const released = await Promise.all(lease.leased.map((one) => this._release(lease, one)));
+        return released.every(Boolean);
     }
 
     drop(lease: HeldLease): void {
@@ -82,7 +90,7 @@ export class KeepAlive implements LeaseKeeper {
 
     handedOver(lease: HeldLease): void {
         this.drop(lease);
-        for (const { key } of lease.leased) this._store.handedOver?.(key, lease.holder);
+        for (const { key, holder } of lease.leased) shareHolder(this._store, key, holder);
     }
 
     lost(lease: HeldLease, error: LockError): void {
@@ -110,15 +118,14 @@ export class KeepAlive implements LeaseKeeper {
         else this._queue.set(lease, lease.deadline);
     }
 
-    /** Renews a lease together with those that are due in the same turn. */
-    private _renew(lease: HeldLease): LeaseRenewal {
-        const { leased } = lease;
-        const renewal = new LeaseRenewal(lease, this._answered);
-        lease.renewing = renewal;
+    /** Renews a lease, or some of its keys, together with what is due in the same turn. */
+    private _renew(lease: HeldLease, keys: readonly LeasedKey[] = lease.leased): LeaseRenewal {
+        const renewal = new LeaseRenewal(lease, keys, this._answered);
+        lease.renewing ??= renewal;
         this._queue.set(lease, lease.deadline);
-        for (const one of leased) this._renewals.push(new KeyRenewal(renewal, one));
+        for (const one of keys) this._renewals.push(new KeyRenewal(renewal, one));
         if (this._renewals.length >= LIST_LENGTH) this._send();
-        else if (this._renewals.length === leased.length) queueMicrotask(() => this._send());
+        else if (this._renewals.length === keys.length) queueMicrotask(() => this._send());
         return renewal;
     }
 
@@ -128,9 +135,10 @@ export class KeepAlive implements LeaseKeeper {
         if (renewals.length > 0) this._store.renewAll(renewals);
     }
 
-    private readonly _answered = ({ lease, failure }: LeaseRenewal): void => {
+    private readonly _answered = (renewal: LeaseRenewal): void => {
+        const { lease, failure } = renewal;
         const { key, holder, ttl, context } = lease;
-        lease.renewing = undefined;
+        if (lease.renewing === renewal) lease.renewing = undefined;
         if (!this._queue.has(lease) || !lease.isHeld()) return;
         if (failure === undefined) {
             if (lease.upkeep === 'confirm') lease.upkeep = 'none';
@@ -143,48 +151,26 @@ export class KeepAlive implements LeaseKeeper {
         }
     };
 
-    private async _releaseAll(lease: HeldLease): Promise<boolean> {
-        this._releasing += 1;
-        try {
-            // Never two steps of one lease at a time. Where the store did not answer the first, it is not asked again.
-            const error = await lease.renewing?.answer();
-            if (error !== undefined) {
-                for (const one of lease.leased) this._giveUp(lease, one);
-                const { key, holder, context } = lease;
-                this._tell({ kind: 'failed', key, holder, context, error });
-                throw this.exceptionOf(error, context);
-            }
-            const released = await Promise.all(lease.leased.map((one) => this._release(lease, one)));
-            return released.every(Boolean);
-        } finally {
-            this._ended();
-        }
-    }
-
     private _release(lease: HeldLease, one: LeasedKey): Promise<boolean> {
+        const { key, holder, buried } = one;
+        const { context, since } = lease;
         this._releasing += 1;
         return new Promise((resolve, reject) => {
-            const release = new KeyRelease(lease, one, resolve, reject, this._released);
-            this._store.release(release, release);
+            this._store.release({ key, holder, buried }, (answer) => {
+                this._ended();
+                if (answer instanceof Error) {
+                    this._giveUp(lease, one);
+                    this._tell({ kind: 'failed', key, holder, context, error: answer });
+                    reject(this.exceptionOf(answer, context));
+                    return;
+                }
+                // We ask once: if it was released already, somebody else did it, who knows our holder.
+                const ours = answer === 'released';
+                if (ours) this._tell({ kind: 'released', key, holder, context, held: this._clock.now() - since });
+                resolve(ours);
+            });
         });
     }
-
-    private readonly _released = (release: KeyRelease, answer: ReleaseAnswer | LockError): void => {
-        const { key, holder, lease, one, resolve, reject } = release;
-        const { context, since } = lease;
-        this._ended();
-        if (answer instanceof Error) {
-            this._giveUp(lease, one);
-            this._tell({ kind: 'failed', key, holder, context, error: answer });
-            reject(this.exceptionOf(answer, context));
-            return;
-        }
-        const held = this._clock.now() - since;
-        // We ask once: if it was released already, somebody else did it, who knows our holder.
-        const ours = answer === 'released';
-        if (ours) this._tell({ kind: 'released', key, holder, context, held });
-        resolve(ours);
-    };
 
     private _ended(): void {
         this._releasing -= 1;
@@ -203,30 +189,7 @@ export class KeepAlive implements LeaseKeeper {
     }
 
     /** Releases in the background, until the server has let go of it by itself; never what was acquired after it. */
-    private _giveUp({ holder, ttl }: HeldLease, { key, id }: LeasedKey): void {
-        this._giveUps.giveUp(key, holder, id, false, this._clock.now() + ttl);
-    }
-}
-
-/** One key of a lease that is given back. */
-class KeyRelease implements ReleaseRequest, Asker<ReleaseAnswer> {
-    readonly key: string;
-    readonly holder: string;
-    readonly id: string;
-
-    constructor(
-        readonly lease: HeldLease,
-        readonly one: LeasedKey,
-        readonly resolve: (released: boolean) => void,
-        readonly reject: (error: Error) => void,
-        private readonly _answered: (release: KeyRelease, answer: ReleaseAnswer | LockError) => void,
-    ) {
-        this.key = one.key;
-        this.holder = lease.holder;
-        this.id = one.id;
-    }
-
-    answered(answer: ReleaseAnswer | LockError): void {
-        this._answered(this, answer);
+    private _giveUp({ ttl }: HeldLease, { key, holder, buried }: LeasedKey): void {
+        this._giveUps.release({ key, holder, buried }, this._clock.now() + ttl);
     }
 }

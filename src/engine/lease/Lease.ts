@@ -9,8 +9,10 @@ export interface Lease extends AsyncDisposable {
     readonly key: string;
     /** Every key, in sorted order. */
     readonly keys: readonly string[];
-    /** Who has it: the value that each key holds in Redis. Give it to another process to hand the lease over. */
+    /** Who has it: the value that `key` holds in Redis. Give it to another process to hand the lease over. */
     readonly holder: string;
+    /** The value that one of several keys holds in Redis; undefined when the lease does not have that key. */
+    holderOf(key: string): string | undefined;
     /**
      * The fencing token of `key`: it grows with every grant of that key. Send it with each guarded write, and let the
      * resource refuse a smaller one than it has seen (Kleppmann, "How to do distributed locking").
@@ -68,10 +70,12 @@ export interface LeaseKeeper {
 /** One key of a lease. */
 export interface LeasedKey {
     readonly key: string;
-    /** Of the acquisition that got it. */
-    readonly id: string;
+    /** The value that the key holds in Redis. */
+    readonly holder: string;
     readonly fence: number;
     deadline: number;
+    /** @see ReleaseRequest.buried */
+    readonly buried?: string | undefined;
 }
 
 /** Of nearly every lease, so they share them. */
@@ -106,7 +110,6 @@ export class HeldLease implements Lease, Due {
     constructor(
         private readonly _keeper: LeaseKeeper,
         private readonly _clock: Clock,
-        readonly holder: string,
         /** As requested, by the last renewal if any. */
         public ttl: number,
         private readonly _first: LeasedKey,
@@ -139,12 +142,20 @@ export class HeldLease implements Lease, Due {
         return this.leased.map(({ key }) => key);
     }
 
+    get holder(): string {
+        return this._first.holder;
+    }
+
+    holderOf(key: string): string | undefined {
+        return this._leased(key)?.holder;
+    }
+
     get fence(): number {
         return this._first.fence;
     }
 
     fenceOf(key: string): number | undefined {
-        return this.leased.find((one) => one.key === key)?.fence;
+        return this._leased(key)?.fence;
     }
 
     /** The first instant at which one of the keys is not ours. */
@@ -225,6 +236,10 @@ export class HeldLease implements Lease, Due {
             this._controller.abort(this._thrown(error));
         }
         return this.release();
+    }
+
+    private _leased(key: string): LeasedKey | undefined {
+        return this.leased.find((one) => one.key === key);
     }
 
     private _thrown(error: LockError): Error {

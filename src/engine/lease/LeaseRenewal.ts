@@ -2,7 +2,7 @@ import type { LockError } from '../port/errors';
 import type { HeldLease, LeasedKey, Renewing } from './Lease';
 import type { RenewAnswer, Renewal } from '../port/LockStore';
 
-/** A renewal of a lease, until it has been answered for each of its keys. Very many of them may be under way at a time. */
+/** A renewal of a lease, or of some of its keys, until it has been answered for each of them. */
 export class LeaseRenewal implements Renewing {
     /** Of several, the last one. */
     failure: LockError | undefined;
@@ -12,9 +12,10 @@ export class LeaseRenewal implements Renewing {
     /** @param _done called when all answers are there. */
     constructor(
         readonly lease: HeldLease,
+        keys: readonly LeasedKey[],
         private readonly _done: (renewal: LeaseRenewal) => void,
     ) {
-        this._missing = lease.leased.length;
+        this._missing = keys.length;
     }
 
     answer(): Promise<LockError | undefined> {
@@ -45,7 +46,7 @@ export class KeyRenewal implements Renewal {
     }
 
     get holder(): string {
-        return this._whole.lease.holder;
+        return this._one.holder;
     }
 
     get ttl(): number {

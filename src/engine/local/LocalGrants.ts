@@ -1,12 +1,13 @@
-import type { Clock } from '../time/Clock';
-import { TimerHeap } from '../time/TimerHeap';
-import type { Due } from '../time/TimerHeap';
+import { RecycledMap } from '../collections/RecycledMap';
 import type { LockError } from '../port/errors';
+import { chosenHolder, holderOf } from '../port/holder';
+import { promised } from '../port/LockStore';
 import type {
     AcquireAnswer,
     AcquireRequest,
-    Asker,
     Busy,
+    Callback,
+    GiveUpRequest,
     Granted,
     LockInfo,
     LockStore,
@@ -16,18 +17,24 @@ import type {
     Renewal,
     StoreListener,
 } from '../port/LockStore';
-import { RecycledMap } from '../collections/RecycledMap';
+import { CLAIM_WINDOW } from '../port/protocol';
+import type { PassingStore, ReservingRequest } from '../port/ReservingRequest';
 import { deadlineByMessage } from '../port/validity';
 import type { GrantMessage } from '../port/validity';
+import type { Clock } from '../time/Clock';
+import { TimerHeap } from '../time/TimerHeap';
+import type { Due } from '../time/TimerHeap';
 
-/** What must be left of a grant for the next lease to begin with is half of this, or of the ttl: time to renew it, ms. */
-const WINDOW = 2000;
+/** With less than this part of the ttl left, a lease that is passed on is renewed at once. */
+const NEARLY_ALL = 0.9;
 
 /** Our place in line at the store: that of the first of those who wait here. */
 interface Place {
     readonly id: string;
     /** As drawn for this acquisition, or for one before it, which has left: the place is the process's. */
     ticket: number;
+    /** How many fences are reserved when it is granted. */
+    spare: number;
     /** The last answer; undefined: none yet, or the last attempt has failed. */
     busy: Busy | undefined;
     asking: boolean;
@@ -37,6 +44,7 @@ interface Place {
 
 /** A grant of the store, which several leases may have in a row. */
 interface Turn {
+    /** The value that the key holds in Redis for all of it. */
     readonly holder: string;
     readonly id: string;
     /** Of the lease that has it, or is to have it. */
@@ -47,26 +55,21 @@ interface Turn {
     deadline: number;
     /** No lease has it yet: it is that of the first who waits. */
     free: boolean;
-    /** Less than the ttl is left of it. */
-    brief: boolean;
-}
-
-/** A turn that is over, and is to be given back in the step with which the next asks for the key. */
-interface Exchange {
-    readonly holder: string;
-    readonly asker: Asker<ReleaseAnswer>;
+    /** The store has it for nearly all of the ttl from now. */
+    confirmed: boolean;
 }
 
 /** One key, as far as it is asked for with one ttl. It is due when its turn runs out. */
 class Line implements Due {
     place = -1;
-    /** Who waits, in the order in which they came: acquisition and holder. */
-    readonly waiting = new Map<string, string>();
+    /** The acquisitions that wait, in the order in which they came. */
+    readonly waiting = new Set<string>();
     inLine: Place | undefined;
     turn: Turn | undefined;
-    exchange: Exchange | undefined;
-    /** Plain tries that are under way. */
-    tries = 0;
+    /** Somebody has come while another had the key or waited for it, so fences are reserved for passing it on. */
+    contended = false;
+    /** Acquisitions whose plain try is under way. */
+    readonly tries = new Set<string>();
 
     constructor(
         readonly name: string,
@@ -75,7 +78,7 @@ class Line implements Due {
     ) {}
 
     get first(): string | undefined {
-        for (const id of this.waiting.keys()) return id;
+        for (const id of this.waiting) return id;
         return undefined;
     }
 }
@@ -88,12 +91,14 @@ class Line implements Due {
  * The fences of these leases are reserved with the grant, so that they rise strictly. In the store they all have the holder
  * of the first: each ends before the next begins, and none outlives what the store was last heard to promise.
  */
-export class LocalGrants implements LockStore {
+export class LocalGrants implements PassingStore {
     /** By ttl and key. */
     private readonly _lines = new Map<string, Line>();
     /** By those who wait, and by the holders of turns. */
     private readonly _lineOf = new RecycledMap<Line>();
     private readonly _turns = new RecycledMap<Line>();
+    /** Turns that nobody took and whose release has failed, by the acquisition for whose sake it is tried again. */
+    private readonly _unreleased = new Map<string, Turn>();
     private readonly _queue: TimerHeap<Line>;
     private _listener: StoreListener | undefined;
 
@@ -123,6 +128,7 @@ export class LocalGrants implements LockStore {
         this._listener = listener;
         return this._store.open({
             granted: (key, id, fence, ttl) => this._onGrant(key, id, { fence, ttl }),
+            woken: (key, id) => listener.woken(key, id),
             first: (key, id, remaining) => listener.first(key, id, remaining),
             handedOn: (key, window) => listener.handedOn(key, window),
             changed: (key) => listener.changed(key),
@@ -137,28 +143,30 @@ export class LocalGrants implements LockStore {
         return this._store.close();
     }
 
-    acquire(request: AcquireRequest, asker: Asker<AcquireAnswer>): void {
-        if (request.passable !== true) {
-            this._store.acquire(request, asker);
+    acquire(request: AcquireRequest, callback: Callback<AcquireAnswer>): void {
+        const { key, ttl, id, ticket } = request;
+        // Another program may know a chosen holder, and release by it.
+        if (chosenHolder(id) !== undefined) {
+            this._store.acquire(request, callback);
             return;
         }
-        const { key, ttl, id, holder, ticket } = request;
         const line = this._line(key, ttl);
+        line.contended ||= line.turn !== undefined || line.waiting.size > 0;
         if (ticket === undefined) {
-            this._try(line, request, asker);
+            this._try(line, request, callback);
             return;
         }
         const came = !line.waiting.has(id);
         if (came) {
-            line.waiting.set(id, holder);
+            line.waiting.add(id);
             this._lineOf.set(id, line);
         }
         const { turn } = line;
-        // Who stands in line at the store is served there.
+        // Whoever stands in line at the store is served there.
         const here = line.inLine === undefined && turn !== undefined && turn.deadline > this._clock.now();
-        if (line.first !== id || (here && !turn.free)) asker.answered(this._busy(line, id));
-        else if (here) asker.answered(this._take(line, turn, id));
-        else this._ask(line, request, asker, came);
+        if (line.first !== id || (here && !turn.free)) callback(this._busy(line, id));
+        else if (here) callback(this._take(line, turn, id));
+        else this._ask(line, request, callback, came);
     }
 
     async renew(key: string, holder: string, ttl: number): Promise<RenewAnswer> {
@@ -180,50 +188,46 @@ export class LocalGrants implements LockStore {
         );
     }
 
-    release(request: ReleaseRequest, asker: Asker<ReleaseAnswer>): void {
-        const { key, holder, id } = request;
+    release(request: ReleaseRequest, callback: Callback<ReleaseAnswer>): void {
+        const { key, holder, buried } = request;
         const line = this._turns.get(holder);
         const turn = line?.turn;
         if (line === undefined || turn === undefined || line.key !== key) {
-            this._store.release(request, asker);
+            this._store.release(request, callback);
             return;
         }
-        const left = turn.deadline - this._clock.now();
-        const wanted = id === turn.id && line.inLine === undefined && line.waiting.size > 0;
-        const enough = left >= Math.min(line.ttl, WINDOW) / 2;
-        if (wanted && enough && turn.passes > 0 && this._clock.now() < turn.until) {
+        const now = this._clock.now();
+        const left = turn.deadline - now;
+        const wanted = line.inLine === undefined && line.waiting.size > 0 && buried === undefined;
+        if (wanted && left >= Math.min(line.ttl, CLAIM_WINDOW) / 2 && turn.passes > 0 && now < turn.until) {
             turn.passes -= 1;
             turn.fence += 1;
             turn.free = true;
-            turn.brief = true;
+            turn.confirmed = left >= line.ttl * NEARLY_ALL;
             // The lease that ends has ended when the next begins.
             queueMicrotask(() => {
-                asker.answered('released');
+                callback('released');
                 this._wake(line);
             });
-        } else if (wanted && this._store.exchanges === true) {
-            line.exchange = { holder, asker };
-            this._over(line);
         } else {
-            this._store.release(request, asker);
+            this._store.release(request, callback);
             this._over(line);
         }
     }
 
-    giveUp(key: string, holder: string, id: string, underWay: boolean): Promise<ReleaseAnswer> {
-        const waits = this._lineOf.get(id);
-        if (waits?.key === key) return this._leave(waits, holder, id, underWay);
-        const answer = this._store.giveUp(key, holder, id, underWay);
-        const has = this._turns.get(holder);
-        if (has?.key === key && has.turn?.id === id) this._over(has);
-        return answer;
+    giveUp(request: GiveUpRequest): Promise<ReleaseAnswer> {
+        const { key, id } = request;
+        const turn = this._unreleased.get(id);
+        if (turn !== undefined) return this._giveBack(key, turn, request);
+        const line = this._lineOf.get(id);
+        return line?.key === key ? this._leave(line, request) : this._store.giveUp(request);
     }
 
     handOn(key: string): Promise<void> {
         return this._store.handOn(key);
     }
 
-    handedOver(key: string, holder: string): void {
+    shared(key: string, holder: string): void {
         const line = this._turns.get(holder);
         if (line?.key === key) this._over(line);
     }
@@ -248,64 +252,63 @@ export class LocalGrants implements LockStore {
     }
 
     /**
-     * Asks the store for the first who waits, or for what is to come after an exchange.
+     * Asks the store for the first who waits.
      *
      * @param came it is the first attempt: when that fails, nobody waits, and it is given up only if something may be left of it.
      */
-    private _ask(line: Line, request: AcquireRequest, asker: Asker<AcquireAnswer>, came: boolean): void {
-        const { key, id, holder, ttl } = request;
-        const { inLine, exchange } = line;
+    private _ask(line: Line, request: AcquireRequest, callback: Callback<AcquireAnswer>, came: boolean): void {
+        const { key, id, ttl } = request;
+        const { inLine } = line;
         const ticket = inLine?.ticket ?? 0;
-        const place = inLine?.id === id ? inLine : { id, ticket, busy: undefined, asking: false, message: undefined };
+        const spare = this._spare(line);
+        const place =
+            inLine?.id === id ? inLine : { id, ticket, spare, busy: undefined, asking: false, message: undefined };
         line.inLine = place;
-        line.exchange = undefined;
         place.asking = true;
-        const answered = (answer: AcquireAnswer | LockError): void => {
-            const failed = answer instanceof Error;
-            if (exchange !== undefined) this._exchanged(key, exchange, answer);
+        place.spare = spare;
+        const asked: ReservingRequest = { key, id, ttl, ticket, spare };
+        this._store.acquire(asked, (answer) => {
             place.asking = false;
             place.busy = undefined;
-            if (failed) {
+            if (answer instanceof Error) {
                 if (came && line.waiting.has(id)) this._drop(line, id);
-                asker.answered(answer);
+                callback(answer);
             } else if (answer.kind === 'granted') {
-                // Whoever has left meanwhile has given it up; who hears of it too late asks again.
+                // Whoever has left meanwhile has given it up; whoever hears of it too late asks again.
                 const late = !line.waiting.has(id) || answer.deadline <= this._clock.now();
-                asker.answered(late ? answer : this._take(line, this._begin(line, holder, id, answer), id));
+                callback(late ? answer : this._take(line, this._begin(line, id, answer, spare), id));
             } else {
                 place.busy = answer;
                 place.ticket = answer.ticket;
                 const { message } = place;
                 place.message = undefined;
                 if (message !== undefined && line.inLine === place) this._trustGrant(line, place, message);
-                asker.answered(answer);
+                callback(answer);
             }
-        };
-        const asked = { key, holder, id, ttl, ticket, spare: this._passes, before: exchange?.holder };
-        this._store.acquire(asked, { answered });
+        });
     }
 
-    private _exchanged(key: string, { asker, holder }: Exchange, answer: AcquireAnswer | LockError): void {
-        if (!(answer instanceof Error)) asker.answered(answer.released === true ? 'released' : 'gone');
-        // Whoever asked had given up before: that is nothing to the one that releases.
-        else if (!answer.unknown) this._store.release({ key, holder }, asker);
-        else asker.answered(answer);
-    }
-
-    private _try(line: Line, request: AcquireRequest, asker: Asker<AcquireAnswer>): void {
-        const { key, id, holder, ttl } = request;
+    private _try(line: Line, { key, id, ttl }: AcquireRequest, callback: Callback<AcquireAnswer>): void {
         if (line.waiting.size > 0) {
-            asker.answered(this._busy(line, id));
+            callback(this._busy(line, id));
             return;
         }
-        line.tries += 1;
-        const answered = (answer: AcquireAnswer | LockError): void => {
-            line.tries -= 1;
-            const granted = !(answer instanceof Error) && answer.kind === 'granted';
-            asker.answered(granted ? this._take(line, this._begin(line, holder, id, answer), id) : answer);
+        line.tries.add(id);
+        this._lineOf.set(id, line);
+        const spare = this._spare(line);
+        const asked: ReservingRequest = { key, id, ttl, ticket: undefined, spare };
+        this._store.acquire(asked, (answer) => {
+            const late = !line.tries.delete(id);
+            if (!late) this._lineOf.delete(id);
+            const granted = !late && !(answer instanceof Error) && answer.kind === 'granted';
+            callback(granted ? this._take(line, this._begin(line, id, answer, spare), id) : answer);
             this._tidy(line);
-        };
-        this._store.acquire({ key, holder, id, ttl, ticket: undefined, spare: this._passes }, { answered });
+        });
+    }
+
+    /** How many fences to reserve: where nobody else wants the key, none, or the clock of the server would run ahead. */
+    private _spare({ contended }: Line): number {
+        return contended ? this._passes : 0;
     }
 
     /** Somebody of this process is told that it was granted the key. */
@@ -319,28 +322,27 @@ export class LocalGrants implements LockStore {
     }
 
     /** It begins without asking if the message can be relied on, else it asks. */
-    private _trustGrant(line: Line, { id, busy }: Place, message: GrantMessage): void {
-        const holder = line.waiting.get(id);
-        const deadline = busy === undefined ? undefined : deadlineByMessage(message, busy, this._clock.now());
-        if (holder !== undefined && deadline !== undefined) {
-            const turn = this._begin(line, holder, id, { fence: message.fence, deadline });
+    private _trustGrant(line: Line, { id, busy, spare }: Place, { fence, ttl }: GrantMessage): void {
+        const deadline = busy === undefined ? undefined : deadlineByMessage({ fence, ttl }, busy, this._clock.now());
+        if (line.waiting.has(id) && deadline !== undefined) {
+            const holder = holderOf(id, fence);
+            const turn = this._begin(line, id, { kind: 'granted', holder, fence, deadline, confirmed: false }, spare);
             turn.free = true;
-            turn.brief = true;
         }
         this._wake(line);
     }
 
-    private _begin(line: Line, holder: string, id: string, { fence, deadline }: Omit<Granted, 'kind'>): Turn {
+    private _begin(line: Line, id: string, { holder, fence, deadline, confirmed }: Granted, spare: number): Turn {
         this._end(line);
         const turn: Turn = {
             holder,
             id,
             deadline,
-            fence: fence - this._passes,
-            passes: this._passes,
+            confirmed,
+            fence: fence - spare,
+            passes: spare,
             until: this._clock.now() + line.ttl / 3,
             free: false,
-            brief: false,
         };
         line.turn = turn;
         if (line.inLine?.id === id) line.inLine = undefined;
@@ -364,38 +366,53 @@ export class LocalGrants implements LockStore {
         turn.free = false;
         line.waiting.delete(id);
         this._lineOf.delete(id);
-        const { fence, deadline, holder } = turn;
-        return turn.brief
-            ? { kind: 'granted', fence, deadline, passed: { holder, id: turn.id } }
-            : { kind: 'granted', fence, deadline };
+        const { holder, fence, deadline, confirmed } = turn;
+        return { kind: 'granted', holder, fence, deadline, confirmed };
     }
 
     /** Somebody waits no longer. */
-    private _leave(line: Line, holder: string, id: string, underWay: boolean): Promise<ReleaseAnswer> {
-        const asked = line.inLine?.id === id;
-        const answer = asked ? this._store.giveUp(line.key, holder, id, underWay) : Promise.resolve('gone' as const);
-        this._drop(line, id);
-        return answer;
+    private _leave(line: Line, request: GiveUpRequest): Promise<ReleaseAnswer> {
+        const { id, underWay } = request;
+        const { inLine, turn } = line;
+        this._lineOf.delete(id);
+        if (line.tries.delete(id)) return this._store.giveUp(request);
+        // What is granted to it, or may be, is ended by the store.
+        if (turn?.free === true && turn.id === id && underWay) this._end(line);
+        const asked = inLine?.id === id || underWay;
+        const answer = asked ? this._store.giveUp(request) : undefined;
+        const free = this._drop(line, id);
+        if (free !== undefined) return this._giveBack(line.key, free, request);
+        return answer ?? Promise.resolve('gone');
     }
 
-    /** What was meant for one who waits no longer goes to the next, or to those at the store. */
-    private _drop(line: Line, id: string): void {
-        const { key, first, inLine, turn, exchange } = line;
+    /** Releases a turn that nobody took; when that fails, whoever left last tries again. */
+    private async _giveBack(key: string, turn: Turn, { id }: GiveUpRequest): Promise<ReleaseAnswer> {
+        this._unreleased.set(id, turn);
+        const { holder, deadline } = turn;
+        try {
+            const answer = await promised<ReleaseAnswer>((callback) => this._store.release({ key, holder }, callback));
+            this._unreleased.delete(id);
+            return answer;
+        } catch (error) {
+            if (this._clock.now() >= deadline) this._unreleased.delete(id);
+            throw error;
+        }
+    }
+
+    /** What was meant for one who waits no longer goes to the next, or to those at the store. @returns a turn to be released. */
+    private _drop(line: Line, id: string): Turn | undefined {
+        const { first, inLine, turn } = line;
         line.waiting.delete(id);
         this._lineOf.delete(id);
         if (line.waiting.size > 0) {
-            if (first === id && (turn === undefined || turn.free || inLine !== undefined)) this._wake(line);
-            return;
+            if (first === id && (line.turn === undefined || line.turn.free || inLine !== undefined)) this._wake(line);
+            return undefined;
         }
         line.inLine = undefined;
-        line.exchange = undefined;
-        if (exchange !== undefined) this._store.release({ key, holder: exchange.holder }, exchange.asker);
-        if (turn?.free === true) {
-            this._end(line);
-            // Where this fails, it runs out.
-            this._store.release({ key, holder: turn.holder }, { answered: () => undefined });
-        }
+        const free = turn?.free === true ? turn : undefined;
+        if (free !== undefined) this._end(line);
         this._tidy(line);
+        return free;
     }
 
     /** We have the key no longer, or do not know: the next asks the store. */
@@ -414,11 +431,11 @@ export class LocalGrants implements LockStore {
 
     /** The first who waits is to ask at once. */
     private _wake({ key, first }: Line): void {
-        if (first !== undefined) this._listener?.granted(key, first, 0, 0);
+        if (first !== undefined) this._listener?.woken(key, first);
     }
 
     private _tidy({ name, turn, waiting, tries }: Line): void {
-        if (turn === undefined && waiting.size === 0 && tries === 0) this._lines.delete(name);
+        if (turn === undefined && waiting.size === 0 && tries.size === 0) this._lines.delete(name);
     }
 
     private _busy(line: Line, id: string): Busy {

@@ -4,14 +4,14 @@ import { SystemClock } from '../time/Clock';
 import type { Clock } from '../time/Clock';
 import { LockError, asError } from '../port/errors';
 import { ClaimTimeouts } from '../followups/ClaimTimeouts';
-import { newHolder } from '../port/holder';
+import { chosenHolder, nameOf, newId } from '../port/holder';
 import { KeepAlive } from '../lease/KeepAlive';
 import { HeldLease } from '../lease/Lease';
 import type { Lease, LeasedKey } from '../lease/Lease';
 import type { LockEvent, LockObserver } from '../port/LockObserver';
 import { promised } from '../port/LockStore';
-import type { Asker, Busy, LockInfo, LockStore, ReleaseAnswer } from '../port/LockStore';
-import { LocalGrants } from '../local/LocalGrants';
+import type { Busy, Callback, LockInfo, LockStore, ReleaseAnswer } from '../port/LockStore';
+import { shareHolder } from '../port/ReservingRequest';
 import { Waiters } from '../waiting/Waiters';
 import type { Acquired, WaitRequest } from '../waiting/Waiters';
 
@@ -54,8 +54,6 @@ export interface LockerOptions {
     /** How many leases may be held, and how many callers may wait, at a time. */
     readonly maxHeld: number;
     readonly maxWaiting: number;
-    /** How often in a row a key is passed on among the callers of this process; 0: never, strict order over all processes. */
-    readonly localGrants: number;
     /**
      * Makes what acquisitions and leases throw, of an error of ours and the context of the request. Must not throw. Default: the
      * error itself.
@@ -75,7 +73,6 @@ const DEFAULTS: LockerOptions = {
     retryTimeout: 100,
     maxHeld: 100_000,
     maxWaiting: 10_000,
-    localGrants: 0,
     exceptionOf: (error) => error,
 };
 
@@ -90,19 +87,12 @@ interface Wanted extends WaitRequest {
 }
 
 /** Who has called for a lease. */
-class Call implements Asker<Acquired | Busy> {
-    constructor(
-        readonly wanted: Wanted,
-        /** Busy is an answer: null. */
-        readonly once: boolean,
-        readonly resolve: (lease: Lease | null) => void,
-        readonly reject: (error: Error) => void,
-        private readonly _answered: (call: Call, outcome: Acquired | Busy | LockError) => void,
-    ) {}
-
-    answered(outcome: Acquired | Busy | LockError): void {
-        this._answered(this, outcome);
-    }
+interface Call {
+    readonly wanted: Wanted;
+    /** Busy is an answer: null. */
+    readonly once: boolean;
+    readonly resolve: (lease: Lease | null) => void;
+    readonly reject: (error: Error) => void;
 }
 
 /**
@@ -112,7 +102,6 @@ class Call implements Asker<Acquired | Busy> {
  */
 export class Locker {
     private readonly _options: LockerOptions;
-    private readonly _store: LockStore;
     private readonly _giveUps: GiveUps;
     private readonly _keepAlive: KeepAlive;
     private readonly _waiters: Waiters;
@@ -122,14 +111,13 @@ export class Locker {
     private _state: 'new' | 'open' | 'closed' = 'new';
 
     constructor(
-        store: LockStore,
+        private readonly _store: LockStore,
         options: Partial<LockerOptions> = {},
         private readonly _observer: LockObserver = { observe: () => undefined },
         private readonly _clock: Clock = new SystemClock(),
     ) {
         this._options = { ...DEFAULTS, ...options };
-        const { exceptionOf, localGrants } = this._options;
-        this._store = localGrants > 0 ? new LocalGrants(store, _clock, localGrants) : store;
+        const { exceptionOf } = this._options;
         const tell = (event: LockEvent): void => this._tell(event);
         this._handOffs = new ClaimTimeouts(this._store, _clock);
         this._giveUps = new GiveUps(this._store, _clock);
@@ -150,6 +138,7 @@ export class Locker {
         try {
             await this._store.open({
                 granted: (key, id, fence, ttl) => this._waiters.granted(key, id, fence, ttl),
+                woken: (key, id) => this._waiters.woken(key, id),
                 first: (key, id, remaining) => this._waiters.first(key, id, remaining),
                 handedOn: (key, window) => {
                     if (this._state === 'open') this._handOffs.follow(key, window);
@@ -217,8 +206,9 @@ export class Locker {
 
     /** Says what is wrong with a request, and does nothing. @throws what acquire throws for it. */
     check(key: string | readonly string[], options: LeaseOptions = {}): void {
-        const { signal, holder } = this._wanted(key, options);
+        const { signal, id } = this._wanted(key, options);
         if (signal?.aborted !== true) return;
+        const holder = nameOf(id);
         throw new LockError('LOCK_ABORTED', `Waiting for ${String(key)} was aborted.`, {
             holder,
             cause: signal.reason,
@@ -236,7 +226,7 @@ export class Locker {
 
     /** Gives back a lease by its holder, also one of another process. @returns whether it was still that holder's. */
     async release(key: string, holder: string): Promise<boolean> {
-        return (await this._release(key, holder)) !== 'gone';
+        return (await this._release(key, holder)) === 'released';
     }
 
     /** Who holds a key and who waits for it. */
@@ -276,7 +266,8 @@ export class Locker {
         this._checkOpen();
         checkKey(key);
         checkHolder(holder);
-        return promised((asker) => this._store.release({ key, holder }, asker));
+        shareHolder(this._store, key, holder);
+        return promised((callback) => this._store.release({ key, holder }, callback));
     }
 
     private _call(key: string | readonly string[], options: LeaseOptions, how: 'wait'): Promise<Lease>;
@@ -285,8 +276,9 @@ export class Locker {
         return new Promise((resolve, reject) => {
             try {
                 const wanted = this._wanted(key, options, how === 'try' ? 0 : options.timeout);
-                this._checkRoom(wanted.key, wanted.holder);
-                this._waiters.acquire(wanted, new Call(wanted, how === 'try', resolve, reject, this._settled));
+                this._checkRoom(wanted.key, nameOf(wanted.id));
+                const call: Call = { wanted, once: how === 'try', resolve, reject };
+                this._waiters.acquire(wanted, (outcome) => this._settled(call, outcome));
             } catch (error) {
                 reject(this._exception(error, options.context));
             }
@@ -309,17 +301,13 @@ export class Locker {
         checkTtl(ttl, first);
         checkTimeout(timeout, first);
         if (holder !== undefined) checkHolder(holder);
-        const id = newHolder();
         return {
             key: first,
             rest,
-            // One that the caller has chosen does not tell acquisitions apart.
-            holder: holder ?? id,
-            id,
+            id: newId(holder),
             ttl,
             timeout,
             ticket: undefined,
-            passable: holder === undefined && rest.length === 0,
             keepAlive: options.keepAlive ?? true,
             signal: options.signal,
             context: options.context,
@@ -327,13 +315,13 @@ export class Locker {
         };
     }
 
-    private readonly _settled = (call: Call, outcome: Acquired | Busy | LockError): void => {
+    private _settled(call: Call, outcome: Acquired | Busy | LockError): void {
         const { wanted } = call;
         this._observe(wanted, outcome);
         if (outcome instanceof Error) this._failed(call, outcome);
         else if (outcome.kind === 'busy') this._busy(call, wanted.key, outcome);
         else this._granted(call, outcome);
-    };
+    }
 
     private _failed({ wanted, reject }: Call, error: unknown): void {
         reject(this._exception(error, wanted.context));
@@ -356,20 +344,21 @@ export class Locker {
 
     private _granted(call: Call, acquired: Acquired): void {
         const { context, keepAlive, key, rest, since, ttl } = call.wanted;
-        // Another's, where the key was passed on.
-        const { fence, holder, id } = acquired;
+        const { fence, holder, buried } = acquired;
         const now = this._clock.now();
         try {
             // Others may have been granted theirs while this one was waited for.
             this._checkRoom(key, holder);
         } catch (error) {
-            this._giveUps.giveUp(key, holder, id, false, now + ttl);
+            this._giveUps.release({ key, holder, buried }, now + ttl);
             this._failed(call, error);
             return;
         }
-        const lease = new HeldLease(this._keepAlive, this._clock, holder, ttl, leased(key, acquired), now, context);
+        const one = leased(key, acquired);
+        const lease = new HeldLease(this._keepAlive, this._clock, ttl, one, now, context);
         // While other keys are waited for, those we have must not run out.
-        this._keepAlive.add(lease, keepAlive || rest.length > 0, !acquired.confirmed);
+        this._keepAlive.add(lease, keepAlive || rest.length > 0);
+        if (!acquired.confirmed) this._keepAlive.confirm(lease, one);
         this._tell({ kind: 'acquired', key, holder, context, fence, waited: now - since });
         if (rest.length === 0) call.resolve(lease);
         else this._goOn(call, lease);
@@ -392,7 +381,7 @@ export class Locker {
         wanted: Wanted,
         lease: HeldLease,
     ): Promise<{ readonly key: string; readonly busy: Busy } | undefined> {
-        const { holder, context, rest, since } = wanted;
+        const { context, rest, since, ttl } = wanted;
         // When one of those we have is lost, there is nothing to wait for.
         const signal = wanted.signal === undefined ? lease.signal : AbortSignal.any([wanted.signal, lease.signal]);
         try {
@@ -402,16 +391,18 @@ export class Locker {
                     await lease.release().catch(() => false);
                     return { key, busy: next };
                 }
-                if (!lease.isHeld()) this._giveUps.giveUp(key, holder, next.id, false, next.deadline);
+                const { holder, fence, buried } = next;
+                if (!lease.isHeld()) this._giveUps.release({ key, holder, buried }, this._clock.now() + ttl);
                 lease.assertHeld();
-                lease.add(leased(key, next));
-                if (!next.confirmed) this._keepAlive.add(lease, true, true);
+                const one = leased(key, next);
+                lease.add(one);
+                if (!next.confirmed) this._keepAlive.confirm(lease, one);
                 const waited = this._clock.now() - since;
-                this._tell({ kind: 'acquired', key, holder, context, fence: next.fence, waited });
+                this._tell({ kind: 'acquired', key, holder, context, fence, waited });
             }
             // Also the first key is to last for the ttl from now.
             await lease.renew();
-            if (!wanted.keepAlive) this._keepAlive.add(lease, false, false);
+            if (!wanted.keepAlive) this._keepAlive.add(lease, false);
             return undefined;
         } catch (error) {
             await lease.release().catch(() => false);
@@ -421,23 +412,23 @@ export class Locker {
 
     /** One of several keys, in what is left of the time. */
     private _acquireOne(wanted: Wanted): Promise<Acquired | Busy> {
-        const { holder, id, timeout, since } = wanted;
+        const { id, timeout, since } = wanted;
         const request: Wanted = {
             ...wanted,
-            id: id === holder ? id : newHolder(),
+            id: newId(chosenHolder(id)),
             timeout: timeout === 0 ? 0 : Math.max(since + timeout - this._clock.now(), 0),
         };
-        return promised((asker) => {
-            const answered = (outcome: Acquired | Busy | LockError): void => {
+        return promised((callback: Callback<Acquired | Busy>) => {
+            this._waiters.acquire(request, (outcome) => {
                 this._observe(wanted, outcome);
-                asker.answered(outcome);
-            };
-            this._waiters.acquire(request, { answered });
+                callback(outcome);
+            });
         });
     }
 
     /** Tells how it ended, unless it began. */
-    private _observe({ key, holder, context, since, timeout }: Wanted, outcome: Acquired | Busy | LockError): void {
+    private _observe({ key, id, context, since, timeout }: Wanted, outcome: Acquired | Busy | LockError): void {
+        const holder = nameOf(id);
         if (outcome instanceof Error) this._tell({ kind: 'failed', key, holder, context, error: outcome });
         else if (outcome.kind === 'granted') return;
         else if (timeout === 0) this._tell({ kind: 'busy', key, holder, context });
@@ -484,8 +475,8 @@ export async function holding<T>(lease: Lease, work: (lease: Lease) => Promise<T
     });
 }
 
-function leased(key: string, { id, fence, deadline }: Acquired): LeasedKey {
-    return { key, id, fence, deadline };
+function leased(key: string, { holder, fence, deadline, buried }: Acquired): LeasedKey {
+    return { key, holder, fence, deadline, buried };
 }
 
 /** Array.isArray makes `any` of a readonly array. */

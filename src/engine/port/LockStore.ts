@@ -93,6 +93,8 @@ export interface LockInfo {
 export interface StoreListener {
     /** The acquisition `id`, which waits, was granted the key for `ttl`. */
     granted(key: string, id: string, fence: number, ttl: number): void;
+    /** The acquisition `id`, which waits, may get the key if it asks now. */
+    woken(key: string, id: string): void;
     /** The acquisition `id` is first in line now; the key is taken for `remaining`, as far as known. */
     first(key: string, id: string, remaining: number): void;
     /** The key was handed on in a step of ours, to a waiter that has `window` to claim it. */

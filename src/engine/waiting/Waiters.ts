@@ -4,7 +4,9 @@ import { TimerHeap } from '../time/TimerHeap';
 import type { Due } from '../time/TimerHeap';
 import { LockError, isTemporary } from '../port/errors';
 import type { LockEvent } from '../port/LockObserver';
-import type { AcquireAnswer, AcquireRequest, Asker, Busy, Granted, LockStore } from '../port/LockStore';
+import type { AcquireAnswer, AcquireRequest, Busy, Callback, Granted, LockStore } from '../port/LockStore';
+import { holderOf, nameOf } from '../port/holder';
+import { HEARTBEAT, WAITER_LEASE } from '../port/protocol';
 import { RecycledMap } from '../collections/RecycledMap';
 import { deadlineByMessage } from '../port/validity';
 import type { GrantMessage } from '../port/validity';
@@ -26,18 +28,10 @@ export interface WaitersOptions {
 }
 
 /** A key that became ours. */
-export interface Acquired {
-    readonly kind: 'granted';
-    readonly holder: string;
-    readonly id: string;
-    readonly fence: number;
-    readonly deadline: number;
-    /** False: on the word of a message, for a claim window at most; the store has to be asked for the rest. */
-    readonly confirmed: boolean;
+export interface Acquired extends Granted {
+    /** @see ReleaseRequest.buried */
+    readonly buried: string | undefined;
 }
-
-/** A waiter is heard of at least so often, ms; its lease in the queue is three times as long. */
-const HEARTBEAT = 10_000;
 
 /** After the key must have expired: the first in line claims it, the others stand in for those before them. */
 const AFTER_EXPIRY = 2;
@@ -60,7 +54,7 @@ const FRESH = 500;
 const PAUSE = 100;
 
 /** A caller that wants a key. Of few fields: there may be very many. */
-class Waiter implements Due, Asker<AcquireAnswer> {
+class Waiter implements Due {
     place = -1;
     settled = false;
     /** The last answer. */
@@ -80,18 +74,13 @@ class Waiter implements Due, Asker<AcquireAnswer> {
 
     constructor(
         readonly request: WaitRequest,
-        readonly caller: Asker<Acquired | Busy>,
+        readonly caller: Callback<Acquired | Busy>,
         since: number,
-        private readonly _answered: (waiter: Waiter, answer: AcquireAnswer | LockError) => void,
     ) {
         this.giveUpAt = since + request.timeout;
         const { timeout } = request;
         const early = Math.min(Math.max(timeout / 20, LAST_TRY), EARLIEST_LAST_TRY);
         this.lastTryAt = since + Math.max(timeout - early, timeout / 2);
-    }
-
-    answered(answer: AcquireAnswer | LockError): void {
-        this._answered(this, answer);
     }
 }
 
@@ -122,15 +111,15 @@ export class Waiters {
      * Waits for a key. Busy to the end is an answer; so that nobody overtakes, every attempt but that of timeout 0 takes a
      * place in line. The caller is told of a LockError LOCK_ABORTED, CLOSED, TOO_MANY, or what the first attempt failed with.
      */
-    acquire(request: WaitRequest, caller: Asker<Acquired | Busy>): void {
-        const { key, holder, id, signal } = request;
-        if (this._closed) caller.answered(closed(request));
-        else if (signal?.aborted === true) caller.answered(aborted(request, signal));
+    acquire(request: WaitRequest, caller: Callback<Acquired | Busy>): void {
+        const { key, id, signal } = request;
+        if (this._closed) caller(closed(request));
+        else if (signal?.aborted === true) caller(aborted(request, signal));
         else if (this._byId.size >= this._options.maxWaiting) {
             const text = `${this._byId.size} callers wait already, as many as options.max_waiting allows.`;
-            caller.answered(new LockError('TOO_MANY', text, { key, holder }));
+            caller(new LockError('TOO_MANY', text, { key, holder: nameOf(id) }));
         } else {
-            const waiter = new Waiter(request, caller, this._clock.now(), this._answered);
+            const waiter = new Waiter(request, caller, this._clock.now());
             if (signal !== undefined) {
                 waiter.onAbort = () => this._leave(waiter, aborted(request, signal));
                 signal.addEventListener('abort', waiter.onAbort);
@@ -148,6 +137,13 @@ export class Waiters {
         if (waiter === undefined || waiter.request.key !== key) return;
         waiter.message = { fence, ttl };
         if (!waiter.attempting) this._trustGrant(waiter);
+    }
+
+    /** The store says that a waiter may get its key if it asks now. */
+    woken(key: string, id: string): void {
+        if (this._closed) return;
+        const waiter = this._byId.get(id);
+        if (waiter?.request.key === key) this._attempt(waiter);
     }
 
     /** The store says that a waiter is the first in line. */
@@ -223,10 +219,10 @@ export class Waiters {
         waiter.attempting = true;
         const { request } = waiter;
         request.ticket = request.timeout > 0 ? (waiter.busy?.ticket ?? 0) : undefined;
-        this._store.acquire(request, waiter);
+        this._store.acquire(request, (answer) => this._answered(waiter, answer));
     }
 
-    private readonly _answered = (waiter: Waiter, answer: AcquireAnswer | LockError): void => {
+    private _answered(waiter: Waiter, answer: AcquireAnswer | LockError): void {
         if (answer instanceof Error) {
             this._failed(waiter, answer);
             return;
@@ -237,16 +233,17 @@ export class Waiters {
         if (waiter.settled) return;
         switch (answer.kind) {
             case 'granted':
-                if (answer.deadline > this._clock.now()) this._grant(waiter, answer, answer.passed === undefined);
+                if (answer.deadline > this._clock.now()) this._grant(waiter, answer);
                 else this._tooLate(waiter);
                 return;
             case 'busy':
                 this._stillBusy(waiter, answer);
         }
-    };
+    }
 
     private _stillBusy(waiter: Waiter, busy: Busy): void {
-        const { key, holder, timeout, context } = waiter.request;
+        const { key, id, timeout, context } = waiter.request;
+        const holder = nameOf(id);
         const first = waiter.busy === undefined;
         waiter.busy = busy;
         if (timeout === 0) {
@@ -261,9 +258,9 @@ export class Waiters {
         } else this._sleep(waiter, busy);
     }
 
-    private _grant(waiter: Waiter, { fence, deadline, passed }: Omit<Granted, 'kind'>, confirmed: boolean): void {
-        const { holder, id } = passed ?? waiter.request;
-        this._settle(waiter, { kind: 'granted', holder, id, fence, deadline, confirmed });
+    private _grant(waiter: Waiter, { holder, fence, deadline, confirmed }: Granted): void {
+        const buried = waiter.astray ? waiter.request.id : undefined;
+        this._settle(waiter, { kind: 'granted', holder, fence, deadline, confirmed, buried });
     }
 
     private _settle(waiter: Waiter, outcome: Acquired | Busy | LockError): void {
@@ -272,7 +269,7 @@ export class Waiters {
         if (waiter.onAbort !== undefined) signal?.removeEventListener('abort', waiter.onAbort);
         this._byId.delete(id);
         this._queue.delete(waiter);
-        waiter.caller.answered(outcome);
+        waiter.caller(outcome);
     }
 
     /** Until when nothing needs to be done, if nobody wakes us before. */
@@ -314,11 +311,15 @@ export class Waiters {
         const reliable = waiter.failure === undefined && busy !== undefined;
         const deadline = reliable ? deadlineByMessage(message, busy, this._clock.now()) : undefined;
         if (deadline === undefined) this._attempt(waiter);
-        else this._grant(waiter, { fence: message.fence, deadline }, false);
+        else {
+            const { fence } = message;
+            const holder = holderOf(waiter.request.id, fence);
+            this._grant(waiter, { kind: 'granted', holder, fence, deadline, confirmed: false });
+        }
     }
 
     private _failed(waiter: Waiter, error: LockError): void {
-        const { key, holder, context } = waiter.request;
+        const { key, id, context } = waiter.request;
         waiter.attempting = false;
         if (waiter.settled) return;
         waiter.failure = error;
@@ -327,7 +328,7 @@ export class Waiters {
             this._leave(waiter, error);
             return;
         }
-        this._tell({ kind: 'failed', key, holder, context, error });
+        this._tell({ kind: 'failed', key, holder: nameOf(id), context, error });
         waiter.again = false;
         waiter.message = undefined;
         this._wake(waiter, PAUSE * (0.5 + Math.random()));
@@ -335,13 +336,15 @@ export class Waiters {
 
     /** The grant took longer to arrive than it lasts. */
     private _tooLate(waiter: Waiter): void {
-        const { key, holder, ttl } = waiter.request;
+        const { key, id, ttl } = waiter.request;
+        const holder = nameOf(id);
         const text = `Redis took longer to answer than the lease of ${key} would have lasted (ttl ${ttl}).`;
         this._failed(waiter, new LockError('CONNECTION_FAILED', text, { key, holder, unknown: true }));
     }
 
     private _giveUp(waiter: Waiter): void {
-        const { key, holder, timeout } = waiter.request;
+        const { key, id, timeout } = waiter.request;
+        const holder = nameOf(id);
         const { busy, failure } = waiter;
         if (failure !== undefined) this._leave(waiter, failure, true);
         else if (busy === undefined) {
@@ -357,17 +360,19 @@ export class Waiters {
      */
     private _leave(waiter: Waiter, outcome: LockError | Busy, underWay = waiter.attempting || waiter.astray): void {
         if (waiter.settled) return;
-        const { key, holder, id, ttl } = waiter.request;
+        const { key, id, ttl } = waiter.request;
         this._settle(waiter, outcome);
         if (waiter.busy === undefined && !underWay) return;
-        this._giveUps.giveUp(key, holder, id, underWay, this._clock.now() + Math.max(ttl, 3 * HEARTBEAT));
+        this._giveUps.giveUp({ key, id, underWay }, this._clock.now() + Math.max(ttl, WAITER_LEASE));
     }
 }
 
-function aborted({ key, holder }: WaitRequest, signal: AbortSignal): LockError {
+function aborted({ key, id }: WaitRequest, signal: AbortSignal): LockError {
+    const holder = nameOf(id);
     return new LockError('LOCK_ABORTED', `Waiting for ${key} was aborted.`, { key, holder, cause: signal.reason });
 }
 
-function closed({ key, holder }: WaitRequest): LockError {
+function closed({ key, id }: WaitRequest): LockError {
+    const holder = nameOf(id);
     return new LockError('CLOSED', `The lock was closed while ${key} was waited for.`, { key, holder });
 }
