@@ -91,8 +91,8 @@ export interface LockInfo {
 
 /** What the store tells of its own accord. A wake-up is a hint: only its fence makes it more. */
 export interface StoreListener {
-    /** The acquisition `id`, which waits, was granted the key for `ttl`. */
-    granted(key: string, id: string, fence: number, ttl: number): void;
+    /** The acquisition `id`, which waits, was granted the key for `ttl`; `spare` fences behind that of the grant are reserved. */
+    granted(key: string, id: string, fence: number, ttl: number, spare?: number): void;
     /** The acquisition `id`, which waits, may get the key if it asks now. */
     woken(key: string, id: string): void;
     /** The acquisition `id` is first in line now; the key is taken for `remaining`, as far as known. */

@@ -1,9 +1,19 @@
-import type { AcquireRequest, LockStore } from './LockStore';
+import type { AcquireRequest, Granted, LockStore } from './LockStore';
 
-/** Asks for a key, and reserves fences for those to whom it may be passed on within the process. Only local succession asks so. */
+/** What the stores of this library say to each other, beyond the port. */
 export interface ReservingRequest extends AcquireRequest {
-    /** So many fences below that of the grant are reserved with it. */
-    readonly spare: number;
+    /** Local succession: so many fences behind that of the grant are to be nobody else's. */
+    readonly spare?: number | undefined;
+    /**
+     * Quorum: the last that was seen of the nodes' clocks, moved on to now, µs. A node gives no smaller fence, unless the hint
+     * is far from its time.
+     */
+    readonly hint?: number | undefined;
+}
+
+export interface ReservedGrant extends Granted {
+    /** How many fences behind that of the grant are nobody else's; undefined: none. */
+    readonly reserved?: number | undefined;
 }
 
 /** A store that passes keys on within the process. */

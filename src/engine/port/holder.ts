@@ -5,7 +5,7 @@ import { hostname } from 'node:os';
  * The id of an acquisition is `host:pid:random:counter:`. When the acquisition is granted, the key holds its id and the fence:
  * `host:pid:random:counter:fence`. So `redis-cli GET` tells who holds a key, and since when: a fence is the time of the server, in µs.
  *
- * A holder that the caller has chosen is stored as it is. The id of such an acquisition is `holder\nnonce`.
+ * A holder that the caller has chosen is stored as it is. The id of such an acquisition is `holder\rnonce`.
  */
 
 /** Where this process is: `host:pid:random:`. */
@@ -16,7 +16,7 @@ let counter = 0;
 export function newId(holder?: string): string {
     counter += 1;
     const id = `${here()}${counter.toString(36)}:`;
-    return holder === undefined ? id : `${holder}\n${id}`;
+    return holder === undefined ? id : `${holder}\r${id}`;
 }
 
 /** What the key holds when the acquisition was granted with this fence. */
@@ -26,7 +26,7 @@ export function holderOf(id: string, fence: number): string {
 
 /** The holder that the caller has chosen; undefined: the id is our own. */
 export function chosenHolder(id: string): string | undefined {
-    const end = id.indexOf('\n');
+    const end = id.indexOf('\r');
     return end < 0 ? undefined : id.slice(0, end);
 }
 

@@ -1,37 +1,85 @@
 import type { LockError } from '../port/errors';
-import type { AcquireAnswer, AcquireRequest, Asker, ReleaseAnswer, Renewal, RenewAnswer } from '../port/LockStore';
-import type { AcquireReply } from './scripts/acquire';
-import type { ReleaseReply } from './scripts/release';
-import { renewScript } from './scripts/renew';
+import type { AcquireAnswer, Callback, Renewal, RenewAnswer } from '../port/LockStore';
+import type { ReservingRequest } from '../port/ReservingRequest';
+import { deadlineOf } from '../port/validity';
+import type { AcquireQueuedReply, AcquireReply } from './scripts/acquire';
+import type { ReleaseQueuedReply, ReleaseReply } from './scripts/release';
 import type { RenewReply } from './scripts/renew';
 import type { Script } from './scripts/Script';
+import type { Command, CommandRequest } from './servers/RedisServers';
 import { keysOf } from './slots';
 import type { LockKeys } from './slots';
-import { deadlineOf } from '../port/validity';
-import type { Command, CommandRequest } from './servers/RedisServers';
 
 /*
- * The steps of which there are very many under way at a time. Most of what they cost is memory: so they are classes, whose
- * keys and arguments are made when they are sent.
+ * The commands of which very many are under way at a time. Their cost is memory: so they are classes, and make their keys and
+ * arguments when they are sent.
  */
 
-/** What all steps of a store that ask for a key have in common. */
-export interface Acquiring {
-    readonly script: Script<AcquireReply>;
+/** What the commands of one store share. */
+export interface CommandContext {
+    /** Put before every key. */
     readonly prefix: string;
-    readonly done: (step: AcquireCommand, reply: AcquireReply, sentAt: number) => void;
+    readonly acquire: Script<AcquireReply>;
+    readonly acquireQueued: Script<AcquireQueuedReply>;
+    readonly releaseQueued: Script<ReleaseQueuedReply>;
+    readonly renew: Script<RenewReply>;
+    /** On a node of a quorum: the hint is its last argument. */
+    readonly hinted: boolean;
+    readonly drift: number | undefined;
 }
 
-/** Asks for a key. */
+const NONE: readonly string[] = [];
+
+/** Asks for a key that may well be free. */
 export class AcquireCommand implements Command<AcquireReply> {
     constructor(
-        readonly request: AcquireRequest,
-        readonly asker: Asker<AcquireAnswer>,
-        private readonly _common: Acquiring,
+        readonly request: ReservingRequest,
+        readonly callback: Callback<AcquireAnswer>,
+        private readonly _context: CommandContext,
+        private readonly _done: (command: AcquireCommand, reply: AcquireReply, sentAt: number) => void,
     ) {}
 
     get script(): Script<AcquireReply> {
-        return this._common.script;
+        return this._context.acquire;
+    }
+
+    get key(): string {
+        return this.request.key;
+    }
+
+    get keys(): readonly [string, string] {
+        const [key, queue] = keysOf(this._context.prefix + this.request.key);
+        return [key, queue];
+    }
+
+    get args(): readonly string[] {
+        return [this.request.id, String(this.request.ttl)];
+    }
+
+    after(): readonly string[] {
+        return hintOf(this.request, this._context);
+    }
+
+    done(reply: AcquireReply, sentAt: number): void {
+        this._done(this, reply, sentAt);
+    }
+
+    failed(error: LockError): void {
+        this.callback(error);
+    }
+}
+
+/** Asks for a key that others have or wait for. */
+export class AcquireQueuedCommand implements Command<AcquireQueuedReply> {
+    constructor(
+        readonly request: ReservingRequest,
+        readonly callback: Callback<AcquireAnswer>,
+        private readonly _context: CommandContext,
+        private readonly _done: (command: AcquireQueuedCommand, reply: AcquireQueuedReply, sentAt: number) => void,
+    ) {}
+
+    get script(): Script<AcquireQueuedReply> {
+        return this._context.acquireQueued;
     }
 
     get key(): string {
@@ -39,64 +87,106 @@ export class AcquireCommand implements Command<AcquireReply> {
     }
 
     get keys(): LockKeys {
-        return keysOf(this._common.prefix + this.key);
+        return keysOf(this._context.prefix + this.request.key);
     }
 
     get args(): readonly string[] {
-        const { holder, id, ttl, ticket, spare = 0, before } = this.request;
-        const asked = spare === 0 ? String(ttl) : `${ttl}+${spare}`;
-        const after = before === undefined ? '' : ` ${before}`;
-        return [holder, id === holder ? '' : id, asked, ticket === undefined ? '' : `${ticket}${after}`];
+        const { id, spare = 0, ticket, ttl } = this.request;
+        return [id, spare > 0 ? `${ttl}+${spare}` : String(ttl), ticket === undefined ? '' : String(ticket)];
     }
 
-    common(channel: string): readonly string[] {
+    before(channel: string): readonly string[] {
         return [channel];
     }
 
-    done(reply: AcquireReply, sentAt: number): void {
-        this._common.done(this, reply, sentAt);
+    after(): readonly string[] {
+        return hintOf(this.request, this._context);
+    }
+
+    done(reply: AcquireQueuedReply, sentAt: number): void {
+        this._done(this, reply, sentAt);
     }
 
     failed(error: LockError): void {
-        this.asker.answered(error);
+        this.callback(error);
     }
 }
 
-/** What all steps of a store that give something back have in common. */
-export interface Releasing {
-    readonly script: Script<ReleaseReply>;
-    readonly prefix: string;
-    readonly yield: string;
-    readonly done: (step: ReleaseCommand, reply: ReleaseReply) => void;
+/** What is given back. */
+export interface Giving {
+    readonly key: string;
+    /** Undefined: nobody's. */
+    readonly holder?: string | undefined;
+    /** Of an acquisition that is given up. */
+    readonly id?: string | undefined;
+    readonly underWay?: boolean;
 }
 
-/** Gives something back. */
+/** Gives back a key for which perhaps nobody waits. */
 export class ReleaseCommand implements Command<ReleaseReply> {
     constructor(
-        readonly key: string,
-        readonly args: readonly string[],
-        readonly asker: Asker<ReleaseAnswer>,
-        private readonly _common: Releasing,
+        readonly giving: Giving & { readonly holder: string },
+        readonly script: Script<ReleaseReply>,
+        private readonly _prefix: string,
+        private readonly _done: (command: ReleaseCommand, reply: ReleaseReply) => void,
+        readonly failed: (error: LockError) => void,
     ) {}
 
-    get script(): Script<ReleaseReply> {
-        return this._common.script;
+    get key(): string {
+        return this.giving.key;
     }
 
-    get keys(): LockKeys {
-        return keysOf(this._common.prefix + this.key);
+    get keys(): readonly [string, string] {
+        const [key, queue] = keysOf(this._prefix + this.giving.key);
+        return [key, queue];
     }
 
-    common(): readonly string[] {
-        return [this._common.yield];
+    get args(): readonly string[] {
+        return [this.giving.holder];
     }
 
     done(reply: ReleaseReply): void {
-        this._common.done(this, reply);
+        this._done(this, reply);
+    }
+}
+
+/** Gives back a key for which others wait, or a place in line. */
+export class ReleaseQueuedCommand implements Command<ReleaseQueuedReply> {
+    constructor(
+        readonly giving: Giving,
+        private readonly _context: CommandContext,
+        private readonly _pause: () => string,
+        private readonly _done: (command: ReleaseQueuedCommand, reply: ReleaseQueuedReply) => void,
+        readonly failed: (error: LockError) => void,
+    ) {}
+
+    get script(): Script<ReleaseQueuedReply> {
+        return this._context.releaseQueued;
     }
 
-    failed(error: LockError): void {
-        this.asker.answered(error);
+    get key(): string {
+        return this.giving.key;
+    }
+
+    get keys(): LockKeys {
+        return keysOf(this._context.prefix + this.giving.key);
+    }
+
+    get args(): readonly string[] {
+        const { holder = '', id = '', underWay = false } = this.giving;
+        return [holder, id, underWay ? '1' : '0'];
+    }
+
+    before(): readonly string[] {
+        return [this._pause()];
+    }
+
+    after(): readonly string[] {
+        return this._context.hinted ? ['0'] : NONE;
+    }
+
+    done(reply: ReleaseQueuedReply): void {
+        this._done(this, reply);
     }
 }
 
@@ -106,20 +196,19 @@ export class RenewRequest<
 > implements CommandRequest<RenewReply> {
     constructor(
         protected readonly subject: Subject,
-        private readonly _prefix: string,
+        protected readonly context: CommandContext,
     ) {}
 
-    get script(): typeof renewScript {
-        return renewScript;
+    get script(): Script<RenewReply> {
+        return this.context.renew;
     }
 
     get key(): string {
         return this.subject.key;
     }
 
-    get keys(): readonly [lock: string, memory: string] {
-        const [lock, , , memory] = keysOf(this._prefix + this.subject.key);
-        return [lock, memory];
+    get keys(): readonly [string] {
+        return [this.context.prefix + this.subject.key];
     }
 
     get args(): readonly string[] {
@@ -129,16 +218,8 @@ export class RenewRequest<
 
 /** Renews a lease. */
 export class RenewCommand extends RenewRequest<Renewal> implements Command<RenewReply> {
-    constructor(
-        renewal: Renewal,
-        prefix: string,
-        private readonly _drift: number | undefined,
-    ) {
-        super(renewal, prefix);
-    }
-
     done(reply: RenewReply, sentAt: number): void {
-        this.subject.answered(answerOf(reply, deadlineOf(sentAt, this.subject.ttl, this._drift)));
+        this.subject.answered(renewalOf(reply, deadlineOf(sentAt, this.subject.ttl, this.context.drift)));
     }
 
     failed(error: LockError): void {
@@ -147,6 +228,10 @@ export class RenewCommand extends RenewRequest<Renewal> implements Command<Renew
 }
 
 /** What a store answers to a renewal. */
-export function answerOf(reply: RenewReply, deadline: number): RenewAnswer {
+export function renewalOf(reply: RenewReply, deadline: number): RenewAnswer {
     return reply === 'gone' ? { kind: 'gone' } : { kind: 'renewed', deadline };
+}
+
+function hintOf({ hint = 0 }: ReservingRequest, { hinted }: CommandContext): readonly string[] {
+    return hinted ? [String(Math.floor(hint))] : NONE;
 }

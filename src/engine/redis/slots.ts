@@ -26,34 +26,40 @@ export function slotOf(key: string): number {
     return crc % SLOTS;
 }
 
-/** The keys of one lock: the user's own, the queue, the waiters and the memory (see the scripts). */
-export type LockKeys = readonly [key: string, queue: string, waiters: string, memory: string];
+/** Every key of ours but the user's own begins so. */
+export const PREFIX = 'redis-lock:';
+
+/** The keys of one lock: the user's own, the queue and the waiters (see the scripts). */
+export type LockKeys = readonly [key: string, queue: string, waiters: string];
 
 /**
- * Names the keys of the lock on `key`. Side keys are `{key}:q`, `{key}:w`, `{key}:m`; a key that has a hash tag keeps it
- * (`a{b}c` → `{b}:a{b}c:q`). Where the braces of the key would move the slot (`a}b`, `a{}b`), the tag is a short one
- * found by search.
+ * Names the keys of the lock on `key`. Side keys are `redis-lock:{key}:q` and `redis-lock:{key}:w`; a key that has a hash tag keeps
+ * it (`a{b}c` → `redis-lock:{b}:a{b}c:q`). Where the braces of the key would move the slot (`a}b`, `a{}b`), the tag is a short
+ * one found by search.
  */
 export function keysOf(key: string): LockKeys {
     const prefix = sidePrefix(key);
-    return [key, `${prefix}:q`, `${prefix}:w`, `${prefix}:m`];
+    return [key, `${prefix}:q`, `${prefix}:w`];
 }
 
-/** Finds the names of memories. */
-export const MEMORY_PATTERN = '{*:m';
+/** The clock of all locks on a server that is one keyspace. */
+export const CLOCK = `${PREFIX}clock`;
 
-/** The key of the lock whose memory has this name; undefined: it is no memory. */
-export function keyOfMemory(name: string): string | undefined {
-    const [, whole, tagged] = /^\{(?:([^}]+)\}|[^}]+\}:([^]+)):m$/.exec(name) ?? [];
-    const key = whole ?? tagged;
-    return key !== undefined && keysOf(key)[3] === name ? key : undefined;
+/** The clock of all locks in the slot of `key`. */
+export function clockOfSlot(key: string): string {
+    return `${PREFIX}{${tagFor(slotOf(key))}}:clock`;
+}
+
+/** A clock for the lock on `key` alone. */
+export function clockOfKey(key: string): string {
+    return `${sidePrefix(key)}:clock`;
 }
 
 function sidePrefix(key: string): string {
     const tag = hashTag(key);
-    if (tag !== key) return `{${tag}}:${key}`;
-    if (!key.includes('}')) return `{${key}}`;
-    return `{${tagFor(slotOf(key))}}:${key}`;
+    if (tag !== key) return `${PREFIX}{${tag}}:${key}`;
+    if (!key.includes('}')) return `${PREFIX}{${key}}`;
+    return `${PREFIX}{${tagFor(slotOf(key))}}:${key}`;
 }
 
 const tags = new Map<number, string>();

@@ -82,7 +82,7 @@ export class Replication {
             const [count, renewals] = await this._connection.send(async (client, now) => {
                 sentAt = now;
                 const renewed = Promise.allSettled(
-                    group.map(({ item, asking }) => renewScript.run(client, [item], [], asking)),
+                    group.map(({ item, asking }) => renewScript.run(client, [item], { asking })),
                 );
                 return [await client.wait(replicas, timeout), await renewed] as const;
             }, timeout);

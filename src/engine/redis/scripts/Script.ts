@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto';
+import * as protocol from '../../port/protocol';
+import { LUA } from './lua';
 
 /** The commands of an ioredis client that running a script takes. */
 export interface ScriptClient {
@@ -8,25 +10,29 @@ export interface ScriptClient {
     asking?(): Promise<unknown>;
 }
 
-/** What a script takes. */
-export interface ScriptShape {
-    /** How many for each item. */
-    readonly keys: number;
-    readonly args: number;
-    /** What is said once, before all items: the names under which `step` knows it. */
-    readonly common?: readonly string[];
-}
-
-/** What one step is asked to do: as many keys and arguments as its script declares. */
+/** One item of a command: as many keys and arguments as the header of the script says. */
 export interface ScriptItem {
     readonly keys: readonly string[];
     readonly args: readonly string[];
+}
+
+/** What a command takes once, for all its items. */
+export interface ScriptFrame {
+    /** The key of the clock, before all others. */
+    readonly clock?: string | undefined;
+    /** Arguments before and after those of the items. */
+    readonly before?: readonly string[] | undefined;
+    readonly after?: readonly string[] | undefined;
+    /** In a cluster: the keys are just arriving at this server (an ASK redirection). */
+    readonly asking?: boolean | undefined;
 }
 
 /** An item's own failure: the server's text, e.g. `WRONGTYPE Operation against …`. */
 export class ScriptError extends Error {
     override readonly name = 'ScriptError';
 }
+
+const NONE: readonly string[] = [];
 
 /**
  * A script that performs one atomic step for each item of a list. Every item is answered by itself: an error in one (a key
@@ -37,16 +43,16 @@ export class Script<Answer> {
     readonly sha: string;
 
     /**
-     * @param body  Lua text that defines `local function step(keys…, args…)`, which returns the answer of one item.
-     * @param parse types one answer; undefined: it is none that the script has.
+     * @param name    of its .lua file.
+     * @param clocked its first key is the clock.
+     * @param _parse  types one answer; undefined: it is none that the script has.
      */
     constructor(
-        readonly name: string,
-        shape: ScriptShape,
-        body: string,
+        readonly name: keyof typeof LUA,
+        readonly clocked: boolean,
         private readonly _parse: (answer: unknown) => Answer | undefined,
     ) {
-        this.lua = opening(shape) + body + loop(shape);
+        this.lua = withDurations(LUA[name]);
         this.sha = createHash('sha1').update(this.lua).digest('hex');
     }
 
@@ -54,32 +60,25 @@ export class Script<Answer> {
     async run(
         client: ScriptClient,
         items: readonly ScriptItem[],
-        common: readonly string[] = [],
-        asking = false,
+        frame: ScriptFrame = {},
     ): Promise<(Answer | ScriptError)[]> {
-        const reply = await this.send(client, items, common, asking);
+        const reply = await this.send(client, items, frame);
         return this.answersOf(reply, items.length).map((answer) => this.parse(answer));
     }
 
     /**
      * Runs the script by its hash, and by its text when the server does not have it (yet, or after SCRIPT FLUSH).
      *
-     * @param common what the script takes once for all items.
-     * @param asking in a cluster: of keys that are just arriving at this server (an ASK redirection).
      * @returns what `answersOf` reads.
      */
-    send(
-        client: ScriptClient,
-        items: readonly ScriptItem[],
-        common: readonly string[] = [],
-        asking = false,
-    ): Promise<unknown> {
-        // In loops: what would be shorter takes a sixth of all the time that a call takes here.
-        const all: string[] = [];
+    send(client: ScriptClient, items: readonly ScriptItem[], frame: ScriptFrame = {}): Promise<unknown> {
+        const { after = NONE, asking = false, before = NONE, clock } = frame;
+        const all: string[] = clock === undefined ? [] : [clock];
         for (const { keys } of items) all.push(...keys);
         const keys = all.length;
-        all.push(...common);
+        all.push(...before);
         for (const { args } of items) all.push(...args);
+        all.push(...after);
         // Holds for the next command only.
         const ask = (): void => void (asking && client.asking?.().catch(() => undefined));
         ask();
@@ -109,27 +108,12 @@ export class Script<Answer> {
     }
 }
 
-function opening({ common = [] }: ScriptShape): string {
-    return common.map((name, at) => `local ${name} = ARGV[${at + 1}]\n`).join('');
-}
-
-/** The argument list is spelled out, because `unpack` of slices would cost more than the step itself. */
-function loop({ keys, args, common = [] }: ScriptShape): string {
-    const list = [
-        ...Array.from({ length: keys }, (_, at) => `KEYS[i * ${keys} + ${at + 1}]`),
-        ...Array.from({ length: args }, (_, at) => `ARGV[i * ${args} + ${common.length + at + 1}]`),
-    ].join(', ');
-    return `
-local answers = {}
-for i = 0, #KEYS / ${keys} - 1 do
-    local done, answer = pcall(step, ${list})
-    if not done then
-        answer = type(answer) == 'table' and answer.err or tostring(answer)
-    end
-    answers[i + 1] = answer
-end
-return answers
-`;
+/** The durations of the protocol that a script names are given to it as locals, behind its first line. */
+function withDurations(lua: string): string {
+    const lines = Object.entries(protocol)
+        .filter(([name, value]) => typeof value === 'number' && new RegExp(`\\b${name}\\b`).test(lua))
+        .map(([name, value]) => `local ${name} = ${value}\n`);
+    return lua.replace('\n', () => `\n${lines.join('')}`);
 }
 
 /** A whole number of a reply. */

@@ -21,11 +21,10 @@ export interface CommandRequest<Answer> {
     readonly keys: readonly [string, ...string[]];
     /** The arguments of its item. */
     readonly args: readonly string[];
-    /**
-     * What the script takes once for all items, the same for every step of it that this server is asked to do: once it is
-     * known on which channel the server can wake us; empty: on none.
-     */
-    common?(channel: string): readonly string[];
+    /** Arguments before those of the items, the same for every command of the script; `channel`: where the server can wake us, or empty. */
+    before?(channel: string): readonly string[];
+    /** Arguments behind those of the items. */
+    after?(): readonly string[];
 }
 
 /** One step, and who is told once what became of it: after the call that asked for it has returned. */
@@ -71,9 +70,17 @@ export function commandDone<Answer>(
     request: CommandRequest<Answer>,
 ): Promise<CommandDone<Answer>> {
     const { script, key, keys, args } = request;
-    const common = (channel: string): readonly string[] => request.common?.(channel) ?? [];
     return new Promise((resolve, reject) => {
         const done = (answer: Answer, sentAt: number): void => resolve({ answer, sentAt });
-        run({ script, key, keys, args, common, done, failed: reject });
+        run({
+            script,
+            key,
+            keys,
+            args,
+            before: (channel) => request.before?.(channel) ?? [],
+            after: () => request.after?.() ?? [],
+            done,
+            failed: reject,
+        });
     });
 }

@@ -2,15 +2,15 @@ import type { Redis } from 'ioredis';
 import type { Clock } from '../../time/Clock';
 import { SystemClock } from '../../time/Clock';
 import { LockError } from '../../port/errors';
-import { newHolder } from '../../port/holder';
-import { acquireScript } from '../scripts/acquire';
+import { newId } from '../../port/holder';
+import { acquireNodeScript, acquireQueuedNodeScript, acquireQueuedScript, acquireScript } from '../scripts/acquire';
 import { permissionsScript } from '../scripts/permissions';
-import { releaseNodeScript, releaseScript } from '../scripts/release';
-import { renewScript } from '../scripts/renew';
+import { releaseQueuedNodeScript, releaseQueuedScript, releaseScript } from '../scripts/release';
+import { renewNodeScript, renewScript } from '../scripts/renew';
 import type { RenewReply } from '../scripts/renew';
 import { ScriptError } from '../scripts/Script';
-import type { Script } from '../scripts/Script';
-import { slotOf } from '../slots';
+import type { Script, ScriptFrame } from '../scripts/Script';
+import { CLOCK, clockOfSlot, keysOf, slotOf } from '../slots';
 import { KeyWatch } from '../connection/KeyWatch';
 import { RedisConnection } from '../connection/RedisConnection';
 import type { Greeting, RedisConnectionOptions } from '../connection/RedisConnection';
@@ -45,7 +45,17 @@ export class SingleServer implements RedisServers {
     private readonly _replication: Replication | undefined;
     /** By script. Releases first: they make room for what else was asked for in the same turn. */
     private readonly _lanes = new Map<Script<unknown>, Command<unknown>[]>(
-        [releaseScript, releaseNodeScript, renewScript, acquireScript].map((one) => [one, []]),
+        [
+            releaseQueuedScript,
+            releaseQueuedNodeScript,
+            releaseScript,
+            renewScript,
+            renewNodeScript,
+            acquireQueuedScript,
+            acquireQueuedNodeScript,
+            acquireScript,
+            acquireNodeScript,
+        ].map((one) => [one, []]),
     );
     private _flushing = false;
     private _events: ServerEvents | undefined;
@@ -64,7 +74,7 @@ export class SingleServer implements RedisServers {
         }
         this._subscription = new Subscription(
             this._connection,
-            newHolder(),
+            newId(),
             _options,
             clock,
             (text) => this._events?.message(text),
@@ -156,7 +166,7 @@ export class SingleServer implements RedisServers {
         do {
             const from = cursor;
             const [next, names] = await this._connection.send((client) =>
-                client.scan(from, 'MATCH', pattern, 'COUNT', SCAN_COUNT),
+                client.scan(from, 'MATCH', pattern, 'COUNT', SCAN_COUNT, 'TYPE', 'string'),
             );
             cursor = next;
             yield names;
@@ -218,10 +228,19 @@ export class SingleServer implements RedisServers {
 
     private _send(script: Script<unknown>, steps: readonly Command<unknown>[], asking = false): void {
         this._connection.post(
-            (client) => script.send(client, steps, steps[0]?.common?.(this._subscription.channel), asking),
+            (client) => script.send(client, steps, this._frameOf(script, steps, asking)),
             (reply, sentAt) => this._answered(script, steps, reply, sentAt),
             (error) => this._failed(steps, error),
         );
+    }
+
+    private _frameOf(script: Script<unknown>, [first]: readonly Command<unknown>[], asking: boolean): ScriptFrame {
+        const clock = script.clocked && first !== undefined ? this._clockOf(first.keys[0]) : undefined;
+        return { clock, before: first?.before?.(this._subscription.channel), after: first?.after?.(), asking };
+    }
+
+    private _clockOf(key: string): string {
+        return this._options.role === 'cluster' ? clockOfSlot(key) : CLOCK;
     }
 
     private _failed(steps: readonly Command<unknown>[], error: unknown): void {
@@ -263,11 +282,10 @@ export class SingleServer implements RedisServers {
             step.failed(error);
             return;
         }
-        // A renewal has no queue; any key of the lock will do instead.
-        const [key, second = key, third = second, fourth = third] = step.keys;
-        const item = { keys: [key, second, third, fourth], args: [] };
+        const [key] = step.keys;
+        const item = { keys: keysOf(key), args: [] };
         const names = await this._connection
-            .send((client) => permissionsScript.run(client, [item]))
+            .send((client) => permissionsScript.run(client, [item], { clock: this._clockOf(key) }))
             .then(([answer]) => (answer === undefined || answer instanceof ScriptError ? [] : answer))
             .catch(() => []);
         const text = `The Redis user may not run ${names.join(', ')}, which the scripts of a lock need.`;

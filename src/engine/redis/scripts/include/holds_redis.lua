@@ -1,0 +1,4 @@
+-- Whether this holder has the key.
+local function holds(value, holder)
+    return value == holder
+end
