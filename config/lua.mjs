@@ -14,7 +14,7 @@ const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
 function expand(file, scope, seen = new Set()) {
     if (seen.has(file)) return '';
     seen.add(file);
-    return readFileSync(join(SCRIPTS, file), 'utf8').replace(/^--@include (\w+)$/gm, (_, name) => {
+    return readFileSync(join(SCRIPTS, file), 'utf8').replace(/^ *--@include (\w+)$/gm, (_, name) => {
         const scoped = `include/${name}_${scope}.lua`;
         return expand(existsSync(join(SCRIPTS, scoped)) ? scoped : `include/${name}.lua`, scope, seen);
     });

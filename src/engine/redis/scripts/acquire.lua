@@ -1,4 +1,5 @@
 -- Takes a key that is free, for which nobody waits and of which nothing was given up. It changes nothing in any other case.
+-- This is the usual command: it makes no function, because that takes as long as a call of a command.
 --
 -- KEYS  clock; per item: key, queue
 -- ARGV  per item: id, ttl
@@ -10,20 +11,23 @@
 --   fence           granted
 --   {holder, ttl}   not free. Holder '': nobody has the key, but somebody waits or has given up. ttl -1: the key never expires.
 
---@include clock
---@include answers
-
-local function take(key, queue, id, ttl)
-    if redis.call('EXISTS', key, queue) > 0 then
-        return { redis.call('GET', key) or '', redis.call('PTTL', key) }
-    end
-    local fence = draw(0)
-    redis.call('SET', key, id .. whole(fence), 'PX', ttl)
-    return fence
-end
-
+local items = (#KEYS - 1) / 2
+local fence
 local answers = {}
-for i = 1, (#KEYS - 1) / 2 do
-    answers[i] = answer_of(pcall(take, KEYS[2 * i], KEYS[2 * i + 1], ARGV[2 * i - 1], ARGV[2 * i]))
+for i = 1, items do
+    local key = KEYS[2 * i]
+    if redis.call('EXISTS', key, KEYS[2 * i + 1]) > 0 then
+        local holder = redis.pcall('GET', key)
+        answers[i] = holder and holder.err or { holder or '', redis.call('PTTL', key) }
+    else
+        if not fence then
+            local count = items
+--@include draw
+            fence = first
+        end
+        redis.call('SET', key, ARGV[2 * i - 1] .. string.format('%.0f', fence), 'PX', ARGV[2 * i])
+        answers[i] = fence
+        fence = fence + 1
+    end
 end
 return answers

@@ -8,20 +8,18 @@
 --   0    this holder does not have the key
 --   -1   somebody waits, or something was given up: nothing was changed
 
---@include answers
-
-local function release(key, queue, holder)
-    if redis.call('EXISTS', queue) == 1 then
-        return -1
-    end
-    if redis.call('GET', key) ~= holder then
-        return 0
-    end
-    return redis.call('DEL', key)
-end
-
 local answers = {}
-for i = 1, #KEYS / 2 do
-    answers[i] = answer_of(pcall(release, KEYS[2 * i - 1], KEYS[2 * i], ARGV[i]))
+for i = 1, #ARGV do
+    local key = KEYS[2 * i - 1]
+    if redis.call('EXISTS', KEYS[2 * i]) > 0 then
+        answers[i] = -1
+    else
+        local current = redis.pcall('GET', key)
+        if current == ARGV[i] then
+            answers[i] = redis.call('DEL', key)
+        else
+            answers[i] = current and current.err or 0
+        end
+    end
 end
 return answers

@@ -1,0 +1,1 @@
+-- (One Redis needs no hint.)
