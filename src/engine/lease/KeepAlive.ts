@@ -1,5 +1,6 @@
 import type { GiveUps } from '../followups/GiveUps';
 import type { Clock } from '../time/Clock';
+import { inMicrotask } from '../time/hostTime';
 import { TimerHeap } from '../time/TimerHeap';
 import { isTemporary } from '../port/errors';
 import type { LockError } from '../port/errors';
@@ -118,7 +119,7 @@ export class KeepAlive implements LeaseKeeper {
         this._queue.set(lease, lease.deadline);
         for (const one of leased) this._renewals.push(new KeyRenewal(renewal, one));
         if (this._renewals.length >= LIST_LENGTH) this._send();
-        else if (this._renewals.length === leased.length) queueMicrotask(() => this._send());
+        else if (this._renewals.length === leased.length) inMicrotask(() => this._send());
         return renewal;
     }
 

@@ -1,4 +1,5 @@
 import type { Clock } from '../time/Clock';
+import { inMicrotask } from '../time/hostTime';
 import { TimerHeap } from '../time/TimerHeap';
 import type { Due } from '../time/TimerHeap';
 import type { LockError } from '../port/errors';
@@ -197,7 +198,7 @@ export class LocalGrants implements LockStore {
             turn.free = true;
             turn.brief = true;
             // The lease that ends has ended when the next begins.
-            queueMicrotask(() => {
+            inMicrotask(() => {
                 asker.answered('released');
                 this._wake(line);
             });
