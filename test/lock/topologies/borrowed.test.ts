@@ -1,7 +1,6 @@
 import { once } from 'node:events';
 import { assert } from 'chai';
 import { Cluster, Redis } from 'ioredis';
-import RedisMock from 'ioredis-mock';
 import { ConfigParams, Descriptor, References } from 'pip-services4-components-node';
 import { RedisLock } from '../../../src';
 import { Crowd } from '../../fixtures/Crowd';
@@ -145,25 +144,5 @@ suite('A lock with a client of somebody else', function () {
         } finally {
             own.disconnect();
         }
-    });
-});
-
-suite('A lock with ioredis-mock', () => {
-    test('acquires, excludes, waits, hands on, renews and releases', async () => {
-        const made = [new RedisLock(new RedisMock()), new RedisLock(new RedisMock())];
-        const [one, other] = made;
-        await Promise.all(made.map((lock) => lock.open(null)));
-        const lease = await one?.acquire(null, 'key', { ttl: 5000 });
-        assert.isFalse(await other?.tryAcquireLock(null, 'key', 5000));
-        const waiting = other?.acquire(null, 'key', { timeout: 5000 });
-        await new Promise((resolve) => setTimeout(resolve, 50));
-        assert.isTrue(await lease?.release());
-        const next = await waiting;
-        assert.isAbove(next?.fence ?? 0, lease?.fence ?? Infinity);
-        await next?.renew(9000);
-        assert.isAbove(next?.remaining() ?? 0, 5000);
-        assert.isTrue(await next?.release());
-        await Promise.all(made.map((lock) => lock.close(null)));
-        assert.strictEqual(await new RedisMock().get('key'), null);
     });
 });
