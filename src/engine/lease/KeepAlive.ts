@@ -55,6 +55,14 @@ export class KeepAlive implements LeaseKeeper {
         this._plan(lease, confirm ? CONFIRM_AFTER : this._rhythm(lease));
     }
 
+    /** Renews a lease from now on until it ends, or no more. */
+    keep(lease: HeldLease, whether: boolean): void {
+        if (!lease.isHeld()) return;
+        lease.upkeep = whether ? 'keep' : 'none';
+        // What is left may be less than a third of the ttl.
+        this._plan(lease, whether ? Math.min(this._rhythm(lease), lease.remaining() / 2) : Infinity);
+    }
+
     async renew(lease: HeldLease, ttl: number): Promise<void> {
         while (lease.renewing !== undefined) await lease.renewing.answer();
         lease.assertHeld();

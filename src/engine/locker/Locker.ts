@@ -215,6 +215,11 @@ export class Locker {
         return holding(await this.acquire(key, options), work);
     }
 
+    /** Renews a lease of this locker from now on until it ends, or no more. */
+    keepAlive(lease: Lease, whether: boolean): void {
+        if (lease instanceof HeldLease) this._keepAlive.keep(lease, whether);
+    }
+
     /** Says what is wrong with a request, and does nothing. @throws what acquire throws for it. */
     check(key: string | readonly string[], options: LeaseOptions = {}): void {
         const { signal, holder } = this._wanted(key, options);

@@ -85,6 +85,35 @@ suite('Locker', () => {
             assert.isTrue(kept?.isHeld());
             assert.isFalse(left?.isHeld());
         });
+
+        test('keeps a lease alive from the moment at which it is told to, however little is left', async () => {
+            const lease = await locker.acquire('key', { keepAlive: false });
+            await clock.advance(TTL - 1000);
+            assert.isBelow(lease.remaining(), 1000);
+            locker.keepAlive(lease, true);
+            await clock.advance(10 * TTL);
+            assert.isTrue(lease.isHeld());
+        });
+
+        test('keeps a lease alive no longer when it is told so', async () => {
+            const lease = await locker.acquire('key');
+            await clock.advance(2 * TTL);
+            locker.keepAlive(lease, false);
+            assert.isAbove(lease.remaining(), TTL / 2);
+            await clock.advance(TTL);
+            assert.isFalse(lease.isHeld());
+        });
+
+        test('does not keep alive what was released or lost', async () => {
+            const [released, lost] = [await locker.acquire('a'), await locker.acquire('b', { keepAlive: false })];
+            await released.release();
+            await clock.advance(TTL);
+            locker.keepAlive(released, true);
+            locker.keepAlive(lost, true);
+            await clock.advance(TTL);
+            assert.isFalse(released.isHeld() || lost.isHeld());
+            assert.strictEqual(clock.timers, 0);
+        });
     });
 
     suite('acquire', () => {
