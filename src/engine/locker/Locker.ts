@@ -1,4 +1,14 @@
-import { checkHolder, checkKey, checkTimeout, checkTtl } from '../port/checks';
+import {
+    checkHolder,
+    checkKey,
+    checkNumber,
+    checkPattern,
+    checkSignal,
+    checkTimeout,
+    checkTtl,
+    checkType,
+} from '../port/checks';
+import { LONGEST } from '../time/Clock';
 import { GiveUps } from '../followups/GiveUps';
 import { SystemClock } from '../time/Clock';
 import type { Clock } from '../time/Clock';
@@ -79,6 +89,9 @@ const DEFAULTS: LockerOptions = {
     exceptionOf: (error) => error,
 };
 
+/** Of leases and of callers. */
+const MOST = 10_000_000;
+
 const NONE: readonly string[] = [];
 
 /** What is asked for: first of all its first key. */
@@ -128,6 +141,7 @@ export class Locker {
         private readonly _clock: Clock = new SystemClock(),
     ) {
         this._options = { ...DEFAULTS, ...options };
+        checkOptions(this._options);
         const { exceptionOf, localGrants } = this._options;
         this._store = localGrants > 0 ? new LocalGrants(store, _clock, localGrants) : store;
         const tell = (event: LockEvent): void => this._tell(event);
@@ -212,6 +226,7 @@ export class Locker {
         options: LeaseOptions,
         work: (lease: Lease) => Promise<T>,
     ): Promise<T> {
+        checkType(work, 'function', 'work');
         return holding(await this.acquire(key, options), work);
     }
 
@@ -258,7 +273,7 @@ export class Locker {
      */
     async *list(pattern = '*'): AsyncIterable<LockInfo> {
         this._checkOpen();
-        checkKey(pattern);
+        checkPattern(pattern);
         yield* this._store.list(pattern);
     }
 
@@ -269,6 +284,8 @@ export class Locker {
      * @returns from whom; undefined: nobody had it, or not any more.
      */
     async forceRelease(key: string, options: ForceReleaseOptions): Promise<string | undefined> {
+        checkType(options.by, 'string', 'by');
+        checkType(options.reason, 'string', 'reason');
         const holder = options.holder ?? (await this.inspect(key)).holder;
         // What is released by its holder goes to whoever is next; that one is not to lose it.
         if (holder === undefined || (await this._release(key, holder)) !== 'released') return undefined;
@@ -289,11 +306,11 @@ export class Locker {
     private _call(key: string | readonly string[], options: LeaseOptions, how: 'wait' | 'try'): Promise<Lease | null> {
         return new Promise((resolve, reject) => {
             try {
-                const wanted = this._wanted(key, options, how === 'try' ? 0 : options.timeout);
+                const wanted = this._wanted(key, options, how === 'try' ? 0 : options?.timeout);
                 this._checkRoom(wanted.key, wanted.holder);
                 this._waiters.acquire(wanted, new Call(wanted, how === 'try', resolve, reject, this._settled));
             } catch (error) {
-                reject(this._exception(error, options.context));
+                reject(this._exception(error, options?.context));
             }
         });
     }
@@ -301,10 +318,11 @@ export class Locker {
     private _wanted(
         key: string | readonly string[],
         options: LeaseOptions,
-        timeout: number = options.timeout ?? this._options.timeout,
+        timeout = options?.timeout ?? this._options.timeout,
     ): Wanted {
         this._checkOpen();
-        const { ttl = this._options.ttl, holder } = options;
+        checkType(options, 'object', 'options');
+        const { ttl = this._options.ttl, keepAlive = true, holder, signal, context } = options;
         const keys = isList(key) ? [...new Set(key)].sort() : undefined;
         const first = keys === undefined ? key : keys[0];
         const rest = keys?.slice(1) ?? NONE;
@@ -313,6 +331,8 @@ export class Locker {
         for (const one of rest) checkKey(one);
         checkTtl(ttl, first);
         checkTimeout(timeout, first);
+        checkType(keepAlive, 'boolean', 'keepAlive');
+        checkSignal(signal, first);
         if (holder !== undefined) checkHolder(holder);
         const id = newHolder();
         return {
@@ -325,9 +345,9 @@ export class Locker {
             timeout,
             ticket: undefined,
             passable: holder === undefined && rest.length === 0,
-            keepAlive: options.keepAlive ?? true,
-            signal: options.signal,
-            context: options.context,
+            keepAlive,
+            signal,
+            context,
             since: this._clock.now(),
         };
     }
@@ -468,6 +488,18 @@ export class Locker {
             // An observer cannot change what it observes.
         }
     }
+}
+
+/** @throws LockError BAD_OPTION */
+function checkOptions(options: LockerOptions): void {
+    const { ttl, timeout, retryTimeout, maxHeld, maxWaiting, localGrants, exceptionOf } = options;
+    checkNumber(ttl, 1, LONGEST, 'ttl');
+    if (timeout !== Infinity) checkNumber(timeout, 0, LONGEST, 'timeout');
+    checkNumber(retryTimeout, 1, LONGEST, 'retryTimeout');
+    checkNumber(maxHeld, 1, MOST, 'maxHeld');
+    checkNumber(maxWaiting, 1, MOST, 'maxWaiting');
+    checkNumber(localGrants, 0, 32, 'localGrants');
+    checkType(exceptionOf, 'function', 'exceptionOf');
 }
 
 /** Runs `work` while holding `lease`, and releases it on every path. @see Locker.withLock */

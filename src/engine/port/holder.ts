@@ -2,14 +2,22 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 
 /** Where this process is, readable in redis-cli: `host:pid:random:`. */
-const PROCESS = `${hostname().replace(/\s/g, '_')}:${process.pid}:${randomBytes(6).toString('base64url')}:`;
+let origin = '';
+/** Of which process. */
+let originPid: number | undefined;
 
 let counter = 0;
 
 /** An id of one acquisition, unique over all processes and time. */
 export function newHolder(): string {
+    const { pid } = process;
+    // Not at load: processes that start from one snapshot would share the random part.
+    if (pid !== originPid) {
+        origin = `${hostname().replace(/\s/g, '_')}:${pid}:${randomBytes(6).toString('base64url')}:`;
+        originPid = pid;
+    }
     counter += 1;
-    return PROCESS + counter.toString(36);
+    return origin + counter.toString(36);
 }
 
 /** Where a holder is; undefined: its id was not made here. */
