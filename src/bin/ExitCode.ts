@@ -16,7 +16,7 @@ export const ExitCode = {
 } as const;
 
 const CONFIGURATION = new Set(['BAD_OPTION', 'NO_CONNECTION', 'NO_CREDENTIAL', 'READ_FAILED']);
-const USAGE = new Set(['BAD_KEY', 'BAD_HOLDER', 'BAD_TTL', 'BAD_TIMEOUT']);
+const USAGE = new Set(['BAD_KEY', 'BAD_HOLDER', 'BAD_TTL', 'BAD_TIMEOUT', 'BAD_PARAMETER']);
 
 /** The exit code for an error of the library. */
 export function exitCodeOf(error: unknown): number {

@@ -9,12 +9,13 @@ import type { ConnectionParams, CredentialParams } from 'pip-services4-config-no
 import { LONGEST } from '../engine/time/Clock';
 import { asContext, traceIdOrNone } from './context';
 import type { LockContext } from './context';
-import { ENGINE_OPTIONS, borrow, pause } from './clients';
+import { ENGINE_OPTIONS, borrow, ofIoredis, pause } from './clients';
 import type { BorrowedClient, RedisClients, ServerAddress } from './clients';
+import { checkNames } from './names';
 import { badOption, integer, oneOf } from './options';
 import { readTarget } from './targets';
 import type { Target } from './targets';
-import { readTls } from './tls';
+import { checkTlsOf, readTls } from './tls';
 
 /** What the configured connections are to each other. */
 export type Topology = 'single' | 'sentinel' | 'cluster' | 'quorum';
@@ -35,9 +36,9 @@ const SENTINEL_TIMEOUT = 1000;
  * - connection(s): one, or several with options.topology
  *   - discovery_key: key to find the connection, or several, with a discovery service
  *   - host, port: of the server; 6379 is the default port (26379 of a Sentinel), localhost the default host
- *   - protocol: rediss for TLS
+ *   - protocol: redis, or rediss for TLS; tcp is redis; unix is a Unix socket, at path
  *   - uri: `redis://user:password@host:port/db`, `rediss://…` for TLS, `tcp://…`, `unix:/path`; before host and port
- *   - path: of a Unix socket
+ *   - path: of a Unix socket; before host and port
  * - credential(s):
  *   - store_key: key to find the credentials with a credential store
  *   - username, password: ACL user, or the password alone for requirepass; before those of the uri
@@ -64,11 +65,17 @@ export class RedisConnector implements IConfigurable, IReferenceable {
     private _database = 0;
     private _connectTimeout = 5000;
 
-    /** @param _client made by somebody else, who closes it: used instead of connections. */
-    constructor(private readonly _client?: BorrowedClient) {}
+    /**
+     * @param _client made by somebody else, who closes it: used instead of connections.
+     * @throws ConfigException BAD_OPTION when it is no client of ioredis.
+     */
+    constructor(private readonly _client?: BorrowedClient) {
+        if (_client !== undefined) ofIoredis(_client);
+    }
 
     /** @throws ConfigException BAD_OPTION, with the name of the option. */
     configure(config: ConfigParams): void {
+        checkNames(config);
         const topology = oneOf(config, 'options.topology', ['single', 'sentinel', 'cluster', 'quorum'], 'single');
         const sentinelName = config.getAsNullableString('options.sentinel_name') || undefined;
         if (topology === 'sentinel' && sentinelName === undefined) {
@@ -98,7 +105,10 @@ export class RedisConnector implements IConfigurable, IReferenceable {
      */
     async connect(context: LockContext): Promise<RedisClients> {
         const borrowed = this._client ?? this._findClient();
-        if (borrowed !== undefined) return borrow(borrowed, traceIdOrNone(context));
+        if (borrowed !== undefined) {
+            checkTlsOf(borrowed, this._config);
+            return borrow(borrowed, traceIdOrNone(context));
+        }
         const [first, ...more] = await this._targets(context);
         const credential = await this._lookupCredential(context, this._config);
         switch (this._topology) {
@@ -107,10 +117,12 @@ export class RedisConnector implements IConfigurable, IReferenceable {
                 return { topology: 'single', client: this._make(first, credential), borrowed: false };
             }
             case 'sentinel': {
+                this._checkSameTls([first, ...more]);
                 const client = await this._makeSentinel(context, [first, ...more], credential);
                 return { topology: 'sentinel', client, borrowed: false };
             }
             case 'cluster': {
+                this._checkSameTls([first, ...more]);
                 const seeds = [first, ...more].map(serverOf);
                 const connect = (address: ServerAddress): Redis => this._make({ ...first, address }, credential);
                 return { topology: 'cluster', seeds, connect };
@@ -125,7 +137,8 @@ export class RedisConnector implements IConfigurable, IReferenceable {
 
     private _findClient(): BorrowedClient | undefined {
         const descriptor = new Descriptor('*', 'client', 'ioredis', '*', '1.0');
-        return this._references?.getOneOptional<BorrowedClient>(descriptor) ?? undefined;
+        const found = this._references?.getOneOptional<BorrowedClient>(descriptor) ?? undefined;
+        return found === undefined ? undefined : ofIoredis(found);
     }
 
     private _make(target: Target, credential: CredentialParams | undefined): Redis {
@@ -163,6 +176,12 @@ export class RedisConnector implements IConfigurable, IReferenceable {
             sentinelCommandTimeout: Math.min(this._connectTimeout, SENTINEL_TIMEOUT),
             sentinelRetryStrategy: pause,
         });
+    }
+
+    /** The first speaks for the servers that are found later, so the others must not ask for what it does not. */
+    private _checkSameTls([first, ...more]: readonly [Target, ...Target[]]): void {
+        if (this._tls !== undefined || more.every(({ tls }) => tls === first.tls)) return;
+        throw badOption('connections', 'must be reached all with TLS or all without: some are rediss, some are not.');
     }
 
     private _tlsOf(target: Target): TlsOptions | undefined {

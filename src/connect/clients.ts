@@ -1,5 +1,6 @@
 import type { Cluster, Redis, RedisOptions } from 'ioredis';
 import { ConfigException } from 'pip-services4-commons-node';
+import { badOption } from './options';
 import type { ServerAddress } from '../engine/redis/servers/ClusterServers';
 
 export type { ServerAddress };
@@ -15,8 +16,28 @@ export type RedisClients =
       }
     | { readonly topology: 'quorum'; readonly clients: readonly Redis[] };
 
-/** A client that somebody else made. */
-export type BorrowedClient = Redis | Cluster;
+/**
+ * A client that somebody else made, of ioredis 5 or 6. The types of the two versions do not admit each other, so only what
+ * tells such a client from others is asked for.
+ */
+export type BorrowedClient = BorrowedRedis | BorrowedCluster;
+
+export interface BorrowedRedis {
+    readonly status: string;
+    readonly options: { readonly keyPrefix?: string | undefined; readonly tls?: object | undefined };
+    duplicate(override?: object): unknown;
+    defineCommand(name: string, definition: { readonly lua: string }): void;
+}
+
+export interface BorrowedCluster {
+    readonly status: string;
+    readonly options: {
+        readonly keyPrefix?: string | undefined;
+        readonly redisOptions?: { readonly tls?: object | undefined } | undefined;
+    };
+    nodes(): readonly BorrowedRedis[];
+    defineCommand(name: string, definition: { readonly lua: string }): void;
+}
 
 /** What the engine needs of every client. */
 export const ENGINE_OPTIONS = {
@@ -34,8 +55,13 @@ export const ENGINE_OPTIONS = {
     retryStrategy: pause,
 } satisfies RedisOptions;
 
-/** What is needed of a client that somebody else made. */
-export function borrow(client: BorrowedClient, traceId: string): RedisClients {
+/**
+ * What is needed of a client that somebody else made.
+ *
+ * @throws ConfigException BAD_OPTION, NO_CONNECTION
+ */
+export function borrow(given: BorrowedClient, traceId: string): RedisClients {
+    const client = ofIoredis(given);
     const { keyPrefix } = client.options;
     if ('stringNumbers' in client.options && client.options.stringNumbers === true) {
         const text = 'The client has stringNumbers, with which the answers of scripts cannot be read.';
@@ -60,6 +86,24 @@ export function borrow(client: BorrowedClient, traceId: string): RedisClients {
     }));
     // A connection to each server, as the cluster client would make it; these are ours.
     return { topology: 'cluster', seeds, connect: (address) => first.duplicate({ ...ENGINE_OPTIONS, ...address }) };
+}
+
+/**
+ * The client, as ioredis types it.
+ *
+ * @throws ConfigException BAD_OPTION when it is none of ioredis.
+ */
+export function ofIoredis(client: BorrowedClient): Redis | Cluster {
+    const { defineCommand, options }: Partial<BorrowedClient> = client ?? {};
+    if (typeof defineCommand === 'function' && typeof options === 'object') return client as Redis | Cluster;
+    throw badOption('client', `must be a client of ioredis, not ${described(client)}.`);
+}
+
+function described(given: object): string {
+    if (given === null || typeof given !== 'object') return `a ${typeof given}`;
+    // Those of the package redis send commands so.
+    if ('sendCommand' in given) return 'of another package: new Redis(…) from "ioredis" makes one';
+    return 'settings: those are given to configure(ConfigParams.fromTuples(…))';
 }
 
 /** The longer the server is away, the longer, ms. */

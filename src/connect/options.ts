@@ -1,5 +1,6 @@
 import { ConfigException } from 'pip-services4-commons-node';
 import type { ConfigParams } from 'pip-services4-components-node';
+import { didYouMean, nearest } from './suggestion';
 
 /** A wrong setting: says which, what is wrong, what is right. */
 export function badOption(name: string, what: string): ConfigException {
@@ -52,9 +53,18 @@ export function boolean(config: ConfigParams, name: string, standard: boolean): 
 }
 
 export function oneOf<T extends string>(config: ConfigParams, name: string, values: readonly T[], standard: T): T {
+    return optionalOneOf(config, name, values) ?? standard;
+}
+
+export function optionalOneOf<T extends string>(
+    config: ConfigParams,
+    name: string,
+    values: readonly T[],
+    called = name,
+): T | undefined {
     const text = config.getAsNullableString(name);
-    if (text === null || text === undefined) return standard;
+    if (text === null || text === undefined) return undefined;
     const value = values.find((one) => one === text);
     if (value !== undefined) return value;
-    throw badOption(name, `must be one of ${values.join(', ')}, not "${text}".`);
+    throw badOption(called, `must be one of ${values.join(', ')}, not "${text}".${didYouMean(nearest(text, values))}`);
 }

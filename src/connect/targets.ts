@@ -1,5 +1,7 @@
+import { isIPv6 } from 'node:net';
 import type { ConnectionParams } from 'pip-services4-config-node';
-import { badOption, integer } from './options';
+import { checkNoOtherTls } from './names';
+import { badOption, integer, optionalOneOf } from './options';
 
 /** Where a server is. */
 export type Address = { readonly host: string; readonly port: number } | { readonly path: string };
@@ -13,16 +15,42 @@ export interface Target {
     readonly tls: boolean;
 }
 
-/** Reads a resolved connection. @throws ConfigException BAD_OPTION */
+/** What a connection may speak; only `rediss` is TLS. */
+const PROTOCOLS = ['redis', 'rediss', 'tcp', 'unix'] as const;
+
+/**
+ * Reads a resolved connection. Whatever asks for TLS gets it, or is refused.
+ *
+ * @throws ConfigException BAD_OPTION
+ */
 export function readTarget(connection: ConnectionParams, standardPort: number): Target {
+    checkNoOtherTls(connection);
+    const protocol = optionalOneOf(connection, 'protocol', PROTOCOLS, 'connection.protocol');
+    const target = readPlace(connection, standardPort, protocol === 'rediss');
+    const isSocket = 'path' in target.address;
+    if (protocol === 'unix' && !isSocket) throw badOption('connection.protocol', 'is unix: give connection.path.');
+    if (protocol !== 'rediss' || target.tls) return target;
+    const text = isSocket ? 'on a Unix socket there is no TLS.' : 'connection.uri asks for none.';
+    throw badOption('connection.protocol', `is rediss, but ${text}`);
+}
+
+/** @param tls whether host and port are to be reached by TLS; a uri says that itself. */
+function readPlace(connection: ConnectionParams, standardPort: number, tls: boolean): Target {
     const uri = connection.getAsNullableString('uri');
     const path = connection.getAsNullableString('path');
     if (uri) return readUri(uri, standardPort);
     const none = { database: undefined, username: undefined, password: undefined };
     if (path) return { address: { path }, ...none, tls: false };
-    const host = connection.getAsNullableString('host') ?? 'localhost';
+    const host = hostOf(connection);
     const port = integer(connection, 'port', 1, 65_535, standardPort, 'connection.port');
-    return { address: { host, port }, ...none, tls: connection.getAsNullableString('protocol') === 'rediss' };
+    return { address: { host, port }, ...none, tls };
+}
+
+/** Never repeats it: where it is a uri, there may be a password in it. */
+function hostOf(connection: ConnectionParams): string {
+    const host = connection.getAsNullableString('host') || connection.getAsNullableString('ip') || 'localhost';
+    if (!/[\s/@]/.test(host) && (isIPv6(host) || !host.includes(':'))) return host;
+    throw badOption('connection.host', 'must be a name or an address alone; a uri belongs into connection.uri.');
 }
 
 /** Never repeats the uri in an error: it may hold a password. */

@@ -1,6 +1,9 @@
 import { readFileSync } from 'node:fs';
 import type { ConnectionOptions } from 'node:tls';
 import type { ConfigParams } from 'pip-services4-components-node';
+import { ConnectionResolver } from 'pip-services4-config-node';
+import type { ConnectionParams } from 'pip-services4-config-node';
+import type { BorrowedClient } from './clients';
 import { badOption, boolean } from './options';
 
 /** The options of TLS; undefined: none is set. @throws ConfigException BAD_OPTION */
@@ -15,6 +18,21 @@ export function readTls(config: ConfigParams): ConnectionOptions | undefined {
         ...(servername ? { servername } : {}),
         rejectUnauthorized: boolean(config, 'options.tls.reject_unauthorized', true),
     };
+}
+
+/** Refuses a client without TLS where the configuration asks for it. @throws ConfigException BAD_OPTION */
+export function checkTlsOf(client: BorrowedClient, config: ConfigParams): void {
+    const { tls } = 'nodes' in client ? (client.options.redisOptions ?? {}) : client.options;
+    if (tls !== undefined) return;
+    const text = 'asks for TLS, but the client that is given has none: make that client with TLS.';
+    if (readTls(config) !== undefined) throw badOption('options.tls', text);
+    const connections: ConnectionParams[] = new ConnectionResolver(config).getAll();
+    if (connections.some(isSecure)) throw badOption('connection', text);
+}
+
+function isSecure(connection: ConnectionParams): boolean {
+    const uri = connection.getAsNullableString('uri');
+    return uri ? /^rediss:/i.test(uri) : connection.getAsNullableString('protocol') === 'rediss';
 }
 
 function pem(config: ConfigParams, name: 'ca' | 'cert' | 'key'): ConnectionOptions {

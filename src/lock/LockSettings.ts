@@ -64,6 +64,7 @@ export class LockSettings {
     budget(timeout: number | null | undefined): number {
         const retries = this.retries === undefined ? undefined : this.retries * this.retryTimeout;
         if (timeout === null || timeout === undefined) return retries ?? 3 * this.retryTimeout;
-        return retries === undefined ? timeout : Math.min(timeout, retries);
+        // What is no number is left as it is, and refused by whoever is handed it.
+        return retries === undefined || typeof timeout !== 'number' ? timeout : Math.min(timeout, retries);
     }
 }

@@ -6,6 +6,7 @@ import { RedisConnector } from '../connect/RedisConnector';
 import type { BorrowedClient } from '../connect/clients';
 import { LockError } from '../engine/port/errors';
 import type { Lease } from '../engine/lease/Lease';
+import { SystemClock } from '../engine/time/Clock';
 import { Locker, holding } from '../engine/locker/Locker';
 import type { ForceReleaseOptions as LockerForceReleaseOptions } from '../engine/locker/Locker';
 import type { LeaseOptions as LockerLeaseOptions, LockerOptions } from '../engine/locker/Locker';
@@ -82,14 +83,17 @@ type Keys = string | readonly string[];
 export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenable {
     private readonly _connector: RedisConnector;
     private readonly _telemetry = new LockTelemetry();
+    private readonly _clock = new SystemClock();
     private _settings = new LockSettings(new ConfigParams());
     private _locker: Locker | undefined;
     private _open = false;
     private _closes = 0;
     /** The last call of open or close: one comes after the other. */
     private _turn: Promise<void> = Promise.resolve();
-    private _held = new HeldLocks();
+    private _held = new HeldLocks(this._clock);
     private readonly _chains = new CallChains();
+    /** Whether the warning about callers without a trace id was given. */
+    private _warned = false;
 
     /**
      * @param client (optional) an ioredis client to be used instead of connections of its own. It is never closed; closing
@@ -149,7 +153,7 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
         return this._inTurn(async () => {
             await closed;
             this._open = false;
-            this._held = new HeldLocks();
+            this._held = new HeldLocks(this._clock);
             this._chains.clear();
         });
     }
@@ -166,7 +170,7 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
     async tryAcquireLock(context: LockContext, key: string, ttl: number): Promise<boolean> {
         const options = { ttl, keepAlive: this._settings.keepAlive };
         const lease = await this._acquire(context, 'try_acquire_lock', key, options, 'try');
-        if (lease !== null) this._held.add(callerOf(context), lease);
+        if (lease !== null) this._hold(context, lease, ttl);
         return lease !== null;
     }
 
@@ -182,7 +186,7 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
     async acquireLock(context: LockContext, key: string, ttl: number, timeout?: number): Promise<void> {
         const options = { ttl, keepAlive: this._settings.keepAlive, timeout: this._settings.budget(timeout) };
         const lease = await this._acquire(context, 'acquire_lock', key, options, 'wait');
-        this._held.add(callerOf(context), lease);
+        this._hold(context, lease, ttl);
     }
 
     /**
@@ -330,7 +334,10 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
     private async _connect(context: LockContext, closes: number): Promise<void> {
         if (this._open) throw new LockError('ALREADY_OPENED', 'The lock is open already.');
         const store = storeOf(await this._connector.connect(context), this._settings);
-        const observe = (event: LockEvent): void => this._telemetry.observe(event, locker.load);
+        const observe = (event: LockEvent): void => {
+            if (event.kind === 'lost') this._held.lost(event.key, event.holder);
+            this._telemetry.observe(event, locker.load);
+        };
         const locker = new Locker(store, this._lockerOptions(), { observe });
         if (closes === this._closes) {
             this._locker = locker;
@@ -344,6 +351,19 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
             throw new LockError('CLOSED', 'The lock was closed while it was opened.');
         }
         this._open = true;
+    }
+
+    /** Remembers a lock for its release. */
+    private _hold(context: LockContext, lease: Lease, ttl: number): void {
+        const caller = callerOf(context);
+        const again = this._held.add(caller, lease, ttl);
+        if (!again || this._warned || typeof caller === 'string') return;
+        this._warned = true;
+        const message =
+            `A caller without a trace id acquired ${lease.key} again and had not released it. releaseLock matches the ` +
+            'locks of such callers with their releases in the order in which they began: give each caller a context ' +
+            'with a trace id, or use acquire or withLock.';
+        this._telemetry.observe({ kind: 'warning', message }, this._engine().load);
     }
 
     private _lockerOptions(): LockerOptions {

@@ -31,6 +31,7 @@ const CLASSES: Readonly<Record<LockErrorCode, ExceptionClass>> = {
     BAD_HOLDER: BadRequestException,
     BAD_TTL: BadRequestException,
     BAD_TIMEOUT: BadRequestException,
+    BAD_PARAMETER: BadRequestException,
     TOO_MANY: InvalidStateException,
 };
 

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { assert } from 'chai';
+import { Cluster, Redis } from 'ioredis';
 import type { RedisOptions } from 'ioredis';
 import { ConfigParams, Context, Descriptor, References } from 'pip-services4-components-node';
 import { ConnectionParams, MemoryCredentialStore, MemoryDiscovery } from 'pip-services4-config-node';
@@ -95,6 +96,24 @@ suite('RedisConnector', () => {
             assert.strictEqual(error.trace_id, 'trace-1');
         });
 
+        for (const host of ['rediss://one', 'one:6379', 'user:S3CRET@one', 'one two', '[::1]', 'one/5']) {
+            test(`is refused at host ${host}, which is not repeated`, async () => {
+                const error = await refusal(() => options({ 'connection.host': host }), 'connection.host');
+                assert.notInclude(saidBy(error), 'S3CRET');
+            });
+        }
+
+        test('is made to an address of IPv6', async () => {
+            assert.strictEqual((await options({ 'connection.host': '::1' })).host, '::1');
+        });
+
+        test('by protocol unix is made to a path, and to nothing else', async () => {
+            const unix = { 'connection.protocol': 'unix' };
+            const { path } = await options({ ...unix, 'connection.path': '/run/redis.sock' });
+            assert.strictEqual(path, '/run/redis.sock');
+            await refusal(() => options({ ...unix, 'connection.host': 'one' }), 'connection.protocol');
+        });
+
         for (const port of ['0', '65536', '-1', '6379a', '63.79', 'redis']) {
             test(`is refused at port ${port}`, async () => {
                 await refusal(() => options({ 'connection.port': port }), 'connection.port');
@@ -110,6 +129,116 @@ suite('RedisConnector', () => {
             if (!('client' in clients)) assert.fail('It is not a single server.');
             const { host, port, db } = clients.client.options;
             assert.deepEqual([host, port, db], ['two', 6379, 0]);
+        });
+    });
+
+    suite('TLS that is asked for', () => {
+        const secure = { 'connection.host': 'one', 'connection.protocol': 'rediss' };
+
+        test('is what protocol rediss gives, and what redis, tcp and none do not', async () => {
+            assert.isDefined((await options(secure)).tls);
+            for (const protocol of ['redis', 'tcp', '', null])
+                assert.isUndefined(
+                    (await options({ ...secure, 'connection.protocol': protocol })).tls,
+                    String(protocol),
+                );
+        });
+
+        for (const protocol of [
+            'tls',
+            'ssl',
+            'redis+ssl',
+            'redis+tls',
+            'REDISS',
+            'rediss://',
+            'https',
+            'redisss',
+            'valkeys',
+        ]) {
+            test(`is refused as protocol ${protocol}`, async () => {
+                const settings = { ...secure, 'connection.protocol': protocol };
+                const error = await refusal(() => options(settings), 'connection.protocol');
+                assert.include(error.message, 'redis, rediss, tcp, unix');
+            });
+        }
+
+        for (const name of [
+            'options.tls',
+            'options.ssl',
+            'options.use_tls',
+            'connection.ssl',
+            'connection.tls',
+            'connection.useSSL',
+            'connection.tls.ca',
+            'connection.secure',
+            'connections.0.tls',
+            'tls',
+            'ssl',
+            'tls.ca',
+        ]) {
+            test(`is refused as ${name}`, async () => {
+                for (const value of [true, 'yes', 'on', '1', 'required', '[object Object]'])
+                    await refusal(() => options({ 'connection.host': 'one', [name]: value }), name);
+            });
+        }
+
+        test('is not, by a connection that says that it is off', async () => {
+            for (const value of [false, 'no', 'off', 0, '', null])
+                assert.isUndefined((await options({ 'connection.host': 'one', 'connection.ssl': value })).tls);
+        });
+
+        test('is refused as options.tls without names below it, whatever it is', async () => {
+            for (const value of [true, false, '', null, '{}'])
+                await refusal(() => options({ 'connection.host': 'one', 'options.tls': value }), 'options.tls');
+        });
+
+        test('is refused by a discovered connection that has another name for it', async () => {
+            const found = ConnectionParams.fromTuples('host', 'found', 'ssl', true);
+            const references = await discovery('redis', found);
+            await refusal(() => options({ 'connection.discovery_key': 'redis' }, { references }), 'connection.ssl');
+            const wrong = await discovery('redis', ConnectionParams.fromTuples('host', 'found', 'protocol', 'tls'));
+            const looking = { 'connection.discovery_key': 'redis' };
+            await refusal(() => options(looking, { references: wrong }), 'connection.protocol');
+        });
+
+        test('is refused beside a uri or a socket that has none', async () => {
+            const rediss = { 'connection.protocol': 'rediss' };
+            await refusal(() => optionsOf('redis://one', rediss), 'connection.protocol');
+            await refusal(() => optionsOf('unix:/run/redis.sock', rediss), 'connection.protocol');
+            await refusal(() => options({ ...rediss, 'connection.path': '/run/redis.sock' }), 'connection.protocol');
+            assert.isDefined((await optionsOf('rediss://one', { 'connection.protocol': 'redis' })).tls);
+            assert.isDefined((await optionsOf('redis://one', { 'options.tls.servername': 'one' })).tls);
+        });
+
+        for (const topology of ['sentinel', 'cluster']) {
+            test(`is refused when only some connections of topology ${topology} ask for it`, async () => {
+                const name = topology === 'sentinel' ? { 'options.sentinel_name': 'm' } : {};
+                const some = { 'connections.0.host': 'one', 'connections.1.uri': 'rediss://two' };
+                const settings = { ...some, ...name, 'options.topology': topology };
+                await refusal(() => options(settings), 'connections');
+                const connector = new RedisConnector();
+                const all = { ...settings, 'options.tls.servername': 'one' };
+                connector.configure(ConfigParams.fromTuples(...Object.entries(all).flat()));
+                assert.strictEqual((await connector.connect(null)).topology, topology);
+            });
+        }
+
+        test('is refused when a client is given that has none', async () => {
+            const client = new Redis({ lazyConnect: true });
+            for (const [settings, option] of [
+                [{ 'options.tls.servername': 'one' }, 'options.tls'],
+                [secure, 'connection'],
+                [{ 'connection.uri': 'rediss://one' }, 'connection'],
+            ] as const) {
+                for (const given of [client, new Cluster([{ host: 'one' }], { lazyConnect: true })]) {
+                    const connector = new RedisConnector(given);
+                    connector.configure(ConfigParams.fromTuples(...Object.entries(settings).flat()));
+                    await refusal(() => connector.connect(null), option);
+                }
+                const connector = new RedisConnector(new Redis({ lazyConnect: true, tls: {} }));
+                connector.configure(ConfigParams.fromTuples(...Object.entries(settings).flat()));
+                assert.include(await connector.connect(null), { borrowed: true });
+            }
         });
     });
 

@@ -23,6 +23,7 @@ const EXPECTED: Readonly<Record<LockErrorCode, [name: string, status: number]>> 
     BAD_HOLDER: ['BadRequestException', 400],
     BAD_TTL: ['BadRequestException', 400],
     BAD_TIMEOUT: ['BadRequestException', 400],
+    BAD_PARAMETER: ['BadRequestException', 400],
     TOO_MANY: ['InvalidStateException', 500],
 };
 

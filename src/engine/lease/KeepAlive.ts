@@ -1,5 +1,6 @@
 import type { GiveUps } from '../followups/GiveUps';
 import type { Clock } from '../time/Clock';
+import { inMicrotask } from '../time/hostTime';
 import { TimerHeap } from '../time/TimerHeap';
 import { isTemporary } from '../port/errors';
 import type { LockError } from '../port/errors';
@@ -59,6 +60,14 @@ export class KeepAlive implements LeaseKeeper {
         if (lease.upkeep === 'none') lease.upkeep = 'confirm';
         this._renew(lease, [one]);
         this._send();
+    }
+
+    /** Renews a lease from now on until it ends, or no more. */
+    keep(lease: HeldLease, whether: boolean): void {
+        if (!lease.isHeld()) return;
+        lease.upkeep = whether ? 'keep' : 'none';
+        // What is left may be less than a third of the ttl.
+        this._plan(lease, whether ? Math.min(this._rhythm(lease), lease.remaining() / 2) : Infinity);
     }
 
     async renew(lease: HeldLease, ttl: number): Promise<void> {
@@ -125,7 +134,7 @@ export class KeepAlive implements LeaseKeeper {
         this._queue.set(lease, lease.deadline);
         for (const one of keys) this._renewals.push(new KeyRenewal(renewal, one));
         if (this._renewals.length >= LIST_LENGTH) this._send();
-        else if (this._renewals.length === keys.length) queueMicrotask(() => this._send());
+        else if (this._renewals.length === keys.length) inMicrotask(() => this._send());
         return renewal;
     }
 

@@ -1,4 +1,8 @@
 import { RecycledMap } from '../collections/RecycledMap';
+import type { Clock } from '../time/Clock';
+import { inMicrotask } from '../time/hostTime';
+import { TimerHeap } from '../time/TimerHeap';
+import type { Due } from '../time/TimerHeap';
 import type { LockError } from '../port/errors';
 import { chosenHolder, holderOf } from '../port/holder';
 import { promised } from '../port/LockStore';
@@ -21,9 +25,6 @@ import { CLAIM_WINDOW } from '../port/protocol';
 import type { PassingStore, ReservingRequest } from '../port/ReservingRequest';
 import { deadlineByMessage } from '../port/validity';
 import type { GrantMessage } from '../port/validity';
-import type { Clock } from '../time/Clock';
-import { TimerHeap } from '../time/TimerHeap';
-import type { Due } from '../time/TimerHeap';
 
 /** With less than this part of the ttl left, a lease that is passed on is renewed at once. */
 const NEARLY_ALL = 0.9;
@@ -205,7 +206,7 @@ export class LocalGrants implements PassingStore {
             turn.free = true;
             turn.confirmed = left >= line.ttl * NEARLY_ALL;
             // The lease that ends has ended when the next begins.
-            queueMicrotask(() => {
+            inMicrotask(() => {
                 callback('released');
                 this._wake(line);
             });

@@ -1,4 +1,14 @@
-import { checkHolder, checkKey, checkTimeout, checkTtl } from '../port/checks';
+import {
+    checkHolder,
+    checkKey,
+    checkNumber,
+    checkPattern,
+    checkSignal,
+    checkTimeout,
+    checkTtl,
+    checkType,
+} from '../port/checks';
+import { LONGEST } from '../time/Clock';
 import { GiveUps } from '../followups/GiveUps';
 import { SystemClock } from '../time/Clock';
 import type { Clock } from '../time/Clock';
@@ -76,6 +86,9 @@ const DEFAULTS: LockerOptions = {
     exceptionOf: (error) => error,
 };
 
+/** Of leases and of callers. */
+const MOST = 10_000_000;
+
 const NONE: readonly string[] = [];
 
 /** What is asked for: first of all its first key. */
@@ -117,6 +130,7 @@ export class Locker {
         private readonly _clock: Clock = new SystemClock(),
     ) {
         this._options = { ...DEFAULTS, ...options };
+        checkOptions(this._options);
         const { exceptionOf } = this._options;
         const tell = (event: LockEvent): void => this._tell(event);
         this._handOffs = new ClaimTimeouts(this._store, _clock);
@@ -201,7 +215,13 @@ export class Locker {
         options: LeaseOptions,
         work: (lease: Lease) => Promise<T>,
     ): Promise<T> {
+        checkType(work, 'function', 'work');
         return holding(await this.acquire(key, options), work);
+    }
+
+    /** Renews a lease of this locker from now on until it ends, or no more. */
+    keepAlive(lease: Lease, whether: boolean): void {
+        if (lease instanceof HeldLease) this._keepAlive.keep(lease, whether);
     }
 
     /** Says what is wrong with a request, and does nothing. @throws what acquire throws for it. */
@@ -243,7 +263,7 @@ export class Locker {
      */
     async *list(pattern = '*'): AsyncIterable<LockInfo> {
         this._checkOpen();
-        checkKey(pattern);
+        checkPattern(pattern);
         yield* this._store.list(pattern);
     }
 
@@ -254,6 +274,8 @@ export class Locker {
      * @returns from whom; undefined: nobody had it, or not any more.
      */
     async forceRelease(key: string, options: ForceReleaseOptions): Promise<string | undefined> {
+        checkType(options.by, 'string', 'by');
+        checkType(options.reason, 'string', 'reason');
         const holder = options.holder ?? (await this.inspect(key)).holder;
         // What is released by its holder goes to whoever is next; that one is not to lose it.
         if (holder === undefined || (await this._release(key, holder)) !== 'released') return undefined;
@@ -275,12 +297,12 @@ export class Locker {
     private _call(key: string | readonly string[], options: LeaseOptions, how: 'wait' | 'try'): Promise<Lease | null> {
         return new Promise((resolve, reject) => {
             try {
-                const wanted = this._wanted(key, options, how === 'try' ? 0 : options.timeout);
+                const wanted = this._wanted(key, options, how === 'try' ? 0 : options?.timeout);
                 this._checkRoom(wanted.key, nameOf(wanted.id));
                 const call: Call = { wanted, once: how === 'try', resolve, reject };
                 this._waiters.acquire(wanted, (outcome) => this._settled(call, outcome));
             } catch (error) {
-                reject(this._exception(error, options.context));
+                reject(this._exception(error, options?.context));
             }
         });
     }
@@ -288,10 +310,11 @@ export class Locker {
     private _wanted(
         key: string | readonly string[],
         options: LeaseOptions,
-        timeout: number = options.timeout ?? this._options.timeout,
+        timeout = options?.timeout ?? this._options.timeout,
     ): Wanted {
         this._checkOpen();
-        const { ttl = this._options.ttl, holder } = options;
+        checkType(options, 'object', 'options');
+        const { ttl = this._options.ttl, keepAlive = true, holder, signal, context } = options;
         const keys = isList(key) ? [...new Set(key)].sort() : undefined;
         const first = keys === undefined ? key : keys[0];
         const rest = keys?.slice(1) ?? NONE;
@@ -300,6 +323,8 @@ export class Locker {
         for (const one of rest) checkKey(one);
         checkTtl(ttl, first);
         checkTimeout(timeout, first);
+        checkType(keepAlive, 'boolean', 'keepAlive');
+        checkSignal(signal, first);
         if (holder !== undefined) checkHolder(holder);
         return {
             key: first,
@@ -308,9 +333,9 @@ export class Locker {
             ttl,
             timeout,
             ticket: undefined,
-            keepAlive: options.keepAlive ?? true,
-            signal: options.signal,
-            context: options.context,
+            keepAlive,
+            signal,
+            context,
             since: this._clock.now(),
         };
     }
@@ -454,6 +479,17 @@ export class Locker {
             // An observer cannot change what it observes.
         }
     }
+}
+
+/** @throws LockError BAD_OPTION */
+function checkOptions(options: LockerOptions): void {
+    const { ttl, timeout, retryTimeout, maxHeld, maxWaiting, exceptionOf } = options;
+    checkNumber(ttl, 1, LONGEST, 'ttl');
+    if (timeout !== Infinity) checkNumber(timeout, 0, LONGEST, 'timeout');
+    checkNumber(retryTimeout, 1, LONGEST, 'retryTimeout');
+    checkNumber(maxHeld, 1, MOST, 'maxHeld');
+    checkNumber(maxWaiting, 1, MOST, 'maxWaiting');
+    checkType(exceptionOf, 'function', 'exceptionOf');
 }
 
 /** Runs `work` while holding `lease`, and releases it on every path. @see Locker.withLock */

@@ -17,6 +17,7 @@ export type LockErrorCode =
     | 'BAD_HOLDER'
     | 'BAD_TTL'
     | 'BAD_TIMEOUT'
+    | 'BAD_PARAMETER'
     | 'TOO_MANY';
 
 export interface LockErrorDetails {

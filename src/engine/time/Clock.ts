@@ -1,3 +1,9 @@
+import { HostTimer, monotonicNow, wallNow } from './hostTime';
+import type { Timer } from './hostTime';
+
+export { LONGEST } from './hostTime';
+export type { Timer } from './hostTime';
+
 /**
  * The only source of time in the engine.
  *
@@ -10,15 +16,6 @@ export interface Clock {
     /** Runs `action` once, `delay` from now. */
     timer(delay: number, action: () => void): Timer;
 }
-
-export interface Timer {
-    cancel(): void;
-    /** From now on it keeps the process alive, as every new one does, or it does not. */
-    keepsAlive(whether: boolean): void;
-}
-
-/** The longest time that a timer, or an expiry, can be set to, ms: a larger delay makes Node.js fire at once. */
-export const LONGEST = 2 ** 31 - 1;
 
 /** How far the wall clock must run ahead of the monotonic one before we take it that the machine was asleep. */
 const ASLEEP = 50;
@@ -33,8 +30,8 @@ export class SystemClock implements Clock {
     private _ahead: number;
 
     constructor(
-        private readonly _monotonic: () => number = () => performance.now(),
-        private readonly _wall: () => number = Date.now,
+        private readonly _monotonic: () => number = monotonicNow,
+        private readonly _wall: () => number = wallNow,
     ) {
         this._ahead = this._wall() - this._monotonic();
     }
@@ -52,10 +49,6 @@ export class SystemClock implements Clock {
     }
 
     timer(delay: number, action: () => void): Timer {
-        const handle = setTimeout(action, Math.min(Math.max(delay, 0), LONGEST));
-        return {
-            cancel: () => clearTimeout(handle),
-            keepsAlive: (whether) => void (whether ? handle.ref() : handle.unref()),
-        };
+        return new HostTimer(delay, action);
     }
 }

@@ -43,8 +43,13 @@ export class TimerHeap<T extends Due> {
         return item.place >= 0;
     }
 
-    /** Queues `item`, or moves it when it is queued already. */
+    /**
+     * Queues `item`, or moves it when it is queued already.
+     *
+     * @throws RangeError for NaN, which compares with nothing: one of them would hide every other item.
+     */
     set(item: T, due: number): void {
+        if (Number.isNaN(due)) throw new RangeError('An item is due at an instant, not at NaN.');
         if (this._heap.length === 0) this._timer?.keepsAlive(true);
         const place = item.place < 0 ? this._heap.length : item.place;
         if (due < this._dueAt(place)) this._rise(item, due, place);

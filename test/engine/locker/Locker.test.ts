@@ -2,7 +2,7 @@ import { assert } from 'chai';
 import fc from 'fast-check';
 import { LockError } from '../../../src/engine/port/errors';
 import { Locker } from '../../../src/engine/locker/Locker';
-import type { LockerOptions } from '../../../src/engine/locker/Locker';
+import type { LeaseOptions, LockerOptions } from '../../../src/engine/locker/Locker';
 import type { LockEvent } from '../../../src/engine/port/LockObserver';
 import { acquireFrom, releaseTo } from '../../fixtures/asks';
 import { FakeStore } from '../../fixtures/FakeStore';
@@ -84,6 +84,35 @@ suite('Locker', () => {
             await clock.advance(2 * TTL);
             assert.isTrue(kept?.isHeld());
             assert.isFalse(left?.isHeld());
+        });
+
+        test('keeps a lease alive from the moment at which it is told to, however little is left', async () => {
+            const lease = await locker.acquire('key', { keepAlive: false });
+            await clock.advance(TTL - 1000);
+            assert.isBelow(lease.remaining(), 1000);
+            locker.keepAlive(lease, true);
+            await clock.advance(10 * TTL);
+            assert.isTrue(lease.isHeld());
+        });
+
+        test('keeps a lease alive no longer when it is told so', async () => {
+            const lease = await locker.acquire('key');
+            await clock.advance(2 * TTL);
+            locker.keepAlive(lease, false);
+            assert.isAbove(lease.remaining(), TTL / 2);
+            await clock.advance(TTL);
+            assert.isFalse(lease.isHeld());
+        });
+
+        test('does not keep alive what was released or lost', async () => {
+            const [released, lost] = [await locker.acquire('a'), await locker.acquire('b', { keepAlive: false })];
+            await released.release();
+            await clock.advance(TTL);
+            locker.keepAlive(released, true);
+            locker.keepAlive(lost, true);
+            await clock.advance(TTL);
+            assert.isFalse(released.isHeld() || lost.isHeld());
+            assert.strictEqual(clock.timers, 0);
         });
     });
 
@@ -491,7 +520,7 @@ suite('Locker', () => {
     });
 
     suite('refuses', () => {
-        for (const key of ['', '\ud800', 'a\udfffb']) {
+        for (const key of ['', '\ud800', 'a\udfffb', 'redis-lock:{a}:q']) {
             test(`the key ${JSON.stringify(key)}`, async () => {
                 await rejection(locker.tryAcquire(key), 'BAD_KEY');
                 await rejection(locker.acquire(['good', key]), 'BAD_KEY');
@@ -523,6 +552,67 @@ suite('Locker', () => {
             test(`the timeout ${timeout}`, async () => {
                 await rejection(locker.acquire('key', { timeout }), 'BAD_TIMEOUT');
                 assert.isEmpty(store.log);
+            });
+        }
+
+        for (const text of ['1000', ' 500 ', '5e2', [500], new Date(), 5n, null, true, () => 5]) {
+            test(`a ttl and a timeout that are no number but ${typeof text}: ${String(text)}`, async () => {
+                const number = text as unknown as number;
+                const lease = await locker.acquire('other');
+                for (const [refused, code] of [
+                    [locker.tryAcquire('key', { ttl: number }), 'BAD_TTL'],
+                    [locker.acquire('key', { ttl: number }), 'BAD_TTL'],
+                    [locker.renew('key', 'me', number), 'BAD_TTL'],
+                    [lease.renew(number), 'BAD_TTL'],
+                    ...(text === null ? [] : ([[locker.acquire('key', { timeout: number }), 'BAD_TIMEOUT']] as const)),
+                ] as const) {
+                    const { message } = await rejection(refused, code);
+                    if (typeof text === 'string') assert.include(message, JSON.stringify(text));
+                }
+                assert.lengthOf(store.log, 1);
+            });
+        }
+
+        for (const [name, options] of Object.entries({
+            keepAlive: { keepAlive: 'no' },
+            signal: { signal: {} },
+            options: null,
+        })) {
+            test(`a wrong ${name}, and names it`, async () => {
+                const refused = locker.acquire('key', options as unknown as LeaseOptions);
+                assert.include((await rejection(refused, 'BAD_PARAMETER')).message, name);
+                assert.isEmpty(store.log);
+            });
+        }
+
+        test('a signal that is none', async () => {
+            for (const signal of [null, 'abort', 5, {}, { aborted: false }, new AbortController(), new EventTarget()]) {
+                const options = { signal: signal as unknown as AbortSignal };
+                for (const keys of ['key', ['a', 'b']]) {
+                    const { message } = await rejection(locker.acquire(keys, options), 'BAD_PARAMETER');
+                    assert.include(message, 'signal');
+                }
+            }
+            assert.isEmpty(store.log);
+        });
+
+        test('work that is no function, before it takes the key', async () => {
+            const work = 'work' as unknown as () => Promise<void>;
+            assert.include((await rejection(locker.withLock('key', {}, work), 'BAD_PARAMETER')).message, 'work');
+            assert.isEmpty(store.log);
+        });
+
+        for (const [name, value] of Object.entries({
+            ttl: '1000',
+            timeout: NaN,
+            retryTimeout: 0,
+            maxHeld: '5',
+            maxWaiting: 1.5,
+            localGrants: 33,
+        })) {
+            test(`the option ${name} when it is ${JSON.stringify(value)}`, () => {
+                const options = { [name]: value } as unknown as Partial<LockerOptions>;
+                assert.throws(() => lockerWith(options), LockError, `The option ${name} must be a whole number`);
             });
         }
 

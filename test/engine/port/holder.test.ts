@@ -1,5 +1,6 @@
-import { hostname } from 'node:os';
 import { assert } from 'chai';
+import crypto from 'node:crypto';
+import { hostname } from 'node:os';
 import { checkHolder } from '../../../src/engine/port/checks';
 import { chosenHolder, holderOf, nameOf, newId, readHolder } from '../../../src/engine/port/holder';
 
@@ -33,5 +34,44 @@ suite('holder', () => {
     test('is one line of text, so that no chosen one is taken for an id', () => {
         for (const holder of ['', 'a\nb', 'a\rb', '\ud800', 7, undefined]) assert.throws(() => checkHolder(holder));
         assert.doesNotThrow(() => checkHolder(holderOf(newId(), 1)));
+    });
+
+    suite('of processes that go on from one snapshot', () => {
+        const pid = Object.getOwnPropertyDescriptor(process, 'pid') ?? {};
+
+        teardown(() => Object.defineProperty(process, 'pid', pid));
+
+        test('differs in its random part', () => {
+            const randoms = [1, 2, 2, 1].map((value) => {
+                Object.defineProperty(process, 'pid', { ...pid, value });
+                const [, its, random] = newId().split(':');
+                assert.strictEqual(its, String(value));
+                return random;
+            });
+            assert.strictEqual(randoms[1], randoms[2]);
+            assert.lengthOf(new Set(randoms), 3);
+        });
+
+        test('is not drawn before it is needed', () => {
+            const path = require.resolve('../../../src/engine/port/holder');
+            const before = require.cache[path];
+            const { randomBytes } = crypto;
+            let draws = 0;
+            crypto.randomBytes = (size: number) => {
+                draws += 1;
+                return randomBytes(size);
+            };
+            delete require.cache[path];
+            try {
+                const loaded = require(path) as { newId: typeof newId };
+                assert.strictEqual(draws, 0);
+                loaded.newId();
+                loaded.newId();
+                assert.strictEqual(draws, 1);
+            } finally {
+                require.cache[path] = before;
+                crypto.randomBytes = randomBytes;
+            }
+        });
     });
 });

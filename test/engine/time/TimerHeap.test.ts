@@ -69,6 +69,16 @@ suite('TimerHeap', () => {
         assert.deepEqual(ran, ['sooner', 'later']);
     });
 
+    test('refuses NaN, and runs the others', async () => {
+        const one = queued('a', 100);
+        assert.throws(() => queue.set(one, NaN), RangeError);
+        assert.throws(() => queue.set(item('b'), NaN), RangeError);
+        assert.strictEqual(queue.size, 1);
+        queued('c', 50);
+        await clock.advance(200);
+        assert.deepEqual(ran, ['c', 'a']);
+    });
+
     test('moves the first item behind the others', async () => {
         const first = queued('first', 100);
         for (const [name, delay] of Object.entries({ b: 200, c: 300, d: 400 })) queued(name, delay);

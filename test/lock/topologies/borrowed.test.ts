@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { assert } from 'chai';
 import { Cluster, Redis } from 'ioredis';
-import RedisMock from 'ioredis-mock';
+import { Cluster as Cluster5, Redis as Redis5 } from 'ioredis5';
 import { ConfigParams, Descriptor, References } from 'pip-services4-components-node';
 import { RedisLock } from '../../../src';
 import { Crowd } from '../../fixtures/Crowd';
@@ -46,6 +46,58 @@ suite('A lock with a client of somebody else', function () {
         const lock = new RedisLock(client);
         lock.configure(configOf(settings));
         return lock;
+    });
+
+    suite('of ioredis 5', () => {
+        let older: Redis5;
+
+        setup(() => {
+            older = new Redis5(server.port);
+            older.on('error', () => undefined);
+        });
+        teardown(() => older.disconnect());
+
+        lockContract('With a borrowed client of ioredis 5', (settings) => {
+            const lock = new RedisLock(older);
+            lock.configure(configOf(settings));
+            return lock;
+        });
+
+        test('is found by reference, and may be one of a cluster', async () => {
+            await using cluster = await RedisCluster.start();
+            const client5 = new Cluster5(cluster.servers.map(({ host, port }) => ({ host, port })));
+            await once(client5, 'ready');
+            const lock = new RedisLock();
+            made.push(lock);
+            lock.setReferences(
+                References.fromTuples(new Descriptor('app', 'client', 'ioredis', 'main', '1.0'), client5),
+            );
+            await lock.open(null);
+            assert.isTrue(await lock.tryAcquireLock(null, 'key', 5000));
+            await lock.close(null);
+            client5.disconnect();
+        });
+    });
+
+    test('must be one of ioredis, and is told from settings and from clients of other packages', async () => {
+        const others: [given: unknown, said: RegExp][] = [
+            ['redis://host', /a string/],
+            [{}, /settings.*configure/],
+            [{ host: 'localhost' }, /settings.*configure/],
+            [{ sendCommand: () => undefined, duplicate: () => undefined, options: {} }, /another package.*ioredis/],
+        ];
+        // As a caller without types may do.
+        const Untyped = RedisLock as new (client: unknown) => RedisLock;
+        for (const [given, said] of others) {
+            const refused = await rejection(
+                Promise.resolve().then(() => new Untyped(given)),
+                'BAD_OPTION',
+            );
+            assert.match(refused.message, said);
+            const lock = new RedisLock();
+            lock.setReferences(References.fromTuples(new Descriptor('app', 'client', 'ioredis', 'main', '1.0'), given));
+            assert.match((await rejection(lock.open(null), 'BAD_OPTION')).message, said);
+        }
     });
 
     test('needs no connection, and takes the client from the constructor or by reference', async () => {
@@ -145,25 +197,5 @@ suite('A lock with a client of somebody else', function () {
         } finally {
             own.disconnect();
         }
-    });
-});
-
-suite('A lock with ioredis-mock', () => {
-    test('acquires, excludes, waits, hands on, renews and releases', async () => {
-        const made = [new RedisLock(new RedisMock()), new RedisLock(new RedisMock())];
-        const [one, other] = made;
-        await Promise.all(made.map((lock) => lock.open(null)));
-        const lease = await one?.acquire(null, 'key', { ttl: 5000 });
-        assert.isFalse(await other?.tryAcquireLock(null, 'key', 5000));
-        const waiting = other?.acquire(null, 'key', { timeout: 5000 });
-        await new Promise((resolve) => setTimeout(resolve, 50));
-        assert.isTrue(await lease?.release());
-        const next = await waiting;
-        assert.isAbove(next?.fence ?? 0, lease?.fence ?? Infinity);
-        await next?.renew(9000);
-        assert.isAbove(next?.remaining() ?? 0, 5000);
-        assert.isTrue(await next?.release());
-        await Promise.all(made.map((lock) => lock.close(null)));
-        assert.strictEqual(await new RedisMock().get('key'), null);
     });
 });

@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis';
+import { atEndOfTurn } from '../../time/hostTime';
 import type { Clock } from '../../time/Clock';
 import { SystemClock } from '../../time/Clock';
 import { LockError } from '../../port/errors';
@@ -132,7 +133,7 @@ export class SingleServer implements RedisServers {
         if (this._flushing) return;
         this._flushing = true;
         // The end of the turn: after every callback and every promise that is ready now.
-        queueMicrotask(() => process.nextTick(() => this._flush()));
+        atEndOfTurn(() => this._flush());
     }
 
     /** As one list. */
