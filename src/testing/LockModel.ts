@@ -20,14 +20,20 @@ export interface WaiterRecord {
     /** From this instant on it is taken to be dead, ms. */
     readonly lease: number;
     readonly ttl: number;
-    /** So many fences below that of its grant are reserved with it. */
+    /** So many fences behind that of its grant are reserved with it. */
     readonly spare: number;
     /** Empty: it polls. */
     readonly channel: string;
 }
 
 export type Message =
-    | { readonly kind: 'grant'; readonly id: string; readonly window: number; readonly fence: number }
+    | {
+          readonly kind: 'grant';
+          readonly id: string;
+          readonly window: number;
+          readonly fence: number;
+          readonly spare: number;
+      }
     | { readonly kind: 'first'; readonly id: string; readonly remaining: number };
 
 /** The durations that the scripts know, ms. */
@@ -46,23 +52,28 @@ export const DURATIONS: Durations = {
 };
 
 /** So many expired tombstones are swept at a time. */
-export const SWEEP = 16;
+const SWEEP = 64;
+
+/** Of the keys of a command: the numbers that it draws from the clock without writing it again. */
+const ACQUIRE_KEYS = 3;
+const QUEUED_KEYS = 4;
 
 export interface QueuedAcquire {
     readonly id: string;
     readonly ttl: number;
-    readonly spare?: number;
+    readonly spare: number;
     /** Undefined: a plain try; 0: a new place in line. */
     readonly ticket: number | undefined;
     readonly channel: string;
 }
 
 export interface QueuedRelease {
-    /** Empty: nothing is released. */
+    /** Empty: see `id`. */
     readonly holder: string;
-    /** Of a release: buried. Else the acquisition that is given up; empty: only to hand on a key that nobody has. */
+    /** Of an acquisition that is given up. Both empty: only to hand on a key that nobody has. */
     readonly id: string;
-    readonly bury: boolean;
+    /** Attempts of that acquisition may still arrive, and are refused. */
+    readonly underWay: boolean;
     /** With waiters the key is left free for so many ms; 0: it is handed on. */
     readonly pause: number;
 }
@@ -70,10 +81,12 @@ export interface QueuedRelease {
 interface Granted {
     readonly kind: 'granted';
     readonly fence: number;
+    /** Whether the spare fences are reserved: not when the acquisition had the key already. */
+    readonly reserved: boolean;
 }
 
-interface Held {
-    readonly kind: 'held';
+interface Taken {
+    readonly kind: 'taken';
     /** Empty: nobody, but the queue exists. */
     readonly holder: string;
     /** -1: the key never expires; -2: it is absent. */
@@ -83,14 +96,16 @@ interface Held {
 export interface BusyReply {
     readonly kind: 'busy';
     readonly remaining: number;
-    readonly fence: number;
+    /** Every later grant has a greater fence. */
+    readonly clock: number;
     readonly ticket: number;
     readonly rank: number;
-    readonly handedOn: boolean;
+    /** The key was handed on in this step, for so many ms; 0: it was not. */
+    readonly window: number;
     readonly holder: string;
 }
 
-export type AcquireReply = Granted | Held;
+export type AcquireReply = Granted | Taken;
 export type QueuedAcquireReply = Granted | BusyReply | { readonly kind: 'refused' };
 export type ReleaseReply = 'released' | 'gone' | 'queued';
 
@@ -106,7 +121,7 @@ export interface InspectReply {
     readonly holder: string;
     readonly remaining: number;
     /** Of the server, µs. */
-    readonly time: number;
+    readonly now: number;
     readonly waiters: readonly { readonly id: string; /** ms */ readonly waited: number }[];
 }
 
@@ -123,7 +138,7 @@ const NO_WAITERS: Stored<readonly WaiterRecord[]> = { value: [], expires: Infini
  * A step changes the object it is called on. The values inside are never changed, so copies share them.
  */
 export class LockModel {
-    /** The server's clock, ms. */
+    /** The server's clock, ms; a fraction where it is exact. */
     now = 0;
     /** The same clock in µs. A field of its own, so that the explorer may let fences rise while no time passes. */
     time = 0;
@@ -138,6 +153,10 @@ export class LockModel {
     channels: { has(channel: string): boolean } = new Set();
     /** What reached somebody in this step. */
     published: readonly { readonly channel: string; readonly message: Message }[] = [];
+    /** The numbers of the clock that this step has reserved, and the last one that it used. */
+    private _reserved = 0;
+    private _drawn = 0;
+    private _keys = 0;
 
     constructor(readonly durations: Durations = DURATIONS) {}
 
@@ -146,45 +165,43 @@ export class LockModel {
         return Object.assign(copy, this, { published: [] });
     }
 
-    /** The common case: nobody holds the key, nobody waits. */
+    /** The common case: nobody has the key, nobody waits. */
     acquire({ id, ttl }: { readonly id: string; readonly ttl: number }): AcquireReply {
-        this._begin();
+        this._begin(ACQUIRE_KEYS);
         if (this.key !== undefined || this.queue.value.length > 0)
-            return { kind: 'held', holder: this.key?.value ?? '', remaining: this._remaining() };
-        return this._take(id, ttl, 0);
+            return { kind: 'taken', holder: this.key?.value ?? '', remaining: this._remaining() };
+        const fence = this._draw(0);
+        this._set(holderOf(id, fence), ttl);
+        return { kind: 'granted', fence, reserved: true };
     }
 
     /** Try, enqueue, heartbeat, claim and resend in one. */
     acquireQueued(request: QueuedAcquire): QueuedAcquireReply {
-        this._begin();
-        const { id, ttl, spare = 0, ticket } = request;
-        if (this._isBuried(id)) return { kind: 'refused' };
-        const holder = this.key?.value;
-        if (holder !== undefined && this._isMine(holder, id)) return this._extend(holder, request);
-        if (holder === undefined && this._firstWaiter() === undefined) {
-            this._leave(id);
-            return this._take(id, ttl, spare);
+        this._begin(QUEUED_KEYS);
+        const { id, ticket: asked } = request;
+        const score = this._score(id);
+        if (score < 0 && -score > this.time) return { kind: 'refused' };
+        if (this._isOf(id)) return this._keep(request);
+        const place = score > 0 ? score : undefined;
+        let ticket = 0;
+        if (asked !== undefined) {
+            ticket = place ?? (asked > 0 ? asked : this._draw(0));
+            if (place === undefined) this._enqueue(request, ticket);
         }
-        const place = ticket === undefined ? 0 : this._enqueue(request, ticket);
-        const pause = this.freeUntil - this.now;
-        let handedOn = false;
-        if (holder === undefined && pause <= 0) {
-            const window = this._handOff(id);
-            if (window === 0) {
-                this._leave(id);
-                const granted = this._take(id, ttl, spare);
-                this._tellFirst(ttl);
-                return granted;
-            }
-            handedOn = true;
+        const pause = this.key === undefined ? this.freeUntil - this.now : 0;
+        let window = 0;
+        if (this.key === undefined && pause <= 0) {
+            window = this._handOff(id);
+            if (window === 0) return this._take(request, ticket > 0 || place !== undefined);
         }
+        if (asked !== undefined && place !== undefined) this._enqueue(request, place);
         return {
             kind: 'busy',
-            remaining: this.key === undefined ? pause : this._remaining(),
-            fence: this.clock?.value ?? this.time,
-            ticket: place,
-            rank: place === 0 ? 0 : this._waiting().findIndex((one) => one.id === id),
-            handedOn,
+            remaining: this.key === undefined ? Math.ceil(pause) : this._remaining(),
+            clock: this._lastDrawn(),
+            ticket,
+            rank: this._waiting().filter((one) => one.score < ticket).length,
+            window,
             holder: this.key?.value ?? '',
         };
     }
@@ -193,29 +210,32 @@ export class LockModel {
     release(holder: string): ReleaseReply {
         this._begin();
         if (this.queue.value.length > 0) return 'queued';
-        if (!this._isHolder(holder)) return 'gone';
+        if (!this._holds(holder)) return 'gone';
         this.key = undefined;
         return 'released';
     }
 
     /** Release, give-up and hand-on. */
-    releaseQueued({ holder, id, bury, pause }: QueuedRelease): QueuedReleaseReply {
-        this._begin();
-        const rank = id === '' ? -1 : this._waiting().findIndex((place) => place.id === id);
-        if (id !== '') this._leave(id);
-        const released = holder === '' ? id !== '' && this._isOwn(id) : this._isHolder(holder);
+    releaseQueued({ holder, id, underWay, pause }: QueuedRelease): QueuedReleaseReply {
+        this._begin(QUEUED_KEYS);
+        const ours =
+            holder === '' ? id !== '' && chosenHolder(id) === undefined && this._isOf(id) : this._holds(holder);
+        let wasFirst = false;
+        if (id !== '') {
+            wasFirst = this._firstWaiter()?.id === id;
+            this._leave(id);
+            if (underWay) this._bury(id);
+        }
         let window = 0;
-        if (released || (this.key === undefined && this.freeUntil <= this.now)) {
-            window = released && pause > 0 ? this._leaveFree(pause) : this._handOff();
-            if (window === 0) this.key = undefined;
-        } else if (rank === 0) this._tellFirst(Math.max(this._remaining(), 0));
-        if (id !== '' && (bury || holder !== '')) this._bury(id);
-        return { released, window };
+        if (ours && pause > 0 && this._leaveFree(pause)) window = pause;
+        else if (ours || (this.key === undefined && this.freeUntil <= this.now)) window = this._free();
+        else if (wasFirst) this._tellFirst(Math.max(this._remaining(), 0));
+        return { released: ours, window };
     }
 
     renew({ holder, ttl }: { readonly holder: string; readonly ttl: number }): RenewReply {
         this._begin();
-        if (this.key === undefined || !this._isHolder(holder)) return 'gone';
+        if (!this._holds(holder)) return 'gone';
         this._lengthen(ttl);
         return 'renewed';
     }
@@ -223,79 +243,82 @@ export class LockModel {
     inspect(): InspectReply {
         this._begin();
         const waiters = this._waiting().flatMap(({ id, score }) => {
-            const record = this._record(id);
-            if (record === undefined || record.lease <= this.now) return [];
+            const lease = this._record(id)?.lease ?? 0;
+            if (lease <= this.now) return [];
             return [{ id, waited: Math.max(0, Math.floor((this.time - score) / 1000)) }];
         });
-        return { holder: this.key?.value ?? '', remaining: this._remaining(), time: this.time, waiters };
+        return { holder: this.key?.value ?? '', remaining: this._remaining(), now: this.time, waiters };
     }
 
-    /** A write that needs memory. A model of a server that refuses it throws a {@link Refusal}. */
+    /** A write that needs memory. A server that refuses it is modelled by throwing a {@link Refusal}. */
     protected _write(): void {}
 
-    /** The key is this holder's, exactly. */
-    protected _isHolder(holder: string): boolean {
+    /** Whether the key has exactly this value. */
+    protected _holds(holder: string): boolean {
         return this.key?.value === holder;
     }
 
-    /** The next fence or ticket. */
-    protected _draw(spare = 0): number {
-        const next = Math.max((this.clock?.value ?? 0) + 1, this.time) + spare;
-        this._write();
-        this.clock = { value: next, expires: this.now + this.durations.clockLife };
-        return next;
+    /** The smallest number that the clock may give next. */
+    protected _least(): number {
+        return Math.max((this.clock?.value ?? 0) + 1, this.time);
     }
 
-    protected _isBuried(id: string): boolean {
-        const score = this._place(id)?.score ?? 0;
-        return score < 0 && -score > this.time;
+    protected _setClock(value: number): void {
+        this._write();
+        this.clock = { value, expires: this._ms + this.durations.clockLife };
     }
 
     protected _bury(id: string): void {
-        const swept = this.queue.value.filter(({ score }) => score < 0 && -score <= this.time).slice(0, SWEEP);
-        const left = this.queue.value.filter((place) => !swept.includes(place) && place.id !== id);
+        const over = this.queue.value.filter(({ score }) => score < 0 && -score <= this.time).slice(0, SWEEP);
+        const others = this.queue.value.filter((place) => !over.includes(place));
+        this._setQueue(others);
         this._write();
-        this._line([...left, { id, score: -(this.time + this.durations.queueLife * 1000) }]);
+        this._place({ id, score: -(this.time + this.durations.queueLife * 1000) });
     }
 
-    /** Makes a waiter the holder: writes first, then tells it. False: nobody heard. */
-    protected _hand({ id, ttl, spare, channel }: WaiterRecord): boolean {
-        const window = Math.min(ttl, this.durations.claimWindow);
-        const fence = this._draw(spare);
-        this._set(holderOf(id, fence), window);
+    /** Gives the key to a waiter, and tells it, in this order: what was told cannot be taken back. False: nobody heard. */
+    protected _give(waiter: WaiterRecord, fence: number, window: number): boolean {
+        this._set(holderOf(waiter.id, fence), window);
+        return this._tellGrant(waiter, fence, window);
+    }
+
+    protected _tellGrant({ id, channel, spare }: WaiterRecord, fence: number, window: number): boolean {
         this._leave(id);
         this._tellFirst(window);
-        return this._reaches(channel, { kind: 'grant', id, window, fence });
+        return this._reaches(channel, { kind: 'grant', id, window, fence, spare });
     }
 
     protected _set(holder: string, ttl: number): void {
         this._write();
-        this.key = { value: holder, expires: this.now + ttl };
+        this.key = { value: holder, expires: this._ms + ttl };
     }
 
-    protected _leave(id: string): void {
-        if (this._place(id) !== undefined) this._line(this.queue.value.filter((place) => place.id !== id));
-        if (this._record(id) !== undefined) this._records(this.waiters.value.filter((record) => record.id !== id));
-    }
-
-    protected _tellFirst(remaining: number): void {
-        for (let first = this._firstWaiter(); first !== undefined; first = this._firstWaiter()) {
-            if (this._reaches(first.channel, { kind: 'first', id: first.id, remaining })) return;
-            this._leave(first.id);
+    /** Nobody has the key any more. Returns the window of the hand-off; 0: there was none. */
+    private _free(): number {
+        try {
+            const window = this._handOff();
+            if (window === 0) this.key = undefined;
+            return window;
+        } catch (error) {
+            // A hand-off that is refused ends in a deletion: a release always frees.
+            if (!(error instanceof Refusal)) throw error;
+            this.key = undefined;
+            this._tellFirst(0);
+            return 0;
         }
     }
 
-    protected _reaches(channel: string, message: Message): boolean {
-        if (channel === '') return true;
-        if (!this.channels.has(channel)) return false;
-        this.published = [...this.published, { channel, message }];
-        return true;
+    private get _ms(): number {
+        return Math.floor(this.now);
     }
 
-    /** Drops what has expired. */
-    private _begin(): void {
+    /** A step begins. What has expired is dropped. */
+    private _begin(keys = 0): void {
         this.published = [];
-        const { now } = this;
+        this._reserved = 0;
+        this._drawn = 0;
+        this._keys = keys;
+        const now = this._ms;
         if (this.clock !== undefined && this.clock.expires <= now) this.clock = undefined;
         if (this.key !== undefined && this.key.expires <= now) this.key = undefined;
         if (this.queue.expires <= now) this.queue = NO_QUEUE;
@@ -305,77 +328,100 @@ export class LockModel {
         }
     }
 
+    /** The next number of the clock, which is written before a number is used. */
+    private _draw(spare: number): number {
+        if (this._drawn + 1 + spare > this._reserved) {
+            this._drawn = this._least() - 1;
+            this._reserved = this._drawn + spare + this._keys;
+            this._setClock(this._reserved);
+        }
+        const number = this._drawn + 1;
+        this._drawn = number + spare;
+        return number;
+    }
+
+    private _lastDrawn(): number {
+        return this._reserved > 0 ? this._reserved : (this.clock?.value ?? this.time - 1);
+    }
+
     /** PTTL: -2 absent, -1 without expiry. */
     private _remaining(): number {
         if (this.key === undefined) return -2;
-        return this.key.expires === Infinity ? -1 : this.key.expires - this.now;
+        return this.key.expires === Infinity ? -1 : this.key.expires - this._ms;
     }
 
-    private _take(id: string, ttl: number, spare: number): Granted {
+    private _take({ id, ttl, spare }: QueuedAcquire, inLine: boolean): Granted {
         const fence = this._draw(spare);
+        if (inLine) this._leave(id);
         this._set(holderOf(id, fence), ttl);
-        return { kind: 'granted', fence };
+        this._tellFirst(ttl);
+        return { kind: 'granted', fence, reserved: true };
     }
 
-    /** The key is this acquisition's already. */
-    private _extend(holder: string, { id, ttl, spare }: QueuedAcquire): Granted {
+    /** The key is this acquisition's already, or its owner's. */
+    private _keep({ id, ttl }: QueuedAcquire): Granted {
+        const rest = this.key?.value.slice(id.length) ?? '';
         this._leave(id);
-        this._lengthen(ttl);
-        return { kind: 'granted', fence: this._isOwn(id) ? Number(holder.slice(id.length)) : this._draw(spare) };
+        if (/^\d+$/.test(rest)) {
+            if (this._remaining() < ttl) this._lengthen(ttl);
+            return { kind: 'granted', fence: Number(rest), reserved: false };
+        }
+        const fence = this._draw(0);
+        this._set(holderOf(id, fence), Math.max(ttl, this._remaining()));
+        return { kind: 'granted', fence, reserved: false };
     }
 
     private _lengthen(ttl: number): void {
-        if (this.key === undefined || this.key.expires >= this.now + ttl) return;
-        this.key = { value: this.key.value, expires: this.now + ttl };
+        const expires = this._ms + Math.max(this._remaining(), ttl);
+        if (this.key !== undefined) this.key = { value: this.key.value, expires };
     }
 
     /** The key is of this acquisition, or of its owner. */
-    private _isMine(holder: string, id: string): boolean {
-        return this._isOwn(id) || holder === chosenHolder(id);
+    private _isOf(id: string): boolean {
+        const chosen = chosenHolder(id);
+        return chosen === undefined ? this.key?.value.startsWith(id) === true : this.key?.value === chosen;
     }
 
-    /** The key is of this acquisition, as its own id tells. */
-    private _isOwn(id: string): boolean {
-        return chosenHolder(id) === undefined && this.key?.value.startsWith(id) === true;
-    }
-
-    private _enqueue({ id, ttl, spare = 0, channel }: QueuedAcquire, asked: number): number {
-        const present = this._place(id)?.score ?? 0;
-        const ticket = asked > 0 ? asked : present > 0 ? present : this._draw();
+    private _enqueue({ id, ttl, spare, channel }: QueuedAcquire, ticket: number): void {
         this._write();
-        this._line([...this.queue.value.filter((place) => place.id !== id), { id, score: ticket }]);
-        const lease = this.now + this.durations.waiterLease;
+        this._place({ id, score: ticket });
         this._write();
-        this._records([...this.waiters.value.filter((one) => one.id !== id), { id, lease, ttl, spare, channel }]);
-        return ticket;
+        const record = { id, lease: whole(this.now + this.durations.waiterLease), ttl, spare, channel };
+        const records = [...this.waiters.value.filter((one) => one.id !== id), record];
+        this.waiters = { value: records, expires: this._ms + this.durations.queueLife };
     }
 
-    /**
-     * Nobody has the key any more: it goes to the first waiter that can be reached, and what it holds is overwritten. Returns
-     * for how long; 0: there is nobody, or nobody before `me`, or the server refused it.
-     */
+    /** To the first waiter that can be reached, before `me`. Returns the window; 0: there is none. */
     private _handOff(me?: string): number {
-        try {
-            for (let first = this._firstWaiter(); first !== undefined; first = this._firstWaiter()) {
-                if (first.id === me) break;
-                if (this._hand(first)) return Math.min(first.ttl, this.durations.claimWindow);
-            }
-        } catch (error) {
-            if (!(error instanceof Refusal)) throw error;
+        for (let first = this._firstWaiter(); first !== undefined && first.id !== me; first = this._firstWaiter()) {
+            const window = Math.min(first.ttl, this.durations.claimWindow);
+            if (this._give(first, this._draw(first.spare), window)) return window;
         }
-        this.key = undefined;
         return 0;
     }
 
     /** Leaves the key free for others than those who wait, if anybody does. */
-    private _leaveFree(pause: number): number {
-        if (this._firstWaiter() === undefined) return 0;
-        this.key = undefined;
+    private _leaveFree(pause: number): boolean {
+        if (this._firstWaiter() === undefined) return false;
         this._write();
-        this.freeUntil = this.now + pause;
-        this.waiters = { ...this.waiters, expires: this.now + this.durations.queueLife };
+        this.freeUntil = whole(this.now + pause);
+        this.key = undefined;
         this._tellFirst(pause);
-        return pause;
+        return true;
+    }
+
+    private _tellFirst(remaining: number): void {
+        for (let first = this._firstWaiter(); first !== undefined; first = this._firstWaiter()) {
+            if (this._reaches(first.channel, { kind: 'first', id: first.id, remaining })) return;
+            this._leave(first.id);
+        }
+    }
+
+    private _reaches(channel: string, message: Message): boolean {
+        if (channel === '') return true;
+        if (!this.channels.has(channel)) return false;
+        this.published = [...this.published, { channel, message }];
+        return true;
     }
 
     /** Those that wait, in order. */
@@ -383,8 +429,9 @@ export class LockModel {
         return this.queue.value.filter(({ score }) => score > 0);
     }
 
-    private _place(id: string): Place | undefined {
-        return this.queue.value.find((place) => place.id === id);
+    /** 0: it is not in the queue. */
+    private _score(id: string): number {
+        return this.queue.value.find((place) => place.id === id)?.score ?? 0;
     }
 
     private _record(id: string): WaiterRecord | undefined {
@@ -401,20 +448,30 @@ export class LockModel {
         return undefined;
     }
 
-    private _line(places: readonly Place[]): void {
-        const isShorter = places.length < this.queue.value.length;
-        const expires = isShorter ? this.queue.expires : this.now + this.durations.queueLife;
-        this.queue = places.length === 0 ? NO_QUEUE : { value: [...places].sort(byScore), expires };
+    private _leave(id: string): void {
+        this._setQueue(this.queue.value.filter((place) => place.id !== id));
+        const records = this.waiters.value.filter((record) => record.id !== id);
+        const isEmpty = records.length === 0 && this.freeUntil === 0;
+        this.waiters = isEmpty ? NO_WAITERS : { value: records, expires: this.waiters.expires };
     }
 
-    private _records(records: readonly WaiterRecord[]): void {
-        const isShorter = records.length < this.waiters.value.length;
-        const expires = isShorter ? this.waiters.expires : this.now + this.durations.queueLife;
-        this.waiters = records.length === 0 && this.freeUntil === 0 ? NO_WAITERS : { value: records, expires };
+    private _place(place: Place): void {
+        const others = this.queue.value.filter(({ id }) => id !== place.id);
+        this.queue = { value: [...others, place].sort(byScore), expires: this._ms + this.durations.queueLife };
+    }
+
+    private _setQueue(places: readonly Place[]): void {
+        this.queue = places.length === 0 ? NO_QUEUE : { value: places, expires: this.queue.expires };
     }
 }
 
 /** As a sorted set orders: by score, equal ones by their bytes. */
 function byScore(one: Place, other: Place): number {
     return one.score - other.score || (one.id < other.id ? -1 : 1);
+}
+
+/** As Lua writes a number without a fraction: a half goes to the even neighbour. */
+function whole(number: number): number {
+    const floor = Math.floor(number);
+    return number - floor === 0.5 ? floor + (floor % 2) : Math.round(number);
 }

@@ -2,7 +2,6 @@ import { LockError } from '../engine/port/errors';
 import { holderOf, nameOf, readHolder } from '../engine/port/holder';
 import type {
     AcquireAnswer,
-    AcquireRequest,
     GiveUpRequest,
     LockInfo,
     ReleaseAnswer,
@@ -10,6 +9,7 @@ import type {
     RenewAnswer,
     StoreListener,
 } from '../engine/port/LockStore';
+import type { ReservedGrant, ReservingRequest } from '../engine/port/ReservingRequest';
 import { deadlineOf } from '../engine/port/validity';
 import type { BusyReply, Message, QueuedRelease } from './LockModel';
 import type { MemoryServer } from './MemoryServer';
@@ -46,14 +46,17 @@ export class MemoryConnection {
     }
 
     /** @param sentAt when it was asked for, from which a lease counts. */
-    acquire({ key, id, ttl, ticket, spare }: AcquireRequest & { spare?: number }, sentAt: number): AcquireAnswer {
-        const request = { id, ttl, ticket, channel: this._channel, ...(spare === undefined ? {} : { spare }) };
+    acquire({ key, id, ttl, ticket, spare = 0 }: ReservingRequest, sentAt: number): AcquireAnswer {
+        const request = { id, ttl, ticket, spare, channel: this._channel };
         const reply = this._server.step(key, (lock) => lock.acquireQueued(request));
         switch (reply.kind) {
             case 'granted': {
                 const { fence } = reply;
                 const holder = holderOf(id, fence);
-                return { kind: 'granted', holder, fence, deadline: deadlineOf(sentAt, ttl), confirmed: true };
+                const deadline = deadlineOf(sentAt, ttl);
+                const reserved = reply.reserved ? spare : 0;
+                const granted: ReservedGrant = { kind: 'granted', holder, fence, deadline, confirmed: true, reserved };
+                return granted;
             }
             case 'busy':
                 return this._busy(key, reply, sentAt);
@@ -70,26 +73,26 @@ export class MemoryConnection {
     }
 
     release({ key, holder, buried = '' }: ReleaseRequest): ReleaseAnswer {
-        return this._release(key, { holder, id: buried, bury: buried !== '', pause: 0 });
+        return this._release(key, { holder, id: buried, underWay: buried !== '', pause: 0 });
     }
 
     giveUp({ key, id, underWay }: GiveUpRequest): ReleaseAnswer {
-        return this._release(key, { holder: '', id, bury: underWay, pause: 0 });
+        return this._release(key, { holder: '', id, underWay, pause: 0 });
     }
 
     handOn(key: string): void {
-        this._release(key, { holder: '', id: '', bury: false, pause: 0 });
+        this._release(key, { holder: '', id: '', underWay: false, pause: 0 });
     }
 
     inspect(key: string): LockInfo {
-        const { holder, remaining, time, waiters } = this._server.step(key, (lock) => lock.inspect());
+        const { holder, remaining, now, waiters } = this._server.step(key, (lock) => lock.inspect());
         const fence = readHolder(holder)?.fence;
         return {
             key,
             holder: remaining === -2 ? undefined : holder,
             remaining: remaining === -1 ? Infinity : Math.max(remaining, 0),
             fence,
-            held: fence === undefined ? undefined : Math.max(Math.floor((time - fence) / 1000), 0),
+            held: fence === undefined ? undefined : Math.max(Math.floor((now - fence) / 1000), 0),
             waiters: waiters.map(({ id, waited }) => ({ holder: nameOf(id), waited })),
         };
     }
@@ -102,11 +105,12 @@ export class MemoryConnection {
         this._unwatch.add(unwatch);
     }
 
-    private _busy(key: string, { kind, handedOn, ...reply }: BusyReply, sentAt: number): AcquireAnswer {
-        const { holder, remaining } = reply;
-        if (handedOn) this._handedOn(key, remaining);
+    private _busy(key: string, reply: BusyReply, sentAt: number): AcquireAnswer {
+        const { clock: fence, holder, rank, remaining, ticket, window } = reply;
+        if (window > 0) this._handedOn(key, window);
         const foreign = holder !== '' && readHolder(holder) === undefined;
-        return { ...reply, kind, sentAt, remaining: remaining === -1 ? Infinity : remaining, foreign };
+        const left = remaining === -1 ? Infinity : remaining;
+        return { kind: 'busy', sentAt, remaining: left, fence, ticket, rank, foreign, holder };
     }
 
     private _release(key: string, request: QueuedRelease): ReleaseAnswer {
@@ -123,6 +127,11 @@ export class MemoryConnection {
     private _hear(key: string, message: Message): void {
         if (this.mute || this._closed) return;
         if (message.kind === 'first') this._listener?.first(key, message.id, message.remaining);
-        else this._listener?.granted(key, message.id, message.fence, message.window);
+        else this._listener?.granted(key, message.id, message.fence, message.window, message.spare);
     }
+}
+
+/** Whether what a key holds is a lock, as far as known: a holder that its caller has chosen tells nothing. */
+export function isLock({ fence, holder, waiters }: LockInfo): boolean {
+    return fence !== undefined || (holder !== undefined && waiters.length > 0);
 }

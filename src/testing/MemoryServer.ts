@@ -43,7 +43,7 @@ export class MemoryServer {
     /** Another program writes the key, with an expiry in ms unless that is Infinity. */
     set(key: string, value: string, ttl = Infinity): void {
         this.step(key, (lock) => {
-            lock.key = { value, expires: lock.now + ttl };
+            lock.key = { value, expires: Math.floor(lock.now) + ttl };
         });
     }
 
@@ -65,14 +65,15 @@ export class MemoryServer {
     step<Answer>(key: string, perform: (lock: LockModel) => Answer): Answer {
         const lock = this._locks.get(key) ?? new LockModel();
         lock.time = Math.floor(this.clock.now() * 1000);
-        lock.now = Math.floor(lock.time / 1000);
+        lock.now = lock.time / 1000;
         lock.clock = this._clock;
         lock.channels = this._channels;
         lock.published = [];
         const before = lock.key;
         const answer = perform(lock);
         this._clock = lock.clock;
-        if (lock.key !== undefined || lock.queue.value.length > 0 || lock.freeUntil > 0) this._locks.set(key, lock);
+        if (lock.key !== undefined || lock.queue.value.length > 0 || lock.freeUntil > lock.now)
+            this._locks.set(key, lock);
         else this._locks.delete(key);
         for (const { channel, message } of lock.published) this._deliver(channel, key, message);
         if (before !== lock.key) this._changed(key);

@@ -14,7 +14,7 @@ import type {
     RenewAnswer,
     StoreListener,
 } from '../engine/port/LockStore';
-import { MemoryConnection } from './MemoryConnection';
+import { MemoryConnection, isLock } from './MemoryConnection';
 import { MemoryServer } from './MemoryServer';
 
 /**
@@ -77,7 +77,7 @@ export class MemoryStore implements LockStore {
         const wanted = globOf(pattern);
         for (const key of this.server.keys.filter(wanted)) {
             const info = await this.inspect(key);
-            if (info.holder !== undefined) yield info;
+            if (isLock(info)) yield info;
         }
     }
 

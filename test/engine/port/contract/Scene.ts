@@ -57,6 +57,7 @@ export class Scene {
     private _ids = new Map<string, string>();
     private readonly _listener: StoreListener = {
         granted: (key, id, fence, time) => this.told.push({ kind: 'granted', key, id, fence, time }),
+        woken: () => undefined,
         first: (key, id, time) => this.told.push({ kind: 'first', key, id, fence: 0, time }),
         handedOn: (key, window) => this.handOffs.push({ key, window }),
         changed: (key) => this.changes.push(key),

@@ -57,6 +57,11 @@ export function listing(scene: Scene): void {
         );
     });
 
+    test('tells no key of which nothing says that it is a lock', async () => {
+        await scene.world.set(scene.key, 'stranger', TTL);
+        assert.isEmpty(await listed(scene.key));
+    });
+
     /** What does not change with time. */
     async function about(info: LockInfo): Promise<Partial<LockInfo>> {
         const { fence, holder, waiters } = await scene.store.inspect(info.key);
