@@ -56,6 +56,9 @@ export interface RedisStoreOptions {
     readonly drift?: number | undefined;
 }
 
+/** Instead of the remaining ttl of a key: there is none. */
+const FREE = -2;
+
 const USUAL_DRIFT = 0.01;
 
 /** So many bytes of a value are read to find out whether it is one of our holders: a host name has 255 at most. */
@@ -198,7 +201,7 @@ export class RedisStore implements LockStore {
             return;
         }
         const { holder, remaining } = reply;
-        if (request.ticket === undefined && holder !== '' && !holder.startsWith(request.id)) {
+        if (request.ticket === undefined && remaining !== FREE && !holder.startsWith(request.id)) {
             callback(busy({ sentAt, holder, remaining, fence: 0, ticket: 0, rank: 0 }));
             return;
         }
@@ -292,7 +295,7 @@ export class RedisStore implements LockStore {
         try {
             const reply = await this._inspect(key, String(LONGEST_HOLDER));
             const isLock = readHolder(reply.holder) !== undefined || reply.waiters.length > 0;
-            return isLock && reply.holder !== '' ? this._infoOf(key, reply) : undefined;
+            return isLock && reply.remaining !== FREE ? this._infoOf(key, reply) : undefined;
         } catch (error) {
             if (error instanceof LockError && error.code === 'WRONG_TYPE') return undefined;
             throw error;
@@ -305,7 +308,7 @@ export class RedisStore implements LockStore {
         const since = this._options.node === true ? undefined : fence;
         return {
             key,
-            holder: holder === '' ? undefined : holder,
+            holder: remaining === FREE ? undefined : holder,
             remaining: remaining === -1 ? Infinity : Math.max(remaining, 0),
             fence,
             held: since === undefined ? undefined : Math.max(Math.floor((now - since) / 1000), 0),
