@@ -1,3 +1,5 @@
+import { LockError } from '../port/errors';
+import { nameOf } from '../port/holder';
 import type { Busy } from '../port/LockStore';
 import type { GrantMessage } from '../port/validity';
 import type { Due } from '../time/TimerHeap';
@@ -8,20 +10,25 @@ export interface Place {
     readonly id: string;
     /** As drawn for this acquisition, or for one before it, which has left: the place is the process's. */
     ticket: number;
-    /** How many fences are reserved when it is granted. */
-    readonly spare: number;
     /** The last answer; undefined: none yet, or the last attempt has failed. */
     busy: Busy | undefined;
+    /** Why the last attempt has failed. */
+    failure: LockError | undefined;
     isAsking: boolean;
     /** What came while an attempt was under way. */
-    message: GrantMessage | undefined;
+    message: ReservedMessage | undefined;
+}
+
+export interface ReservedMessage extends GrantMessage {
+    /** How many fences behind that of the grant are reserved. */
+    readonly spare: number;
 }
 
 /** One key, as far as it is asked for with one ttl. It is due when its turn runs out. */
 export class Line implements Due {
     place = -1;
-    /** The acquisitions that wait, in the order in which they came, and how many fences each reserves once it has asked. */
-    readonly waiting = new Map<string, number | undefined>();
+    /** The acquisitions that wait, in the order in which they came. */
+    readonly waiting = new Set<string>();
     inLine: Place | undefined;
     turn: Turn | undefined;
     /** Somebody has come while another of this process had the key or waited for it. */
@@ -36,7 +43,7 @@ export class Line implements Due {
     ) {}
 
     get first(): string | undefined {
-        for (const id of this.waiting.keys()) return id;
+        for (const id of this.waiting) return id;
         return undefined;
     }
 
@@ -44,9 +51,13 @@ export class Line implements Due {
         return this.turn === undefined && this.waiting.size === 0 && this.tries.size === 0;
     }
 
-    /** What one that waits is told who has the key, and for how long. */
-    busyFor(id: string, sentAt: number): Busy {
+    /** What one that waits here is told: what the first of them is, or was. */
+    answerFor(id: string, sentAt: number): Busy | LockError {
         const { turn, inLine, waiting } = this;
+        if (turn === undefined && inLine?.failure !== undefined) {
+            const { code, message } = inLine.failure;
+            return new LockError(code, message, { key: this.key, holder: nameOf(id), cause: inLine.failure });
+        }
         const before = inLine?.busy;
         const until = turn?.deadline ?? (before === undefined ? sentAt : before.sentAt + before.remaining);
         return {

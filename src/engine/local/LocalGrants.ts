@@ -15,14 +15,13 @@ import type {
     Renewal,
     StoreListener,
 } from '../port/LockStore';
-import type { PassingStore, ReservingRequest } from '../port/ReservingRequest';
+import type { PassingStore, ReservedGrant, ReservingRequest } from '../port/ReservingRequest';
 import { deadlineByMessage } from '../port/validity';
-import type { GrantMessage } from '../port/validity';
 import type { Clock } from '../time/Clock';
 import { inMicrotask } from '../time/hostTime';
 import { TimerHeap } from '../time/TimerHeap';
 import { Line } from './Line';
-import type { Place } from './Line';
+import type { Place, ReservedMessage } from './Line';
 import { Turn } from './Turn';
 import { TurnRenewals } from './TurnRenewals';
 
@@ -71,7 +70,7 @@ export class LocalGrants implements PassingStore {
     open(listener: StoreListener): Promise<void> {
         this._listener = listener;
         return this._store.open({
-            granted: (key, id, fence, ttl) => this._onGrant(key, id, { fence, ttl }),
+            granted: (key, id, fence, ttl, spare = 0) => this._onGrant(key, id, { fence, ttl, spare }),
             woken: (key, id) => listener.woken(key, id),
             first: (key, id, remaining) => listener.first(key, id, remaining),
             handedOn: (key, window) => listener.handedOn(key, window),
@@ -102,13 +101,13 @@ export class LocalGrants implements PassingStore {
         }
         const came = !line.waiting.has(id);
         if (came) {
-            line.waiting.set(id, undefined);
+            line.waiting.add(id);
             this._lineOf.set(id, line);
         }
         const { turn } = line;
         // Whoever stands in line at the store is served there.
         const here = line.inLine === undefined && turn !== undefined && turn.deadline > this._clock.now();
-        if (line.first !== id || (here && !turn.isFree)) callback(line.busyFor(id, this._clock.now()));
+        if (line.first !== id || (here && !turn.isFree)) callback(line.answerFor(id, this._clock.now()));
         else if (here) callback(this._take(line, turn, id));
         else this._ask(line, request, callback, came);
     }
@@ -199,21 +198,26 @@ export class LocalGrants implements PassingStore {
     private _ask(line: Line, request: AcquireRequest, callback: Callback<AcquireAnswer>, came: boolean): void {
         const { key, id, ttl } = request;
         const { inLine } = line;
-        const place = inLine?.id === id ? inLine : this._newPlace(line, id);
-        const { ticket, spare } = place;
+        const ticket = inLine?.ticket ?? 0;
+        const place =
+            inLine?.id === id
+                ? inLine
+                : { id, ticket, busy: undefined, failure: undefined, isAsking: false, message: undefined };
         line.inLine = place;
         place.isAsking = true;
-        const asked: ReservingRequest = { key, id, ttl, ticket, spare };
+        const asked: ReservingRequest = { key, id, ttl, ticket, spare: this._spare(line) };
         this._store.acquire(asked, (answer) => {
             place.isAsking = false;
             place.busy = undefined;
+            place.failure = undefined;
             if (answer instanceof Error) {
+                place.failure = answer;
                 if (came && !answer.unknown && line.waiting.has(id)) this._drop(line, id);
                 callback(answer);
             } else if (answer.kind === 'granted') {
                 // Whoever has left meanwhile has given it up; whoever hears of it too late asks again.
                 const late = !line.waiting.has(id) || answer.deadline <= this._clock.now();
-                callback(late ? answer : this._take(line, this._begin(line, id, answer, spare), id));
+                callback(late ? answer : this._take(line, this._begin(line, id, answer), id));
             } else {
                 place.busy = answer;
                 place.ticket = answer.ticket;
@@ -225,27 +229,19 @@ export class LocalGrants implements PassingStore {
         });
     }
 
-    private _newPlace(line: Line, id: string): Place {
-        // The same for all attempts of an acquisition: the answer may be about any of them.
-        const spare = line.waiting.get(id) ?? this._spare(line);
-        line.waiting.set(id, spare);
-        return { id, spare, ticket: line.inLine?.ticket ?? 0, busy: undefined, isAsking: false, message: undefined };
-    }
-
     private _try(line: Line, { key, id, ttl }: AcquireRequest, callback: Callback<AcquireAnswer>): void {
         if (line.waiting.size > 0) {
-            callback(line.busyFor(id, this._clock.now()));
+            callback(line.answerFor(id, this._clock.now()));
             return;
         }
         line.tries.add(id);
         this._lineOf.set(id, line);
-        const spare = this._spare(line);
-        const asked: ReservingRequest = { key, id, ttl, ticket: undefined, spare };
+        const asked: ReservingRequest = { key, id, ttl, ticket: undefined, spare: this._spare(line) };
         this._store.acquire(asked, (answer) => {
             const late = !line.tries.delete(id);
             if (!late) this._lineOf.delete(id);
             const granted = !late && !(answer instanceof Error) && answer.kind === 'granted';
-            callback(granted ? this._take(line, this._begin(line, id, answer, spare), id) : answer);
+            callback(granted ? this._take(line, this._begin(line, id, answer), id) : answer);
             this._tidy(line);
         });
     }
@@ -256,9 +252,9 @@ export class LocalGrants implements PassingStore {
     }
 
     /** Somebody of this process is told that it was granted the key. */
-    private _onGrant(key: string, id: string, message: GrantMessage): void {
+    private _onGrant(key: string, id: string, message: ReservedMessage): void {
         const line = this._lineOf.get(id);
-        if (line === undefined) this._listener?.granted(key, id, message.fence, message.ttl);
+        if (line === undefined) this._listener?.granted(key, id, message.fence, message.ttl, message.spare);
         else if (line.key === key && line.inLine?.id === id) {
             if (line.inLine.isAsking) line.inLine.message = message;
             else this._trustGrant(line, line.inLine, message);
@@ -266,19 +262,27 @@ export class LocalGrants implements PassingStore {
     }
 
     /** It begins without asking if the message can be relied on, else it asks. */
-    private _trustGrant(line: Line, { id, busy, spare }: Place, { fence, ttl }: GrantMessage): void {
-        const deadline = busy === undefined ? undefined : deadlineByMessage({ fence, ttl }, busy, this._clock.now());
+    private _trustGrant(line: Line, { id, busy }: Place, message: ReservedMessage): void {
+        const deadline = busy === undefined ? undefined : deadlineByMessage(message, busy, this._clock.now());
         if (line.waiting.has(id) && deadline !== undefined) {
+            const { fence, spare: reserved } = message;
             const holder = holderOf(id, fence);
-            const turn = this._begin(line, id, { kind: 'granted', holder, fence, deadline, confirmed: false }, spare);
+            const turn = this._begin(line, id, {
+                kind: 'granted',
+                holder,
+                fence,
+                deadline,
+                confirmed: false,
+                reserved,
+            });
             turn.isFree = true;
         }
         this._wake(line);
     }
 
-    private _begin(line: Line, id: string, granted: Granted, spare: number): Turn {
+    private _begin(line: Line, id: string, granted: ReservedGrant): Turn {
         this._end(line);
-        const turn = new Turn(id, granted, line.ttl, spare, this._clock.now());
+        const turn = new Turn(id, granted, line.ttl, this._clock.now());
         line.turn = turn;
         if (line.inLine?.id === id) line.inLine = undefined;
         this._turns.set(turn.holder, line);

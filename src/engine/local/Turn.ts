@@ -1,5 +1,6 @@
 import type { Granted } from '../port/LockStore';
 import { CLAIM_WINDOW } from '../port/protocol';
+import type { ReservedGrant } from '../port/ReservingRequest';
 
 /** With less than this part of the ttl left, a lease that is passed on is renewed at once. */
 const NEARLY_ALL = 0.9;
@@ -22,19 +23,18 @@ export class Turn {
     private readonly _passedUntil: number;
     private _isConfirmed: boolean;
 
-    /** @param spare so many fences below that of the grant are reserved: as often it may be passed on. */
+    /** It may be passed on as often as there are fences reserved. */
     constructor(
         id: string,
-        { holder, fence, deadline, confirmed }: Granted,
+        { holder, fence, deadline, confirmed, reserved = 0 }: ReservedGrant,
         private readonly _ttl: number,
-        spare: number,
         now: number,
     ) {
         this.id = id;
         this.holder = holder;
         this.deadline = deadline;
-        this._fence = fence - spare;
-        this._passes = spare;
+        this._fence = fence;
+        this._passes = reserved;
         this._passedUntil = now + _ttl * LONGEST;
         this._isConfirmed = confirmed;
     }
