@@ -14,6 +14,10 @@ export class RecycledMap<T> {
         return this._map.size;
     }
 
+    has(id: string): boolean {
+        return this._map.has(id);
+    }
+
     get(id: string): T | undefined {
         return this._map.get(id);
     }

@@ -1,15 +1,9 @@
 import { RecycledMap } from '../collections/RecycledMap';
-import type { Clock } from '../time/Clock';
-import { inMicrotask } from '../time/hostTime';
-import { TimerHeap } from '../time/TimerHeap';
-import type { Due } from '../time/TimerHeap';
-import type { LockError } from '../port/errors';
 import { chosenHolder, holderOf } from '../port/holder';
 import { promised } from '../port/LockStore';
 import type {
     AcquireAnswer,
     AcquireRequest,
-    Busy,
     Callback,
     GiveUpRequest,
     Granted,
@@ -21,68 +15,15 @@ import type {
     Renewal,
     StoreListener,
 } from '../port/LockStore';
-import { CLAIM_WINDOW } from '../port/protocol';
-import type { PassingStore, ReservingRequest } from '../port/ReservingRequest';
+import type { PassingStore, ReservedGrant, ReservingRequest } from '../port/ReservingRequest';
 import { deadlineByMessage } from '../port/validity';
-import type { GrantMessage } from '../port/validity';
-
-/** With less than this part of the ttl left, a lease that is passed on is renewed at once. */
-const NEARLY_ALL = 0.9;
-
-/** Our place in line at the store: that of the first of those who wait here. */
-interface Place {
-    readonly id: string;
-    /** As drawn for this acquisition, or for one before it, which has left: the place is the process's. */
-    ticket: number;
-    /** How many fences are reserved when it is granted. */
-    spare: number;
-    /** The last answer; undefined: none yet, or the last attempt has failed. */
-    busy: Busy | undefined;
-    asking: boolean;
-    /** What came while an attempt was under way. */
-    message: GrantMessage | undefined;
-}
-
-/** A grant of the store, which several leases may have in a row. */
-interface Turn {
-    /** The value that the key holds in Redis for all of it. */
-    readonly holder: string;
-    readonly id: string;
-    /** Of the lease that has it, or is to have it. */
-    fence: number;
-    /** How often it may still be passed on, and until when. */
-    passes: number;
-    readonly until: number;
-    deadline: number;
-    /** No lease has it yet: it is that of the first who waits. */
-    free: boolean;
-    /** The store has it for nearly all of the ttl from now. */
-    confirmed: boolean;
-}
-
-/** One key, as far as it is asked for with one ttl. It is due when its turn runs out. */
-class Line implements Due {
-    place = -1;
-    /** The acquisitions that wait, in the order in which they came. */
-    readonly waiting = new Set<string>();
-    inLine: Place | undefined;
-    turn: Turn | undefined;
-    /** Somebody has come while another had the key or waited for it, so fences are reserved for passing it on. */
-    contended = false;
-    /** Acquisitions whose plain try is under way. */
-    readonly tries = new Set<string>();
-
-    constructor(
-        readonly name: string,
-        readonly key: string,
-        readonly ttl: number,
-    ) {}
-
-    get first(): string | undefined {
-        for (const id of this.waiting) return id;
-        return undefined;
-    }
-}
+import type { Clock } from '../time/Clock';
+import { inMicrotask } from '../time/hostTime';
+import { TimerHeap } from '../time/TimerHeap';
+import { Line } from './Line';
+import type { Place, ReservedMessage } from './Line';
+import { Turn } from './Turn';
+import { TurnRenewals } from './TurnRenewals';
 
 /**
  * A store in front of another: those of one process who wait for a key have one place in line there, that of the first of
@@ -100,6 +41,7 @@ export class LocalGrants implements PassingStore {
     private readonly _turns = new RecycledMap<Line>();
     /** Turns that nobody took and whose release has failed, by the acquisition for whose sake it is tried again. */
     private readonly _unreleased = new Map<string, Turn>();
+    private readonly _renewals = new TurnRenewals();
     private readonly _queue: TimerHeap<Line>;
     private _listener: StoreListener | undefined;
 
@@ -128,7 +70,7 @@ export class LocalGrants implements PassingStore {
     open(listener: StoreListener): Promise<void> {
         this._listener = listener;
         return this._store.open({
-            granted: (key, id, fence, ttl) => this._onGrant(key, id, { fence, ttl }),
+            granted: (key, id, fence, ttl, spare = 0) => this._onGrant(key, id, { fence, ttl, spare }),
             woken: (key, id) => listener.woken(key, id),
             first: (key, id, remaining) => listener.first(key, id, remaining),
             handedOn: (key, window) => listener.handedOn(key, window),
@@ -152,7 +94,7 @@ export class LocalGrants implements PassingStore {
             return;
         }
         const line = this._line(key, ttl);
-        line.contended ||= line.turn !== undefined || line.waiting.size > 0;
+        line.isContended ||= line.turn !== undefined || line.waiting.size > 0;
         if (ticket === undefined) {
             this._try(line, request, callback);
             return;
@@ -165,7 +107,7 @@ export class LocalGrants implements PassingStore {
         const { turn } = line;
         // Whoever stands in line at the store is served there.
         const here = line.inLine === undefined && turn !== undefined && turn.deadline > this._clock.now();
-        if (line.first !== id || (here && !turn.free)) callback(this._busy(line, id));
+        if (line.first !== id || (here && !turn.isFree)) callback(line.answerFor(id, this._clock.now()));
         else if (here) callback(this._take(line, turn, id));
         else this._ask(line, request, callback, came);
     }
@@ -177,16 +119,17 @@ export class LocalGrants implements PassingStore {
     }
 
     renewAll(renewals: readonly Renewal[]): void {
-        this._store.renewAll(
-            renewals.map((renewal) => {
-                const { key, holder, ttl } = renewal;
-                const answered = (answer: RenewAnswer | LockError): void => {
+        const now = this._clock.now();
+        const asked = renewals
+            .filter((renewal) => !this._renewals.join(renewal, now))
+            .map((renewal) => {
+                const { key, holder } = renewal;
+                if (!this._turns.has(holder)) return renewal;
+                return this._renewals.begin(renewal, now, (answer) => {
                     if (!(answer instanceof Error)) this._renewed(key, holder, answer);
-                    renewal.answered(answer);
-                };
-                return { key, holder, ttl, answered };
-            }),
-        );
+                });
+            });
+        if (asked.length > 0) this._store.renewAll(asked);
     }
 
     release(request: ReleaseRequest, callback: Callback<ReleaseAnswer>): void {
@@ -197,14 +140,9 @@ export class LocalGrants implements PassingStore {
             this._store.release(request, callback);
             return;
         }
-        const now = this._clock.now();
-        const left = turn.deadline - now;
-        const wanted = line.inLine === undefined && line.waiting.size > 0 && buried === undefined;
-        if (wanted && left >= Math.min(line.ttl, CLAIM_WINDOW) / 2 && turn.passes > 0 && now < turn.until) {
-            turn.passes -= 1;
-            turn.fence += 1;
-            turn.free = true;
-            turn.confirmed = left >= line.ttl * NEARLY_ALL;
+        // One that lost sight of an attempt has something to bury, and only the store can do that.
+        const isWanted = line.inLine === undefined && line.waiting.size > 0 && buried === undefined;
+        if (isWanted && turn.pass(this._clock.now())) {
             // The lease that ends has ended when the next begins.
             inMicrotask(() => {
                 callback('released');
@@ -219,7 +157,7 @@ export class LocalGrants implements PassingStore {
     giveUp(request: GiveUpRequest): Promise<ReleaseAnswer> {
         const { key, id } = request;
         const turn = this._unreleased.get(id);
-        if (turn !== undefined) return this._giveBack(key, turn, request);
+        if (turn !== undefined) return this._giveBack(turn, request);
         const line = this._lineOf.get(id);
         return line?.key === key ? this._leave(line, request) : this._store.giveUp(request);
     }
@@ -255,29 +193,31 @@ export class LocalGrants implements PassingStore {
     /**
      * Asks the store for the first who waits.
      *
-     * @param came it is the first attempt: when that fails, nobody waits, and it is given up only if something may be left of it.
+     * @param came it is the first attempt. When it fails and nothing can be left of it, nobody may come and give it up.
      */
     private _ask(line: Line, request: AcquireRequest, callback: Callback<AcquireAnswer>, came: boolean): void {
         const { key, id, ttl } = request;
         const { inLine } = line;
         const ticket = inLine?.ticket ?? 0;
-        const spare = this._spare(line);
         const place =
-            inLine?.id === id ? inLine : { id, ticket, spare, busy: undefined, asking: false, message: undefined };
+            inLine?.id === id
+                ? inLine
+                : { id, ticket, busy: undefined, failure: undefined, isAsking: false, message: undefined };
         line.inLine = place;
-        place.asking = true;
-        place.spare = spare;
-        const asked: ReservingRequest = { key, id, ttl, ticket, spare };
+        place.isAsking = true;
+        const asked: ReservingRequest = { key, id, ttl, ticket, spare: this._spare(line) };
         this._store.acquire(asked, (answer) => {
-            place.asking = false;
+            place.isAsking = false;
             place.busy = undefined;
+            place.failure = undefined;
             if (answer instanceof Error) {
-                if (came && line.waiting.has(id)) this._drop(line, id);
+                place.failure = answer;
+                if (came && !answer.unknown && line.waiting.has(id)) this._drop(line, id);
                 callback(answer);
             } else if (answer.kind === 'granted') {
                 // Whoever has left meanwhile has given it up; whoever hears of it too late asks again.
                 const late = !line.waiting.has(id) || answer.deadline <= this._clock.now();
-                callback(late ? answer : this._take(line, this._begin(line, id, answer, spare), id));
+                callback(late ? answer : this._take(line, this._begin(line, id, answer), id));
             } else {
                 place.busy = answer;
                 place.ticket = answer.ticket;
@@ -291,64 +231,62 @@ export class LocalGrants implements PassingStore {
 
     private _try(line: Line, { key, id, ttl }: AcquireRequest, callback: Callback<AcquireAnswer>): void {
         if (line.waiting.size > 0) {
-            callback(this._busy(line, id));
+            callback(line.answerFor(id, this._clock.now()));
             return;
         }
         line.tries.add(id);
         this._lineOf.set(id, line);
-        const spare = this._spare(line);
-        const asked: ReservingRequest = { key, id, ttl, ticket: undefined, spare };
+        const asked: ReservingRequest = { key, id, ttl, ticket: undefined, spare: this._spare(line) };
         this._store.acquire(asked, (answer) => {
             const late = !line.tries.delete(id);
             if (!late) this._lineOf.delete(id);
             const granted = !late && !(answer instanceof Error) && answer.kind === 'granted';
-            callback(granted ? this._take(line, this._begin(line, id, answer, spare), id) : answer);
+            callback(granted ? this._take(line, this._begin(line, id, answer), id) : answer);
             this._tidy(line);
         });
     }
 
     /** How many fences to reserve: where nobody else wants the key, none, or the clock of the server would run ahead. */
-    private _spare({ contended }: Line): number {
-        return contended ? this._passes : 0;
+    private _spare({ isContended }: Line): number {
+        return isContended ? this._passes : 0;
     }
 
     /** Somebody of this process is told that it was granted the key. */
-    private _onGrant(key: string, id: string, message: GrantMessage): void {
+    private _onGrant(key: string, id: string, message: ReservedMessage): void {
         const line = this._lineOf.get(id);
-        if (line === undefined) this._listener?.granted(key, id, message.fence, message.ttl);
+        if (line === undefined) this._listener?.granted(key, id, message.fence, message.ttl, message.spare);
         else if (line.key === key && line.inLine?.id === id) {
-            if (line.inLine.asking) line.inLine.message = message;
+            if (line.inLine.isAsking) line.inLine.message = message;
             else this._trustGrant(line, line.inLine, message);
         }
     }
 
     /** It begins without asking if the message can be relied on, else it asks. */
-    private _trustGrant(line: Line, { id, busy, spare }: Place, { fence, ttl }: GrantMessage): void {
-        const deadline = busy === undefined ? undefined : deadlineByMessage({ fence, ttl }, busy, this._clock.now());
+    private _trustGrant(line: Line, { id, busy }: Place, message: ReservedMessage): void {
+        const deadline = busy === undefined ? undefined : deadlineByMessage(message, busy, this._clock.now());
         if (line.waiting.has(id) && deadline !== undefined) {
+            const { fence, spare: reserved } = message;
             const holder = holderOf(id, fence);
-            const turn = this._begin(line, id, { kind: 'granted', holder, fence, deadline, confirmed: false }, spare);
-            turn.free = true;
+            const turn = this._begin(line, id, {
+                kind: 'granted',
+                holder,
+                fence,
+                deadline,
+                confirmed: false,
+                reserved,
+            });
+            turn.isFree = true;
         }
         this._wake(line);
     }
 
-    private _begin(line: Line, id: string, { holder, fence, deadline, confirmed }: Granted, spare: number): Turn {
+    private _begin(line: Line, id: string, granted: ReservedGrant): Turn {
         this._end(line);
-        const turn: Turn = {
-            holder,
-            id,
-            deadline,
-            confirmed,
-            fence: fence - spare,
-            passes: spare,
-            until: this._clock.now() + line.ttl / 3,
-            free: false,
-        };
+        const turn = new Turn(id, granted, line.ttl, this._clock.now());
         line.turn = turn;
         if (line.inLine?.id === id) line.inLine = undefined;
-        this._turns.set(holder, line);
-        this._queue.set(line, deadline);
+        this._turns.set(turn.holder, line);
+        this._queue.set(line, turn.deadline);
         return turn;
     }
 
@@ -364,11 +302,10 @@ export class LocalGrants implements PassingStore {
 
     /** A lease begins. */
     private _take(line: Line, turn: Turn, id: string): Granted {
-        turn.free = false;
+        turn.isFree = false;
         line.waiting.delete(id);
         this._lineOf.delete(id);
-        const { holder, fence, deadline, confirmed } = turn;
-        return { kind: 'granted', holder, fence, deadline, confirmed };
+        return turn.granted;
     }
 
     /** Somebody waits no longer. */
@@ -378,24 +315,23 @@ export class LocalGrants implements PassingStore {
         this._lineOf.delete(id);
         if (line.tries.delete(id)) return this._store.giveUp(request);
         // What is granted to it, or may be, is ended by the store.
-        if (turn?.free === true && turn.id === id && underWay) this._end(line);
-        const asked = inLine?.id === id || underWay;
-        const answer = asked ? this._store.giveUp(request) : undefined;
+        if (turn?.isFree === true && turn.id === id && underWay) this._end(line);
+        const isKnown = inLine?.id === id || underWay;
         const free = this._drop(line, id);
-        if (free !== undefined) return this._giveBack(line.key, free, request);
-        return answer ?? Promise.resolve('gone');
+        if (free !== undefined) return this._giveBack(free, request);
+        return isKnown ? this._store.giveUp(request) : Promise.resolve('gone');
     }
 
-    /** Releases a turn that nobody took; when that fails, whoever left last tries again. */
-    private async _giveBack(key: string, turn: Turn, { id }: GiveUpRequest): Promise<ReleaseAnswer> {
+    /** Releases a turn that nobody took; when that fails, the last one that left tries again. */
+    private async _giveBack(turn: Turn, { key, id, underWay }: GiveUpRequest): Promise<ReleaseAnswer> {
         this._unreleased.set(id, turn);
-        const { holder, deadline } = turn;
+        const request = { key, holder: turn.holder, buried: underWay ? id : undefined };
         try {
-            const answer = await promised<ReleaseAnswer>((callback) => this._store.release({ key, holder }, callback));
+            const answer = await promised<ReleaseAnswer>((callback) => this._store.release(request, callback));
             this._unreleased.delete(id);
             return answer;
         } catch (error) {
-            if (this._clock.now() >= deadline) this._unreleased.delete(id);
+            if (this._clock.now() >= turn.deadline) this._unreleased.delete(id);
             throw error;
         }
     }
@@ -406,11 +342,11 @@ export class LocalGrants implements PassingStore {
         line.waiting.delete(id);
         this._lineOf.delete(id);
         if (line.waiting.size > 0) {
-            if (first === id && (line.turn === undefined || line.turn.free || inLine !== undefined)) this._wake(line);
+            if (first === id && (line.turn === undefined || line.turn.isFree || inLine !== undefined)) this._wake(line);
             return undefined;
         }
         line.inLine = undefined;
-        const free = turn?.free === true ? turn : undefined;
+        const free = turn?.isFree === true ? turn : undefined;
         if (free !== undefined) this._end(line);
         this._tidy(line);
         return free;
@@ -435,24 +371,7 @@ export class LocalGrants implements PassingStore {
         if (first !== undefined) this._listener?.woken(key, first);
     }
 
-    private _tidy({ name, turn, waiting, tries }: Line): void {
-        if (turn === undefined && waiting.size === 0 && tries.size === 0) this._lines.delete(name);
-    }
-
-    private _busy(line: Line, id: string): Busy {
-        const { turn, inLine, waiting } = line;
-        const sentAt = this._clock.now();
-        const before = inLine?.busy;
-        const until = turn?.deadline ?? (before === undefined ? sentAt : before.sentAt + before.remaining);
-        return {
-            kind: 'busy',
-            sentAt,
-            fence: 0,
-            ticket: 0,
-            foreign: false,
-            remaining: Math.max(until - sentAt, 0),
-            rank: line.first === id ? 0 : waiting.size - 1 + (before?.rank ?? 0),
-            holder: turn?.holder ?? before?.holder ?? '',
-        };
+    private _tidy(line: Line): void {
+        if (line.isEmpty) this._lines.delete(line.name);
     }
 }

@@ -23,7 +23,7 @@ import { promised } from '../port/LockStore';
 import type { Busy, Callback, LockInfo, LockStore, ReleaseAnswer } from '../port/LockStore';
 import { shareHolder } from '../port/ReservingRequest';
 import { Waiters } from '../waiting/Waiters';
-import type { Acquired, WaitRequest } from '../waiting/Waiters';
+import type { Acquired, WaitRequest } from '../waiting/Waiter';
 
 /** How a lease is wanted. */
 export interface LeaseOptions {
@@ -162,7 +162,10 @@ export class Locker {
                     this._tell({ kind: 'reachable' });
                     this._waiters.recheck();
                 },
-                disconnected: (error) => this._tell({ kind: 'unreachable', error }),
+                disconnected: (error) => {
+                    this._waiters.disconnected();
+                    this._tell({ kind: 'unreachable', error });
+                },
                 warned: (message) => this._tell({ kind: 'warning', message }),
             });
         } catch (error) {
@@ -332,7 +335,6 @@ export class Locker {
             id: newId(holder),
             ttl,
             timeout,
-            ticket: undefined,
             keepAlive,
             signal,
             context,

@@ -1,25 +1,19 @@
-import type { GiveUps } from '../followups/GiveUps';
-import type { Clock } from '../time/Clock';
-import { TimerHeap } from '../time/TimerHeap';
-import type { Due } from '../time/TimerHeap';
-import { LockError, isTemporary } from '../port/errors';
-import type { LockEvent } from '../port/LockObserver';
-import type { AcquireAnswer, AcquireRequest, Busy, Callback, Granted, LockStore } from '../port/LockStore';
-import { holderOf, nameOf } from '../port/holder';
-import { HEARTBEAT, WAITER_LEASE } from '../port/protocol';
 import { RecycledMap } from '../collections/RecycledMap';
+import type { GiveUps } from '../followups/GiveUps';
+import { LockError, isTemporary } from '../port/errors';
+import { holderOf, nameOf } from '../port/holder';
+import type { LockEvent } from '../port/LockObserver';
+import type { AcquireAnswer, Busy, Callback, Granted, LockStore } from '../port/LockStore';
+import { WAITER_LEASE } from '../port/protocol';
 import { deadlineByMessage } from '../port/validity';
 import type { GrantMessage } from '../port/validity';
-
-export interface WaitRequest extends AcquireRequest {
-    /** How long to wait; 0: one attempt. */
-    readonly timeout: number;
-    readonly signal: AbortSignal | undefined;
-    /** For the observer. */
-    readonly context: unknown;
-    /** Set before each attempt. */
-    ticket: number | undefined;
-}
+import type { Clock } from '../time/Clock';
+import { TimerHeap } from '../time/TimerHeap';
+import { AbortSignals } from './AbortSignals';
+import { Outage } from './Outage';
+import { foreignWakeUp, graceAfter, isFresh, isOnTime, retryPause, wakeUp } from './wakeUp';
+import { ASLEEP, SETTLED, Waiter } from './Waiter';
+import type { Acquired, Outcome, WaitRequest } from './Waiter';
 
 export interface WaitersOptions {
     /** Pause between attempts where the store does not wake us, ms. */
@@ -27,70 +21,22 @@ export interface WaitersOptions {
     readonly maxWaiting: number;
 }
 
-/** A key that became ours. */
-export interface Acquired extends Granted {
-    /** @see ReleaseRequest.buried */
-    readonly buried: string | undefined;
-}
-
-/** After the key must have expired: the first in line claims it, the others stand in for those before them. */
-const AFTER_EXPIRY = 2;
-const STAND_IN = 50;
-
-/** The last attempt is sent a twentieth of the timeout before its end, within these bounds, ms. */
-const LAST_TRY = 5;
-const EARLIEST_LAST_TRY = 50;
-
-/** One that polls must look so often, ms, or it may miss the time that the store gives it to claim its turn. */
-const CLAIM_TIME = 1000;
-
-/**
- * Whoever becomes the first in line asks again when its last answer is older than that, ms: the message of its grant will be
- * relied on for less than half a claim window after it. So it is asked while the key is held, and not when it was granted.
- */
-const FRESH = 500;
-
-/** After a failed attempt. */
-const PAUSE = 100;
-
-/** A caller that wants a key. Of few fields: there may be very many. */
-class Waiter implements Due {
-    place = -1;
-    settled = false;
-    /** The last answer. */
-    busy: Busy | undefined;
-    /** Why the last attempt has no answer. */
-    failure: LockError | undefined;
-    attempting = false;
-    /** An attempt had no answer: it may still reach the store, by a connection that we have lost. */
-    astray = false;
-    /** What came while an attempt was under way, to be looked at after it. */
-    again = false;
-    message: GrantMessage | undefined;
-    stoodInAt = -Infinity;
-    giveUpAt: number;
-    lastTryAt: number;
-    onAbort: (() => void) | undefined;
-
-    constructor(
-        readonly request: WaitRequest,
-        readonly caller: Callback<Acquired | Busy>,
-        since: number,
-    ) {
-        this.giveUpAt = since + request.timeout;
-        const { timeout } = request;
-        const early = Math.min(Math.max(timeout / 20, LAST_TRY), EARLIEST_LAST_TRY);
-        this.lastTryAt = since + Math.max(timeout - early, timeout / 2);
-    }
-}
-
 /**
  * Those who want a key, from their first attempt to their grant. They stand in line in the store and sleep until they are
  * woken; every timer here is there for the case that a wake-up was lost or somebody died.
+ *
+ * What is temporary is retried until the timeout. A refusal that took no time is told in the next turn of the event loop: a
+ * caller that asks in a loop must not keep that from running which would end the refusal.
  */
 export class Waiters {
     private readonly _byId = new RecycledMap<Waiter>();
     private readonly _queue: TimerHeap<Waiter>;
+    private readonly _signals = new AbortSignals<Waiter>((waiter, signal) =>
+        this._leave(waiter, aborted(waiter.request, signal)),
+    );
+    private readonly _outage: Outage;
+    /** Its attempt is being handed to the store. */
+    private _sending: Waiter | undefined;
     private _closed = false;
 
     constructor(
@@ -101,6 +47,7 @@ export class Waiters {
         private readonly _tell: (event: LockEvent) => void,
     ) {
         this._queue = new TimerHeap(_clock, (waiter) => this._due(waiter));
+        this._outage = new Outage(_tell);
     }
 
     get size(): number {
@@ -109,21 +56,21 @@ export class Waiters {
 
     /**
      * Waits for a key. Busy to the end is an answer; so that nobody overtakes, every attempt but that of timeout 0 takes a
-     * place in line. The caller is told of a LockError LOCK_ABORTED, CLOSED, TOO_MANY, or what the first attempt failed with.
+     * place in line. The caller is told of a LockError LOCK_ABORTED, CLOSED, TOO_MANY, what the store failed with for good, or
+     * what it failed with last when the time was over.
      */
     acquire(request: WaitRequest, caller: Callback<Acquired | Busy>): void {
         const { key, id, signal } = request;
         if (this._closed) caller(closed(request));
         else if (signal?.aborted === true) caller(aborted(request, signal));
-        else if (this._byId.size >= this._options.maxWaiting) {
-            const text = `${this._byId.size} callers wait already, as many as options.max_waiting allows.`;
-            caller(new LockError('TOO_MANY', text, { key, holder: nameOf(id) }));
-        } else {
-            const waiter = new Waiter(request, caller, this._clock.now());
-            if (signal !== undefined) {
-                waiter.onAbort = () => this._leave(waiter, aborted(request, signal));
-                signal.addEventListener('abort', waiter.onAbort);
+        else {
+            const waiter = new Waiter(request, caller, this._clock.now(), this._answered);
+            if (this._byId.size >= this._options.maxWaiting) {
+                const text = `${this._byId.size} callers wait already, as many as options.max_waiting allows.`;
+                this._end(waiter, new LockError('TOO_MANY', text, { key, holder: nameOf(id) }));
+                return;
             }
+            if (signal !== undefined) this._signals.add(signal, waiter);
             this._byId.set(id, waiter);
             if (request.timeout > 0) this._queue.set(waiter, waiter.giveUpAt);
             this._attempt(waiter);
@@ -132,38 +79,29 @@ export class Waiters {
 
     /** The store says that a waiter was granted its key. */
     granted(key: string, id: string, fence: number, ttl: number): void {
-        if (this._closed) return;
-        const waiter = this._byId.get(id);
-        if (waiter === undefined || waiter.request.key !== key) return;
-        waiter.message = { fence, ttl };
-        if (!waiter.attempting) this._trustGrant(waiter);
+        const waiter = this._waiting(key, id);
+        if (waiter?.phase.kind === 'asking') waiter.phase.heard = { fence, ttl };
+        else if (waiter !== undefined) this._trustGrant(waiter, { fence, ttl });
     }
 
     /** The store says that a waiter may get its key if it asks now. */
     woken(key: string, id: string): void {
-        if (this._closed) return;
-        const waiter = this._byId.get(id);
-        if (waiter?.request.key === key) this._attempt(waiter);
+        const waiter = this._waiting(key, id);
+        if (waiter !== undefined) this._attempt(waiter);
     }
 
     /** The store says that a waiter is the first in line. */
     first(key: string, id: string, remaining: number): void {
-        if (this._closed) return;
-        const waiter = this._byId.get(id);
-        if (waiter === undefined || waiter.request.key !== key) return;
-        if (waiter.attempting || waiter.busy === undefined) {
-            waiter.again = true;
-            return;
-        }
-        const { busy, request } = waiter;
-        const old = this._clock.now() - busy.sentAt > Math.min(request.ttl / 4, FRESH);
-        if (old && this._store.confirmsGrants !== true) {
+        const waiter = this._waiting(key, id);
+        if (waiter === undefined) return;
+        const { busy, phase, request } = waiter;
+        const fresh = busy !== undefined && isFresh(this._clock.now() - busy.sentAt, request.ttl);
+        if (phase.kind !== 'asleep' || busy === undefined || (!fresh && this._store.confirmsGrants !== true)) {
             this._attempt(waiter);
             return;
         }
         waiter.busy = { ...busy, rank: 0 };
-        this._wake(waiter, Math.min(remaining + AFTER_EXPIRY, HEARTBEAT));
-        if (busy.foreign) void this._watch(waiter, waiter.busy);
+        this._sleep(waiter, { ...waiter.busy, remaining });
     }
 
     /** A foreign holder's key changed: the first in line looks. */
@@ -173,101 +111,129 @@ export class Waiters {
         }
     }
 
-    /** Messages may have been lost: everybody looks. */
+    /** Messages may have been lost, and what failed may succeed: everybody looks. */
     recheck(): void {
         for (const waiter of this._byId.items()) {
-            if (waiter.busy !== undefined) this._attempt(waiter);
+            if (waiter.busy !== undefined || waiter.failure !== undefined) this._attempt(waiter);
         }
+    }
+
+    /** The store cannot be reached, which was told to the observer. */
+    disconnected(): void {
+        this._outage.known(this._clock.now());
     }
 
     /** Sends every waiter away. */
     close(): void {
         this._closed = true;
-        for (const waiter of this._byId.items()) this._leave(waiter, closed(waiter.request));
+        for (const waiter of [...this._byId.items(), ...this._queue.items()])
+            this._leave(waiter, closed(waiter.request));
         this._queue.clear();
     }
 
+    private _waiting(key: string, id: string): Waiter | undefined {
+        const waiter = this._closed ? undefined : this._byId.get(id);
+        return waiter?.request.key === key ? waiter : undefined;
+    }
+
     private _due(waiter: Waiter): void {
+        if (waiter.phase.kind === 'ending') {
+            this._leave(waiter, waiter.phase.outcome);
+            return;
+        }
         const now = this._clock.now();
         const late = now - waiter.giveUpAt;
         if (late >= 0) {
-            if (waiter.lastTryAt === Infinity || (waiter.attempting && late < LAST_TRY)) {
+            if (waiter.lastTryAt === undefined || (waiter.phase.kind === 'asking' && isOnTime(late))) {
                 this._giveUp(waiter);
                 return;
             }
-            // The event loop was late: the answer may be there and only not read yet, or the last try is still owed. For as
-            // long as the delay was.
-            waiter.giveUpAt = now + Math.max(LAST_TRY, late);
+            // The event loop was late: the answer may be there and only not read yet, or the last try is still owed.
+            waiter.giveUpAt = now + graceAfter(late);
         }
-        if (now >= waiter.lastTryAt) waiter.lastTryAt = Infinity;
+        if (waiter.lastTryAt !== undefined && now >= waiter.lastTryAt) waiter.lastTryAt = undefined;
         // Whatever becomes of the attempt, the time to give up is kept.
         this._wake(waiter, Infinity);
         this._attempt(waiter);
     }
 
     private _wake(waiter: Waiter, delay: number): void {
-        this._queue.set(waiter, Math.min(this._clock.now() + delay, waiter.lastTryAt, waiter.giveUpAt));
+        const { giveUpAt, lastTryAt = Infinity } = waiter;
+        this._queue.set(waiter, Math.min(this._clock.now() + delay, lastTryAt, giveUpAt));
     }
 
     private _attempt(waiter: Waiter): void {
-        // An observer may have sent it away.
-        if (waiter.settled) return;
-        if (waiter.attempting) {
-            waiter.again = true;
-            return;
+        switch (waiter.phase.kind) {
+            case 'asking':
+                waiter.phase.heard ??= 'wake-up';
+                return;
+            case 'asleep':
+                waiter.phase = { kind: 'asking', heard: undefined };
+                this._send(waiter);
+                return;
+            case 'ending':
+            case 'settled':
         }
-        waiter.attempting = true;
-        const { request } = waiter;
-        request.ticket = request.timeout > 0 ? (waiter.busy?.ticket ?? 0) : undefined;
-        this._store.acquire(request, (answer) => this._answered(waiter, answer));
     }
 
-    private _answered(waiter: Waiter, answer: AcquireAnswer | LockError): void {
+    private _send(waiter: Waiter): void {
+        const { busy, request } = waiter;
+        const { key, id, ttl, timeout } = request;
+        this._sending = waiter;
+        this._store.acquire({ key, id, ttl, ticket: timeout > 0 ? (busy?.ticket ?? 0) : undefined }, waiter.answered);
+        this._sending = undefined;
+    }
+
+    private readonly _answered = (waiter: Waiter, answer: AcquireAnswer | LockError): void => {
+        const { phase } = waiter;
+        // Whoever left has given the acquisition up already.
+        if (phase.kind !== 'asking') return;
+        waiter.phase = ASLEEP;
         if (answer instanceof Error) {
             this._failed(waiter, answer);
             return;
         }
-        waiter.attempting = false;
-        waiter.failure = undefined;
-        // Whoever left has given the acquisition up already.
-        if (waiter.settled) return;
-        switch (answer.kind) {
-            case 'granted':
-                if (answer.deadline > this._clock.now()) this._grant(waiter, answer);
-                else this._tooLate(waiter);
-                return;
-            case 'busy':
-                this._stillBusy(waiter, answer);
-        }
-    }
-
-    private _stillBusy(waiter: Waiter, busy: Busy): void {
-        const { key, id, timeout, context } = waiter.request;
-        const holder = nameOf(id);
-        const first = waiter.busy === undefined;
-        waiter.busy = busy;
-        if (timeout === 0) {
-            this._settle(waiter, busy);
+        if (answer.kind === 'granted' && answer.deadline <= this._clock.now()) {
+            this._failed(waiter, tooLate(waiter.request));
             return;
         }
-        if (first) this._tell({ kind: 'waiting', key, holder, context, rank: busy.rank });
-        if (waiter.message !== undefined) this._trustGrant(waiter);
-        else if (waiter.again) {
-            waiter.again = false;
-            this._attempt(waiter);
-        } else this._sleep(waiter, busy);
+        waiter.failure = undefined;
+        waiter.failures = 0;
+        if (answer.kind === 'granted') this._grant(waiter, answer);
+        else this._stillBusy(waiter, answer, phase.heard);
+    };
+
+    private _stillBusy(waiter: Waiter, busy: Busy, heard: GrantMessage | 'wake-up' | undefined): void {
+        const { key, id, context, timeout } = waiter.request;
+        const isFirst = waiter.busy === undefined;
+        waiter.busy = busy;
+        if (timeout === 0) {
+            if (this._sending === waiter) this._end(waiter, busy);
+            else this._settle(waiter, busy);
+            return;
+        }
+        if (isFirst) this._tell({ kind: 'waiting', key, holder: nameOf(id), context, rank: busy.rank });
+        if (heard === undefined) this._sleep(waiter, busy);
+        else if (heard === 'wake-up') this._attempt(waiter);
+        else this._trustGrant(waiter, heard);
     }
 
     private _grant(waiter: Waiter, { holder, fence, deadline, confirmed }: Granted): void {
-        const buried = waiter.astray ? waiter.request.id : undefined;
+        const buried = waiter.isAstray ? waiter.request.id : undefined;
         this._settle(waiter, { kind: 'granted', holder, fence, deadline, confirmed, buried });
     }
 
-    private _settle(waiter: Waiter, outcome: Acquired | Busy | LockError): void {
+    /** Tells a caller of its outcome, but not in this turn of the event loop. */
+    private _end(waiter: Waiter, outcome: Outcome): void {
+        waiter.phase = { kind: 'ending', outcome };
+        this._queue.set(waiter, this._clock.now());
+    }
+
+    private _settle(waiter: Waiter, outcome: Outcome): void {
         const { id, signal } = waiter.request;
-        waiter.settled = true;
-        if (waiter.onAbort !== undefined) signal?.removeEventListener('abort', waiter.onAbort);
-        this._byId.delete(id);
+        waiter.phase = SETTLED;
+        if (signal !== undefined) this._signals.delete(signal, waiter);
+        if (this._byId.get(id) === waiter) this._byId.delete(id);
         this._queue.delete(waiter);
         waiter.caller(outcome);
     }
@@ -275,95 +241,74 @@ export class Waiters {
     /** Until when nothing needs to be done, if nobody wakes us before. */
     private _sleep(waiter: Waiter, busy: Busy): void {
         const now = this._clock.now();
-        let delay = HEARTBEAT * (0.9 + 0.1 * Math.random());
-        if (!this._store.wakes) {
-            delay = Math.min(this._poll(), CLAIM_TIME);
-        } else if (busy.rank === 0) {
-            delay = Math.min(delay, busy.remaining + AFTER_EXPIRY);
-            if (busy.foreign) void this._watch(waiter, busy);
-        } else if (now - waiter.stoodInAt >= HEARTBEAT) {
-            const standIn = busy.remaining + AFTER_EXPIRY + busy.rank * STAND_IN;
-            if (standIn < delay) {
-                delay = standIn;
-                waiter.stoodInAt = now + delay;
-            }
-        }
+        const { retryTimeout } = this._options;
+        const { delay, standsIn } = wakeUp(busy, {
+            wakes: this._store.wakes,
+            retryTimeout,
+            sinceStandIn: now - waiter.stoodInAt,
+            random: Math.random(),
+        });
+        if (standsIn) waiter.stoodInAt = now + delay;
         this._wake(waiter, delay);
+        if (busy.foreign && busy.rank === 0 && this._store.wakes) void this._watch(waiter, busy);
     }
 
     /** A foreign holder passes nothing on: the first in line looks out for it, or asks where it cannot. */
     private async _watch(waiter: Waiter, busy: Busy): Promise<void> {
-        const watched = await this._store.watch(waiter.request.key, busy.holder);
-        const asleep = !waiter.settled && !waiter.attempting && waiter.busy === busy;
-        if (!watched && asleep) this._wake(waiter, Math.min(this._poll(), busy.remaining + AFTER_EXPIRY));
-    }
-
-    private _poll(): number {
-        // So that waiters of several processes do not fall into step.
-        return this._options.retryTimeout * (0.75 + 0.5 * Math.random());
+        const seen = waiter.busy;
+        if (await this._store.watch(waiter.request.key, busy.holder)) return;
+        if (waiter.phase.kind !== 'asleep' || waiter.busy !== seen) return;
+        this._wake(waiter, foreignWakeUp(busy, this._options.retryTimeout, Math.random()));
     }
 
     /** Believes a grant without asking, if it can be relied on. */
-    private _trustGrant(waiter: Waiter): void {
-        const { message, busy } = waiter;
-        waiter.message = undefined;
-        if (message === undefined) return;
-        const reliable = waiter.failure === undefined && busy !== undefined;
+    private _trustGrant(waiter: Waiter, message: GrantMessage): void {
+        const { busy, failure, phase, request } = waiter;
+        const reliable = phase.kind === 'asleep' && failure === undefined && busy !== undefined;
         const deadline = reliable ? deadlineByMessage(message, busy, this._clock.now()) : undefined;
         if (deadline === undefined) this._attempt(waiter);
         else {
             const { fence } = message;
-            const holder = holderOf(waiter.request.id, fence);
-            this._grant(waiter, { kind: 'granted', holder, fence, deadline, confirmed: false });
+            this._grant(waiter, {
+                kind: 'granted',
+                holder: holderOf(request.id, fence),
+                fence,
+                deadline,
+                confirmed: false,
+            });
         }
     }
 
     private _failed(waiter: Waiter, error: LockError): void {
-        const { key, id, context } = waiter.request;
-        waiter.attempting = false;
-        if (waiter.settled) return;
+        const { key, id, context, timeout } = waiter.request;
         waiter.failure = error;
-        waiter.astray ||= error.unknown;
-        if (waiter.busy === undefined || !isTemporary(error)) {
-            this._leave(waiter, error);
+        waiter.failures += 1;
+        waiter.isAstray ||= error.unknown;
+        if (timeout === 0 || !isTemporary(error)) {
+            this._end(waiter, error);
             return;
         }
-        this._tell({ kind: 'failed', key, holder: nameOf(id), context, error });
-        waiter.again = false;
-        waiter.message = undefined;
-        this._wake(waiter, PAUSE * (0.5 + Math.random()));
-    }
-
-    /** The grant took longer to arrive than it lasts. */
-    private _tooLate(waiter: Waiter): void {
-        const { key, id, ttl } = waiter.request;
-        const holder = nameOf(id);
-        const text = `Redis took longer to answer than the lease of ${key} would have lasted (ttl ${ttl}).`;
-        this._failed(waiter, new LockError('CONNECTION_FAILED', text, { key, holder, unknown: true }));
+        this._outage.failed(error, this._clock.now());
+        if (waiter.failures === 1) this._tell({ kind: 'failed', key, holder: nameOf(id), context, error });
+        this._wake(waiter, retryPause(waiter.failures, Math.random()));
     }
 
     private _giveUp(waiter: Waiter): void {
-        const { key, id, timeout } = waiter.request;
-        const holder = nameOf(id);
-        const { busy, failure } = waiter;
-        if (failure !== undefined) this._leave(waiter, failure, true);
-        else if (busy === undefined) {
-            const text = `Redis did not answer within the timeout of ${Math.round(timeout)} ms.`;
-            this._leave(waiter, new LockError('CONNECTION_FAILED', text, { key, holder, unknown: true }));
-        } else this._leave(waiter, busy);
+        const { busy, failure, request } = waiter;
+        if (failure !== undefined) this._leave(waiter, unserved(request, failure));
+        else this._leave(waiter, busy ?? unanswered(request));
     }
 
-    /**
-     * Ends a wait before its grant: at once for the caller, and in the background for the store.
-     *
-     * @param underWay an attempt may still reach the store.
-     */
-    private _leave(waiter: Waiter, outcome: LockError | Busy, underWay = waiter.attempting || waiter.astray): void {
-        if (waiter.settled) return;
-        const { key, id, ttl } = waiter.request;
+    /** Ends a wait before its grant: at once for the caller, and in the background for the store. */
+    private _leave(waiter: Waiter, outcome: Outcome): void {
+        const { busy, isAstray, phase, request } = waiter;
+        if (phase.kind === 'settled') return;
         this._settle(waiter, outcome);
-        if (waiter.busy === undefined && !underWay) return;
-        this._giveUps.giveUp({ key, id, underWay }, this._clock.now() + Math.max(ttl, WAITER_LEASE));
+        const underWay = phase.kind === 'asking' || isAstray;
+        const { key, id, timeout, ttl } = request;
+        const isInLine = busy !== undefined && timeout > 0;
+        if (isInLine || underWay)
+            this._giveUps.giveUp({ key, id, underWay }, this._clock.now() + Math.max(ttl, WAITER_LEASE));
     }
 }
 
@@ -375,4 +320,21 @@ function aborted({ key, id }: WaitRequest, signal: AbortSignal): LockError {
 function closed({ key, id }: WaitRequest): LockError {
     const holder = nameOf(id);
     return new LockError('CLOSED', `The lock was closed while ${key} was waited for.`, { key, holder });
+}
+
+/** The grant took longer to arrive than it lasts. */
+function tooLate({ key, id, ttl }: WaitRequest): LockError {
+    const text = `Redis took longer to answer than the lease of ${key} would have lasted (ttl ${ttl}).`;
+    return new LockError('CONNECTION_FAILED', text, { key, holder: nameOf(id), unknown: true });
+}
+
+function unanswered({ key, id, timeout }: WaitRequest): LockError {
+    const text = `Redis did not answer within the timeout of ${Math.round(timeout)} ms.`;
+    return new LockError('CONNECTION_FAILED', text, { key, holder: nameOf(id), unknown: true });
+}
+
+function unserved({ key, id, timeout }: WaitRequest, cause: LockError): LockError {
+    const { code, message, unknown, votes } = cause;
+    const text = `${key} could not be had within the timeout of ${Math.round(timeout)} ms: ${message}`;
+    return new LockError(code, text, { key, holder: nameOf(id), cause, unknown, votes });
 }

@@ -1,0 +1,69 @@
+import type { LockError } from '../port/errors';
+import type { AcquireAnswer, Busy, Callback, Granted } from '../port/LockStore';
+import type { GrantMessage } from '../port/validity';
+import type { Due } from '../time/TimerHeap';
+import { lastTryOf } from './wakeUp';
+
+/** A key that is wanted, and for how long. */
+export interface WaitRequest {
+    readonly key: string;
+    /** Names the acquisition, see holder.ts. */
+    readonly id: string;
+    readonly ttl: number;
+    /** How long to wait; 0: one attempt. */
+    readonly timeout: number;
+    readonly signal: AbortSignal | undefined;
+    /** For the observer. */
+    readonly context: unknown;
+}
+
+/** A key that became ours. */
+export interface Acquired extends Granted {
+    /** @see ReleaseRequest.buried */
+    readonly buried: string | undefined;
+}
+
+export type Outcome = Acquired | Busy | LockError;
+
+/** asking ⇄ asleep, until it is settled. An outcome that took no time is told in the next turn of the event loop: it is ending. */
+export type Phase =
+    /** An attempt is under way. `heard`: what the store told meanwhile, to be looked at after the answer. */
+    | { readonly kind: 'asking'; heard: GrantMessage | 'wake-up' | undefined }
+    | { readonly kind: 'asleep' }
+    | { readonly kind: 'ending'; readonly outcome: Outcome }
+    | { readonly kind: 'settled' };
+
+/** Of all waiters: they have no data. */
+export const ASLEEP: Phase = { kind: 'asleep' };
+export const SETTLED: Phase = { kind: 'settled' };
+
+/** A caller that wants a key. Of few fields: there may be very many. */
+export class Waiter implements Due {
+    place = -1;
+    phase = ASLEEP;
+    /** The last answer. */
+    busy: Busy | undefined;
+    /** Why the last attempt has no answer, and how many in a row have none. */
+    failure: LockError | undefined;
+    failures = 0;
+    /** An attempt had no answer and may reach the store yet, by a connection that was lost. */
+    isAstray = false;
+    /** When it last looked on behalf of those before it. */
+    stoodInAt = -Infinity;
+    giveUpAt: number;
+    /** Undefined: the last try was made. */
+    lastTryAt: number | undefined;
+    /** Of each attempt. */
+    readonly answered: Callback<AcquireAnswer>;
+
+    constructor(
+        readonly request: WaitRequest,
+        readonly caller: Callback<Acquired | Busy>,
+        since: number,
+        answered: (waiter: Waiter, answer: AcquireAnswer | LockError) => void,
+    ) {
+        this.answered = (answer) => answered(this, answer);
+        this.giveUpAt = since + request.timeout;
+        this.lastTryAt = since + lastTryOf(request.timeout);
+    }
+}
