@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { assert } from 'chai';
-import { Redis as Client } from 'ioredis';
 import type { Redis } from 'ioredis';
 import { SystemClock } from '../../../src/engine/time/Clock';
 import type { Clock } from '../../../src/engine/time/Clock';
-import type { AcquireAnswer, StoreListener } from '../../../src/engine/port/LockStore';
+import type { AcquireAnswer, Granted, StoreListener } from '../../../src/engine/port/LockStore';
+import { newId } from '../../../src/engine/port/holder';
 import { SingleServer } from '../../../src/engine/redis/servers/SingleServer';
 import type { SingleServerOptions } from '../../../src/engine/redis/servers/SingleServer';
 import { RedisStore } from '../../../src/engine/redis/RedisStore';
@@ -64,6 +64,7 @@ suite('RedisStore', () => {
 
     const listener: StoreListener = {
         granted: (_key, id) => told.push(`granted ${id}`),
+        woken: (_key, id) => told.push(`woken ${id}`),
         first: (_key, id) => told.push(`first ${id}`),
         handedOn: (_key, window) => told.push(`handed on ${window}`),
         changed: () => told.push('changed'),
@@ -91,8 +92,15 @@ suite('RedisStore', () => {
         return one;
     }
 
-    function acquire(holder: string, of = key, ticket?: number): Promise<AcquireAnswer> {
-        return acquireFrom(store, { key: of, holder, id: holder, ttl: 20_000, ticket });
+    /** Acquires with a new id. */
+    function acquire(of = key, ticket?: number, id = newId()): Promise<AcquireAnswer> {
+        return acquireFrom(store, { key: of, id, ttl: 20_000, ticket });
+    }
+
+    async function granted(answer: Promise<AcquireAnswer>): Promise<Granted> {
+        const settled = await answer;
+        if (settled.kind !== 'granted') assert.fail(settled.kind);
+        return settled;
     }
 
     /** How often the command was called so far. */
@@ -108,25 +116,28 @@ suite('RedisStore', () => {
         });
 
         test('goes out as a few commands', async () => {
-            await acquire('me', `${key}:first`);
+            await acquire(`${key}:first`);
             const before = await calls('evalsha');
-            await Promise.all(Array.from({ length: 100 }, (_, at) => acquire('me', `${key}:${at}`)));
+            const leases = await Promise.all(Array.from({ length: 100 }, (_, at) => granted(acquire(`${key}:${at}`))));
             assert.isAtMost((await calls('evalsha')) - before, 100 / 10);
-            await Promise.all(Array.from({ length: 100 }, (_, at) => releaseTo(store, `${key}:${at}`, 'me')));
+            await Promise.all(leases.map(({ holder }, at) => releaseTo(store, `${key}:${at}`, holder)));
             assert.isAtMost((await calls('evalsha')) - before, 200 / 10);
         });
 
-        test('goes out as one command, which reads the clock once, when it is short', async () => {
-            await acquire('me', `${key}:first`);
-            const [before, reads] = [await calls('evalsha'), await calls('time')];
-            await Promise.all(Array.from({ length: 5 }, (_, at) => acquire('me', `${key}:${at}`)));
-            assert.strictEqual((await calls('evalsha')) - before, 1);
-            assert.strictEqual((await calls('time')) - reads, 1);
+        test('goes out as one command, which reads the time and writes the clock once, when it is short', async () => {
+            await acquire(`${key}:first`);
+            const before = await Promise.all(['evalsha', 'time', 'set'].map(calls));
+            await Promise.all(Array.from({ length: 5 }, (_, at) => acquire(`${key}:${at}`)));
+            const after = await Promise.all(['evalsha', 'time', 'set'].map(calls));
+            assert.deepEqual(
+                after.map((count, at) => count - (before[at] ?? 0)),
+                [1, 1, 1 + 5],
+            );
         });
 
         test('holds the releases before the acquires of the same turn', async () => {
-            await acquire('a');
-            const [answer, released] = await Promise.all([acquire('b'), releaseTo(store, key, 'a')]);
+            const { holder } = await granted(acquire());
+            const [answer, released] = await Promise.all([acquire(), releaseTo(store, key, holder)]);
             assert.strictEqual(released, 'released');
             assert.strictEqual(answer.kind, 'granted');
         });
@@ -134,143 +145,225 @@ suite('RedisStore', () => {
         test('answers each by itself when one key holds no string', async () => {
             await raw.lpush(`${key}:7`, 'not a lock');
             const keys = Array.from({ length: 40 }, (_, at) => `${key}:${at}`);
-            const outcomes = await Promise.allSettled(keys.map((one) => acquire('me', one)));
+            const outcomes = await Promise.allSettled(keys.map((one) => acquire(one)));
             for (const [at, outcome] of outcomes.entries()) {
                 assert.strictEqual(outcome.status, at === 7 ? 'rejected' : 'fulfilled');
-                if (at !== 7) assert.strictEqual(await raw.get(`${key}:${at}`), 'me');
+                if (at !== 7) assert.strictEqual(await raw.type(`${key}:${at}`), 'string');
             }
-            const error = await rejection(acquire('me', `${key}:7`), 'WRONG_TYPE');
+            const error = await rejection(acquire(`${key}:7`), 'WRONG_TYPE');
             assert.deepInclude({ ...error }, { key: `${key}:7`, unknown: false });
             assert.strictEqual(await raw.type(`${key}:7`), 'list');
         });
 
         test('survives that the server forgets its scripts', async () => {
-            await acquire('a');
+            const { holder } = await granted(acquire());
             await raw.script('FLUSH');
-            assert.strictEqual((await acquire('b')).kind, 'busy');
+            assert.strictEqual((await acquire(key, 0)).kind, 'busy');
             await raw.script('FLUSH');
             const keys = Array.from({ length: 40 }, (_, at) => `${key}:${at}`);
-            const answers = await Promise.all(keys.map((one) => acquire('me', one)));
+            const answers = await Promise.all(keys.map((one) => acquire(one)));
             assert.isTrue(answers.every(({ kind }) => kind === 'granted'));
             await raw.script('FLUSH');
-            assert.strictEqual(await releaseTo(store, key, 'a'), 'released');
+            assert.strictEqual(await releaseTo(store, key, holder), 'released');
         });
+    });
+
+    suite('the commands of a key', () => {
+        suiteSetup(function () {
+            if (givenServer() !== null) this.skip();
+        });
+
+        async function sent<T>(work: () => Promise<T>): Promise<[number, T]> {
+            const before = await calls('evalsha');
+            const result = await work();
+            return [(await calls('evalsha')) - before, result];
+        }
+
+        test('are one to acquire and one to release it, when it is free', async () => {
+            await releaseTo(store, key, (await granted(acquire())).holder);
+            const [acquired, { holder }] = await sent(() => granted(acquire(key, 0)));
+            const [released] = await sent(() => releaseTo(store, key, holder));
+            assert.deepEqual([acquired, released], [1, 1]);
+        });
+
+        test('are one to try it, when somebody has it', async () => {
+            await acquire();
+            const [tried] = await sent(() => acquire());
+            assert.strictEqual(tried, 1);
+        });
+
+        test('are one for each step, once somebody was seen to wait, and the short ones again when nobody does', async () => {
+            const { holder } = await granted(acquire());
+            const id = newId();
+            const [first] = await sent(() => acquire(key, 0, id));
+            const [release] = await sent(() => releaseTo(store, key, holder));
+            const [claim, lease] = await sent(() => granted(acquire(key, 1, id)));
+            const [last] = await sent(() => releaseTo(store, key, lease.holder));
+            assert.deepEqual([first, release, claim, last], [2, 1, 1, 1]);
+            const [queued] = await Promise.all([calls('zrangebyscore')]);
+            await releaseTo(store, key, (await granted(acquire(key, 0))).holder);
+            assert.strictEqual(await calls('zrangebyscore'), queued, 'a command for those who wait');
+        });
+    });
+
+    test('leaves nothing but the clock of a hundred keys that were locked', async () => {
+        const keys = Array.from({ length: 100 }, (_, at) => `${key}:${at}`);
+        const leases = await Promise.all(keys.map((one) => granted(acquire(one))));
+        await Promise.all(keys.map((one, at) => releaseTo(store, one, leases[at]?.holder ?? '')));
+        assert.deepEqual(await raw.keys(`*${key}*`), []);
+    });
+
+    test('refuses keys that begin as its own do', async () => {
+        for (const one of ['redis-lock:clock', `redis-lock:{${key}}:q`]) await rejection(acquire(one), 'BAD_KEY');
+        const prefixed = await storeWith({ keyPrefix: 'redis-' });
+        const asked = acquireFrom(prefixed, { key: 'lock:clock', id: newId(), ttl: 1000, ticket: undefined });
+        await rejection(asked, 'BAD_KEY');
+    });
+
+    test('keeps a lock apart from one whose key is named like a side key of an older protocol', async () => {
+        const { holder } = await granted(acquire());
+        for (const one of [`{${key}}:q`, `{${key}}:w`]) await granted(acquire(one));
+        assert.deepInclude(await acquire(key, 0), { kind: 'busy', holder, rank: 0 });
     });
 
     test('gives each key the prefix, and speaks of keys without it', async () => {
         const prefixed = await storeWith({ keyPrefix: `${key}:` });
-        const request = { key: 'k', ttl: 20_000 };
-        await acquireFrom(prefixed, { ...request, holder: 'a', id: 'a', ticket: undefined });
-        assert.strictEqual(await raw.get(`${key}:k`), 'a');
+        const request = { id: newId(), ttl: 20_000, ticket: undefined };
+        const { holder } = await granted(acquireFrom(prefixed, { ...request, key: 'k' }));
+        assert.strictEqual(await raw.get(`${key}:k`), holder);
         await raw.lpush(`${key}:list`, 'not a lock');
-        const wrong = acquireFrom(prefixed, { ...request, key: 'list', holder: 'a', id: 'a', ticket: undefined });
+        const wrong = acquireFrom(prefixed, { ...request, key: 'list' });
         assert.deepInclude({ ...(await rejection(wrong, 'WRONG_TYPE')) }, { key: 'list' });
     });
 
     test('keeps stores with different prefixes apart', async () => {
         const one = await storeWith({ keyPrefix: `${key}:one:` });
         const two = await storeWith({ keyPrefix: `${key}:two:` });
-        const request = { key: 'k', holder: 'a', id: 'a', ttl: 20_000, ticket: undefined };
-        assert.strictEqual((await acquireFrom(one, request)).kind, 'granted');
-        assert.strictEqual((await acquireFrom(two, { ...request, holder: 'b', id: 'b' })).kind, 'granted');
+        const request = { key: 'k', ttl: 20_000, ticket: undefined };
+        assert.strictEqual((await acquireFrom(one, { ...request, id: newId() })).kind, 'granted');
+        assert.strictEqual((await acquireFrom(two, { ...request, id: newId() })).kind, 'granted');
+    });
+
+    test('lists the locks with its prefix only, and looks at no more than the beginning of a value', async () => {
+        const prefixed = await storeWith({ keyPrefix: `${key}*:` });
+        await granted(acquireFrom(prefixed, { key: 'k', id: newId(), ttl: 20_000, ticket: undefined }));
+        await acquire(`${key}x:k`);
+        await raw.set(`${key}*:large`, 'x'.repeat(1_000_000));
+        await raw.set(`${key}*:foreign`, 'foreign', 'PX', 20_000);
+        await acquireFrom(prefixed, { key: 'foreign', id: newId(), ttl: 20_000, ticket: 0 });
+        const keys: string[] = [];
+        for await (const info of prefixed.list('*')) keys.push(info.key);
+        assert.deepEqual(keys.sort(), ['foreign', 'k']);
     });
 
     test('leaves nothing that never expires', async () => {
-        await acquire('a');
-        await acquire('b', key, 0);
-        await acquire('c', key, 0);
-        await store.giveUp(key, 'c', 'c', true);
-        await releaseTo(store, key, 'a');
+        const { holder } = await granted(acquire());
+        const id = newId();
+        await acquire(key, 0);
+        await acquire(key, 0, id);
+        await store.giveUp({ key, id, underWay: true });
+        await releaseTo(store, key, holder);
         for (const one of await raw.keys(`*${key}*`)) assert.isAbove(await raw.pttl(one), 0, one);
+        assert.isAbove(await raw.pttl('redis-lock:clock'), 0);
     });
 
     test('keeps the fences rising when the server lost everything', async () => {
-        const before = await acquire('a');
-        await raw.del(...(await raw.keys(`*${key}*`)));
-        const after = await acquire('b');
-        if (before.kind !== 'granted' || after.kind !== 'granted') assert.fail('It is busy.');
+        const before = await granted(acquire());
+        await raw.del('redis-lock:clock', ...(await raw.keys(`*${key}*`)));
+        const after = await granted(acquire());
         assert.isAbove(after.fence, before.fence);
     });
 
-    test('as a node of a quorum tells the attempts of an acquisition apart, but for its end', async () => {
-        const node = await storeWith({ node: true });
-        const attempt = (number: number): Promise<AcquireAnswer> =>
-            acquireFrom(node, { key, holder: 'a', id: `a#${number}`, ttl: 20_000, ticket: 0 });
-        const first = await attempt(1);
-        const second = await attempt(2);
-        if (first.kind !== 'granted' || second.kind !== 'granted') assert.fail('It is busy.');
-        assert.strictEqual(first.fence, second.fence);
-        // What takes the first back comes late.
-        assert.strictEqual(await node.giveUp(key, 'a', 'a#1', false), 'gone');
-        assert.strictEqual(await raw.get(key), 'a');
-        const waiting = await acquireFrom(node, { key, holder: 'b', id: 'b#7', ttl: 20_000, ticket: 0 });
-        assert.deepInclude(waiting, { kind: 'busy', rank: 0 });
-        await node.giveUp(key, 'b', 'b#6', false);
-        assert.lengthOf((await node.inspect(key)).waiters, 1);
-        assert.strictEqual(await node.giveUp(key, 'a', 'a', false), 'released');
-        assert.strictEqual(await raw.get(key), 'b');
-        await node.giveUp(key, 'b', 'b', false);
-        assert.isNull(await raw.get(key));
-    });
+    suite('as a node of a quorum', () => {
+        let node: RedisStore;
+        let id: string;
 
-    test('as a node of a quorum remembers a greater fence only while that holder has the key', async () => {
-        const node = await storeWith({ node: true });
-        const answer = await acquireFrom(node, { key, holder: 'a', id: 'a#1', ttl: 20_000, ticket: undefined });
-        if (answer.kind !== 'granted') assert.fail('It is busy.');
-        assert.isFalse(await node.raise(key, 'b', answer.fence + 7));
-        assert.isTrue(await node.raise(key, 'a', answer.fence + 5));
-        assert.isTrue(await node.raise(key, 'a', answer.fence + 3));
-        await releaseTo(node, key, 'a');
-        assert.isFalse(await node.raise(key, 'a', answer.fence + 9));
-        const next = await acquireFrom(node, { key, holder: 'c', id: 'c#1', ttl: 20_000, ticket: undefined });
-        assert.deepInclude(next, { kind: 'granted', fence: answer.fence + 6 });
-        await raw.del(key, keysOf(key)[3]);
-        assert.isFalse(await node.raise(key, 'c', 5));
-        assert.strictEqual(await raw.exists(keysOf(key)[3]), 0);
-    });
+        setup(async () => {
+            node = await storeWith({ node: true });
+            id = newId();
+        });
 
-    test('can exchange a key only where a grant needs no other step, and no pause is owed', () => {
-        const exchanges = (options: Options): boolean | undefined =>
-            storeOf(new Client({ lazyConnect: true }), options).exchanges;
-        assert.isTrue(exchanges({}));
-        assert.isFalse(exchanges({ acks: { replicas: 1, timeout: 100 } }));
-        assert.isFalse(exchanges({ yielding: { after: 1, pause: 100 } }));
-        assert.isFalse(exchanges({ node: true }));
-    });
+        const attemptOf = (acquisition: string, number: number): string => acquisition.replace(/:$/, `#${number}:`);
 
-    test('with a yield leaves the key free after so many hand-offs, then serves the first in line', async () => {
-        const yielding = await storeWith({ yielding: { after: 2, pause: 60_000 } });
-        const request = (holder: string): Parameters<RedisStore['acquire']>[0] => {
-            return { key, holder, id: holder, ttl: 20_000, ticket: 0 };
-        };
-        const order = ['a', 'b', 'c', 'd'];
-        for (const holder of order) await acquireFrom(yielding, request(holder));
-        await releaseTo(yielding, key, 'a');
-        assert.strictEqual(await raw.get(key), 'b');
-        await releaseTo(yielding, key, 'b');
-        assert.strictEqual(await raw.get(key), 'c');
-        await releaseTo(yielding, key, 'c');
-        assert.isNull(await raw.get(key), 'left free');
-        const answer = await acquireFrom(yielding, request('d'));
-        assert.deepInclude(answer, { kind: 'busy', holder: '', foreign: false });
-        // The pause is over.
-        await raw.hset(keysOf(key)[3], 'y', '0');
-        assert.strictEqual((await acquireFrom(yielding, request('d'))).kind, 'granted');
-    });
-
-    test('with a yield lets another program in', async () => {
-        const yielding = await storeWith({ yielding: { after: 0, pause: 5000 } });
-        for (const holder of ['a', 'b']) {
-            await acquireFrom(yielding, { key, holder, id: holder, ttl: 20_000, ticket: 0 });
+        function attempt(number: number, acquisition = id, ticket: number | undefined = 0): Promise<AcquireAnswer> {
+            return acquireFrom(node, { key, id: attemptOf(acquisition, number), ttl: 20_000, ticket });
         }
-        await releaseTo(yielding, key, 'a');
+
+        test('tells the attempts of an acquisition apart, but for its place in line and its end', async () => {
+            const first = await granted(attempt(1));
+            const second = await granted(attempt(2));
+            assert.isAtLeast(second.fence, first.fence);
+            // What takes the first back comes late.
+            assert.strictEqual(await node.giveUp({ key, id: attemptOf(id, 1), underWay: false }), 'gone');
+            assert.strictEqual(await raw.get(key), second.holder);
+            const other = newId();
+            assert.deepInclude(await attempt(7, other), { kind: 'busy', rank: 0 });
+            await node.giveUp({ key, id: attemptOf(other, 6), underWay: false });
+            assert.lengthOf((await node.inspect(key)).waiters, 1);
+            assert.strictEqual(await node.giveUp({ key, id, underWay: false }), 'released');
+            assert.isTrue((await raw.get(key))?.startsWith(other));
+            await node.giveUp({ key, id: other, underWay: false });
+            assert.isNull(await raw.get(key));
+        });
+
+        test('renews and releases an attempt whatever fence the node gave it', async () => {
+            await granted(attempt(1));
+            assert.strictEqual((await node.renew(key, attemptOf(id, 2), 20_000)).kind, 'gone');
+            assert.strictEqual((await node.renew(key, attemptOf(id, 1), 20_000)).kind, 'renewed');
+            assert.strictEqual(await releaseTo(node, key, attemptOf(id, 2)), 'gone');
+            assert.strictEqual(await releaseTo(node, key, attemptOf(id, 1)), 'released');
+        });
+
+        test('takes a greater fence only while that attempt has the key', async () => {
+            const { fence } = await granted(attempt(1));
+            assert.isFalse(await node.raise(key, attemptOf(id, 2), fence + 7_000_000));
+            assert.isTrue(await node.raise(key, attemptOf(id, 1), fence + 5_000_000));
+            await releaseTo(node, key, attemptOf(id, 1));
+            assert.isFalse(await node.raise(key, attemptOf(id, 1), fence + 9_000_000));
+            assert.isAbove((await granted(attempt(1, newId()))).fence, fence + 5_000_000);
+        });
+
+        test('gives no fence below the hint of a client, unless the hint is far from its time', async () => {
+            const micros = async (): Promise<number> => {
+                const [seconds, rest] = await raw.time();
+                return Number(seconds) * 1_000_000 + Number(rest);
+            };
+            const fenceBy = async (hint: number): Promise<number> => {
+                const id = attemptOf(newId(), 1);
+                const request = { key: `${key}:${id}`, id, ttl: 20_000, ticket: undefined, hint };
+                return (await granted(acquireFrom(node, request))).fence;
+            };
+            await raw.del('redis-lock:clock');
+            const far = (await micros()) + 60_000_000;
+            assert.isBelow(await fenceBy(far), far);
+            assert.isBelow(await fenceBy(1), far);
+            const near = (await micros()) + 900_000;
+            const fence = await fenceBy(near);
+            if ((await micros()) < near) assert.strictEqual(fence, near);
+            else assert.isAtLeast(fence, near);
+        });
+    });
+
+    test('with a yield leaves the key free now and then, and lets another program in', async () => {
+        const yielding = await storeWith({ yielding: { after: 0, pause: 60_000 } });
+        const request = (id: string): Parameters<RedisStore['acquire']>[0] => ({ key, id, ttl: 20_000, ticket: 0 });
+        const { holder } = await granted(acquireFrom(yielding, request(newId())));
+        const id = newId();
+        await acquireFrom(yielding, request(id));
+        await releaseTo(yielding, key, holder);
+        assert.isNull(await raw.get(key), 'left free');
+        assert.deepInclude(await acquireFrom(yielding, request(id)), { kind: 'busy', holder: '', foreign: false });
         assert.strictEqual(await raw.set(key, 'stranger', 'PX', 5000, 'NX'), 'OK');
-        const answer = await acquireFrom(yielding, { key, holder: 'b', id: 'b', ttl: 20_000, ticket: 0 });
+        const answer = await acquireFrom(yielding, request(id));
         assert.deepInclude(answer, { kind: 'busy', holder: 'stranger', foreign: true });
+        // The pause is over.
+        await raw.del(key);
+        await raw.hset(keysOf(key)[2], 'yield', '0');
+        assert.strictEqual((await acquireFrom(yielding, request(id))).kind, 'granted');
     });
 
     test('says that it is closed to whatever is under way', async () => {
-        const under = [rejection(acquire('a')), rejection(releaseTo(store, key, 'b')), rejection(store.inspect(key))];
+        const under = [rejection(acquire()), rejection(releaseTo(store, key, 'b')), rejection(store.inspect(key))];
         await new Promise(setImmediate);
         await store.close();
         for (const error of await Promise.all(under)) assert.include(error, { code: 'CLOSED' });

@@ -1,6 +1,6 @@
 import { assert } from 'chai';
 import fc from 'fast-check';
-import { hashTag, keyOfMemory, keysOf, slotOf } from '../../../src/engine/redis/slots';
+import { hashTag, clockOfSlot, keysOf, slotOf } from '../../../src/engine/redis/slots';
 import { ended, ownClient } from '../clientOf';
 import { sharedServer } from '../../fixtures/sharedServer';
 
@@ -64,12 +64,12 @@ suite('slots', () => {
     });
 
     suite('the keys of a lock', () => {
-        test('are the key of the user and three beside it', () => {
-            assert.deepEqual(keysOf('orders'), ['orders', '{orders}:q', '{orders}:w', '{orders}:m']);
+        test('are the key of the user and two beside it', () => {
+            assert.deepEqual(keysOf('orders'), ['orders', 'redis-lock:{orders}:q', 'redis-lock:{orders}:w']);
         });
 
         test('keep the hash tag of the user', () => {
-            const sides = ['{b}:a{b}c:q', '{b}:a{b}c:w', '{b}:a{b}c:m'];
+            const sides = ['redis-lock:{b}:a{b}c:q', 'redis-lock:{b}:a{b}c:w'];
             assert.deepEqual([...keysOf('a{b}c')], ['a{b}c', ...sides]);
         });
 
@@ -109,15 +109,15 @@ suite('slots', () => {
         });
     });
 
-    test('the key of a lock is known by the name of its memory, and nothing else is taken for one', () => {
+    test('the clock of a slot is in that slot, and the same for every key of it', () => {
         const key = fc.oneof(fc.string({ minLength: 1 }), fc.constantFrom(...ODD));
         fc.assert(
             fc.property(key, (one) => {
-                assert.strictEqual(keyOfMemory(keysOf(one)[3]), one);
+                assert.strictEqual(slotOf(clockOfSlot(one)), slotOf(one));
+                assert.strictEqual(clockOfSlot(one), clockOfSlot(`${String(one)}`));
             }),
         );
-        for (const name of ['{a}:q', 'a:m', '{}:m', '{x}:a:m', '{1}:{b}:m', '{a}m']) {
-            assert.isUndefined(keyOfMemory(name), name);
-        }
+        assert.strictEqual(clockOfSlot('{tag}:a'), clockOfSlot('{tag}:b'));
+        assert.notStrictEqual(clockOfSlot('a'), clockOfSlot('b'));
     });
 });

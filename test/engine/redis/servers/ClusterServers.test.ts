@@ -67,6 +67,7 @@ suite('ClusterServers', function () {
         opened.push(store);
         await store.open({
             granted: () => undefined,
+            woken: () => undefined,
             first: () => undefined,
             handedOn: () => undefined,
             changed: () => undefined,
@@ -86,7 +87,7 @@ suite('ClusterServers', function () {
     }
 
     function acquire(store: RedisStore, key: string): Promise<AcquireAnswer> {
-        return acquireFrom(store, { key, holder: 'me', id: 'me', ttl: 1000, ticket: undefined });
+        return acquireFrom(store, { key, id: 'me:', ttl: 1000, ticket: undefined });
     }
 
     function count(command: string): number {

@@ -52,7 +52,7 @@ suite('SingleServer', function () {
             script: inspectScript,
             key: 'key',
             keys: keysOf('key'),
-            args: [],
+            args: [''],
         });
     }
 
@@ -101,21 +101,20 @@ suite('SingleServer', function () {
 
     test('does not know what became of a step whose answer it does not understand', async () => {
         const one = await open();
-        const body = 'local function step(key) return 7 end';
-        const script = new Script('odd', { keys: 1, args: 0 }, body, (answer) => (answer === 8 ? answer : undefined));
-        const step = { script, key: 'key', keys: ['key'], args: [] } as const;
+        const script = new Script('renew', false, (answer) => (answer === 8 ? answer : undefined));
+        const step = { script, key: 'key', keys: ['key'], args: ['holder', '1000'] } as const;
         const error = await rejection(
             commandDone((asked) => one.run(asked), step),
             'CONNECTION_FAILED',
         );
-        assert.include(error.message, 'odd script gave an answer that it does not have: 7');
+        assert.include(error.message, 'renew script gave an answer that it does not have: 0');
         assert.propertyVal(error, 'unknown', true);
     });
 
     test('leaves a master that has become a replica, and says why its step failed', async () => {
         const one = await open({ role: 'master', commandTimeout: 500 });
-        const args = ['holder', '', '1000', ''];
-        const step = { script: acquireScript, key: 'key', keys: keysOf('key'), args, common: () => [''] } as const;
+        const [key, queue] = keysOf('key');
+        const step = { script: acquireScript, key, keys: [key, queue], args: ['holder:', '1000'] } as const;
         const write = (): Promise<unknown> => commandDone((asked) => one.run(asked), step);
         await raw.replicaof('127.0.0.1', 1);
         const refused = await rejection(write(), 'CONNECTION_FAILED');
