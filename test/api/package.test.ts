@@ -7,14 +7,16 @@ import { satisfies } from 'semver';
 
 const ROOT = join(__dirname, '..', '..', '..');
 const STANDINS = ['pip-services4-components-node', 'pip-services4-config-node'];
+const CONTAINER = 'pip-services4-container-node';
 
 suite('The packages of the workspace', () => {
-    for (const standin of STANDINS) {
+    for (const standin of [...STANDINS, CONTAINER]) {
         test(`include a private ${standin} whose version all ranges admit`, () => {
             const { version, private: isPrivate } = manifest(join(ROOT, 'standins', standin));
             assert.isTrue(isPrivate);
-            for (const folder of ['.', ...STANDINS.map((name) => join('standins', name))]) {
-                const range = manifest(join(ROOT, folder)).dependencies[standin];
+            for (const folder of ['.', ...[...STANDINS, CONTAINER].map((name) => join('standins', name))]) {
+                const { dependencies, devDependencies } = manifest(join(ROOT, folder));
+                const range = dependencies[standin] ?? devDependencies?.[standin];
                 if (range !== undefined) assert.isTrue(satisfies(version, range), `${folder} wants ${range}`);
             }
         });
@@ -22,7 +24,7 @@ suite('The packages of the workspace', () => {
 
     test('are locked without the address of a registry', () => {
         const addresses = Object.values(locked()).flatMap(({ resolved }) => resolved ?? []);
-        assert.sameMembers(addresses, ['docs', ...STANDINS.map((name) => `standins/${name}`)]);
+        assert.sameMembers(addresses, ['docs', ...[...STANDINS, CONTAINER].map((name) => `standins/${name}`)]);
     });
 
     // A binary that the registry does not have for one system is silently left out, and `npm ci` fails there.
@@ -154,6 +156,7 @@ interface Manifest {
     version: string;
     private?: boolean;
     dependencies: Record<string, string>;
+    devDependencies?: Record<string, string>;
 }
 
 function locked(): Record<string, { resolved?: string; optionalDependencies?: Record<string, string> }> {

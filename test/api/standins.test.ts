@@ -1,9 +1,13 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { assert } from 'chai';
 import { ApplicationException } from 'pip-services4-commons-node';
 import { CompositeFactory, ConfigParams, Context, ContextResolver, Descriptor } from 'pip-services4-components-node';
 import { References, type IContext } from 'pip-services4-components-node';
 import { ConnectionParams, ConnectionResolver, CredentialResolver } from 'pip-services4-config-node';
 import { DefaultConfigFactory, MemoryDiscovery, YamlConfigReader } from 'pip-services4-config-node';
+import { Container } from 'pip-services4-container-node';
 import { rejection } from '../fixtures/rejection';
 
 const context = Context.fromTraceId('123');
@@ -16,6 +20,30 @@ suite('The stand-ins for the v4 packages', () => {
         assert.isNull(ContextResolver.getTraceId(Context.fromTuples('user', 'x')));
         assert.isNull(ContextResolver.getTraceId(null as unknown as IContext));
         assert.throws(() => ContextResolver.getTraceId('123' as unknown as IContext), TypeError);
+    });
+
+    test('have a container whose console logger takes no string as context, and takes null', async () => {
+        const yaml = '- descriptor: "pip-services:logger:console:default:1.0"\n  level: trace\n';
+        const folder = mkdtempSync(join(tmpdir(), 'standins-'));
+        writeFileSync(join(folder, 'c.yml'), yaml);
+        const silent = console.log;
+        console.log = () => undefined;
+        try {
+            for (const closing of ['123', null, context] as IContext[]) {
+                const container = new Container('test');
+                container.readConfigFromFile(context, join(folder, 'c.yml'), new ConfigParams());
+                await container.open(context);
+                const closed = container.close(closing).then(
+                    () => 'closed',
+                    (error: unknown) => error,
+                );
+                if (typeof closing === 'string') assert.match(String(await closed), /context\.get is not a function/);
+                else assert.strictEqual(await closed, 'closed');
+            }
+        } finally {
+            console.log = silent;
+            rmSync(folder, { recursive: true });
+        }
     });
 
     test('reject with v4 exceptions where a resolver fails', async () => {

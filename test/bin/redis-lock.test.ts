@@ -449,7 +449,7 @@ suite('redis-lock', function () {
         });
 
         test('says what a replica is, and that there are too few', async () => {
-            await using replica = await RedisServer.start({ args: ['--replicaof', `${server.host} ${server.port}`] });
+            await using replica = await RedisServer.start({ args: ['--replicaof', server.host, String(server.port)] });
             const cli = new Cli(['doctor'], replica);
             running.push(cli);
             assert.strictEqual(await cli.ended, 1);

@@ -3,10 +3,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { assert } from 'chai';
-import { Container, ProcessContainer } from 'pip-services3-container-nodex';
-import { ConfigParams, Descriptor, Factory } from 'pip-services4-components-node';
+import { Container as Container3 } from 'pip-services3-container-nodex';
+import { ConfigParams, Context, Descriptor, Factory } from 'pip-services4-components-node';
 import type { IOpenable, IReferenceable, IReferences } from 'pip-services4-components-node';
 import { ConnectionParams, MemoryDiscovery } from 'pip-services4-config-node';
+import { Container, ProcessContainer } from 'pip-services4-container-node';
 import { DefaultRedisLockFactory } from '../../src';
 import type { ILock, LockContext } from '../../src';
 import { RedisServer } from '../fixtures/RedisServer';
@@ -63,6 +64,8 @@ class Unheard implements Disposable {
     }
 }
 
+const CONTEXT = Context.fromTraceId('trace-1');
+
 const CONSUMER = `
 - descriptor: "test:consumer:default:default:1.0"
 `;
@@ -99,7 +102,7 @@ suite('A lock in a container', () => {
         containers = [];
     });
     teardown(async () => {
-        for (const container of containers) await container.close('teardown');
+        for (const container of containers) await container.close(CONTEXT);
     });
 
     function file(yaml: string): string {
@@ -108,29 +111,29 @@ suite('A lock in a container', () => {
         return path;
     }
 
-    function equip<T extends Container>(container: T): T {
+    function equip<T extends Container | Container3>(container: T): T {
         const factory = new Factory();
         factory.register(new Descriptor('test', 'consumer', 'default', '*', '1.0'), () => consumer);
         factory.register(new Descriptor('test', 'discovery', 'filled', '*', '1.0'), () => discovery);
         container.addFactory(new DefaultRedisLockFactory());
         container.addFactory(factory);
-        containers.push(container);
+        if (container instanceof Container) containers.push(container);
         return container;
     }
 
     function contain(yaml: string, parameters: Record<string, unknown> = {}): Container {
         const container = equip(new Container('test'));
-        container.readConfigFromFile('trace-1', file(yaml), ConfigParams.fromValue(parameters));
+        container.readConfigFromFile(CONTEXT, file(yaml), ConfigParams.fromValue(parameters));
         return container;
     }
 
     /** It opens, the consumer works under the lock, and closing frees it. */
     async function works(container: Container): Promise<void> {
-        await container.open('trace-1');
+        await container.open(CONTEXT);
         assert.isTrue(container.isOpen());
-        await consumer.work('trace-1', key);
+        await consumer.work(CONTEXT, key);
         assert.strictEqual(await redis.client.exists(key), 1);
-        await container.close('trace-1');
+        await container.close(CONTEXT);
         assert.strictEqual(await redis.client.exists(key), 0);
     }
 
@@ -159,6 +162,20 @@ ${CONSUMER}`),
         );
     });
 
+    test('works in a container of v3, too, whose context is the trace id itself', async () => {
+        const { host, port } = server;
+        const container = equip(new Container3('test'));
+        const yaml = `${LOGGER}
+- descriptor: "pip-services:lock:redis:default:1.0"
+  connection: { host: "${host}", port: ${port} }
+${CONSUMER}`;
+        container.readConfigFromFile('trace-1', file(yaml), new ConfigParams());
+        await container.open('trace-1');
+        await consumer.work('trace-1', key);
+        await container.close('trace-1');
+        assert.strictEqual(await redis.client.exists(key), 0);
+    });
+
     test('finds its server by a discovery that is filled in code', async () => {
         const { host, port } = server;
         await discovery.register({ get: () => null }, 'redis', ConnectionParams.fromTuples('host', host, 'port', port));
@@ -179,7 +196,7 @@ ${CONSUMER}`),
   connection:
     discovery_key: redis
 ${CONSUMER}`);
-        const error = await rejection(container.open('trace-1'), 'NO_CONNECTION');
+        const error = await rejection(container.open(CONTEXT), 'NO_CONNECTION');
         assert.include(error.message, '"redis"');
         assert.strictEqual(error.trace_id, 'trace-1');
     });
@@ -192,7 +209,7 @@ ${CONSUMER}`);
     ttl: 30s
 `);
         // The container says only that it cannot make the component, and keeps the reason as the cause.
-        const error = await rejection(container.open('trace-1'), 'REF_ERROR');
+        const error = await rejection(container.open(CONTEXT), 'REF_ERROR');
         assert.include(String(error.cause), 'options.ttl');
     });
 
@@ -224,9 +241,9 @@ ${CONSUMER}`;
         container.run(['-c', file(yaml), '-p', given]);
         console.log = silent;
         await until(() => consumer.isOpen());
-        await consumer.work('trace-1', key);
+        await consumer.work(CONTEXT, key);
         assert.strictEqual(await redis.client.exists(key), 1);
-        await container.close('trace-1');
+        await container.close(CONTEXT);
         assert.strictEqual(await redis.client.exists(key), 0);
     });
 
@@ -241,9 +258,9 @@ ${CONSUMER}`;
         suiteTeardown(() => guarded?.stop());
 
         async function opens(container: Container): Promise<void> {
-            await container.open('trace-1');
-            assert.isTrue(await consumer.lock?.tryAcquireLock('trace-1', key, 1000));
-            await container.close('trace-1');
+            await container.open(CONTEXT);
+            assert.isTrue(await consumer.lock?.tryAcquireLock(CONTEXT, key, 1000));
+            await container.close(CONTEXT);
         }
 
         test('finds its credentials in a credential store of YAML', async () => {
@@ -257,7 +274,7 @@ ${CONSUMER}`;
     store_key: ${storeKey}
 ${CONSUMER}`;
             await opens(contain(yaml('redis')));
-            const error = await rejection(contain(yaml('other')).open('trace-1'), 'NO_CREDENTIAL');
+            const error = await rejection(contain(yaml('other')).open(CONTEXT), 'NO_CREDENTIAL');
             assert.include(error.message, '"other"');
         });
 

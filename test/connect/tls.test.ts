@@ -6,6 +6,7 @@ import type { RedisLock } from '../../src';
 import { freePort } from '../fixtures/freePort';
 import { RedisServer } from '../fixtures/RedisServer';
 import { rejection, type Rejection } from '../fixtures/rejection';
+import { skip } from '../fixtures/serverVersion';
 import { skipWithoutRedis } from '../fixtures/sharedServer';
 import { lockOf } from '../lock/lockOf';
 import type { Settings } from '../lock/lockOf';
@@ -28,8 +29,7 @@ suite('TLS', () => {
         server = await RedisServer.start({ args: serving(port, authority.issue('127.0.0.1'), 'optional') }).catch(
             (error: unknown) => {
                 if (!/Bad directive|Unrecognized|built with TLS/i.test(String(error))) throw error;
-                console.log('      skipped: this redis-server was built without TLS');
-                return this.skip();
+                return skip(this, 'this redis-server was built without TLS');
             },
         );
     });

@@ -1,4 +1,5 @@
-import { ProcessContainer } from 'pip-services3-container-nodex';
+import { Context } from 'pip-services4-components-node';
+import { ProcessContainer } from 'pip-services4-container-node';
 import { DefaultRedisLockFactory } from '../../src';
 import { SampleJobFactory } from './SampleJob';
 
@@ -17,6 +18,6 @@ process.removeAllListeners('SIGINT');
 for (const signal of ['SIGINT', 'SIGTERM', 'disconnect'] as const) process.once(signal, () => void stop());
 
 async function stop(): Promise<void> {
-    await container.close('sample');
+    await container.close(Context.fromTraceId('sample'));
     process.exit(0);
 }

@@ -120,7 +120,7 @@ suite('Foreign holders', function () {
 
     suite('where tracking is refused', () => {
         test('are polled, by the first in line only', async () => {
-            await commands.client.acl('SETUSER', 'default', '-client|tracking');
+            await commands.client.acl('SETUSER', 'default', '-client', '+client|id');
             await polled(await locks.openMany(2, { retry_timeout: 50 }));
         });
 

@@ -15,6 +15,7 @@ function main([mode = '', ...args]: string[]): number {
     const names = dash < 0 ? args : args.slice(0, dash);
     const options = dash < 0 ? [] : args.slice(dash);
     if (mode === 'unit') return mocha(unitTests(ROOT), options);
+    if (mode === 'suite') return suite(options);
     if (mode === 'file') return runNamed(names, options);
     return runAll(options);
 }
@@ -36,8 +37,12 @@ function runNamed(names: readonly string[], options: readonly string[]): number 
 /** Coverage is measured and told only where all tests pass: else the end of the output is what failed. */
 function runAll(options: readonly string[]): number {
     rmSync(COVERAGE, { recursive: true, force: true });
-    const status = mocha(allTests(ROOT), ['--parallel', ...options], { NODE_V8_COVERAGE: COVERAGE });
+    const status = suite(options, { NODE_V8_COVERAGE: COVERAGE });
     return status === 0 ? start('c8/bin/c8.js', ['report', '--temp-directory', COVERAGE]) : status;
+}
+
+function suite(options: readonly string[], env: NodeJS.ProcessEnv = {}): number {
+    return mocha(allTests(ROOT), ['--parallel', ...options], env);
 }
 
 function mocha(files: readonly string[], options: readonly string[], env: NodeJS.ProcessEnv = {}): number {

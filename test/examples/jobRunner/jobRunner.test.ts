@@ -23,6 +23,7 @@ suite('The example job runner', function () {
                 REDIS_SERVICE_HOST: server.host,
                 REDIS_SERVICE_PORT: String(server.port),
                 STATUS_PORT: String(_port),
+                LOG_LEVEL: 'trace',
             };
             const args = [join(__dirname, 'service.js'), '-c', 'config/jobs.yml'];
             this.process = spawn(process.execPath, args, { env, stdio: ['ignore', 'ignore', 'inherit'] });

@@ -1,4 +1,5 @@
-import { ProcessContainer } from 'pip-services3-container-nodex';
+import { Context } from 'pip-services4-components-node';
+import { ProcessContainer } from 'pip-services4-container-node';
 import { DefaultRedisLockFactory } from '../../../src';
 import { JobRunnerFactory } from './JobRunnerFactory';
 
@@ -17,6 +18,6 @@ process.removeAllListeners('SIGINT');
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void stop());
 
 async function stop(): Promise<void> {
-    await container.close('job-runner');
+    await container.close(Context.fromTraceId('job-runner'));
     process.exit(0);
 }

@@ -20,7 +20,7 @@ suite('A lock that its replicas have to have', function () {
     suiteSetup(async () => {
         const args = ['--repl-diskless-sync-delay', '0'];
         master = await RedisServer.start({ args });
-        replica = await RedisServer.start({ args: [...args, '--replicaof', `${master.host} ${master.port}`] });
+        replica = await RedisServer.start({ args: [...args, '--replicaof', master.host, String(master.port)] });
         redis = new ServerCommands(master);
         await linked();
     });

@@ -7,6 +7,7 @@ import { Authority } from '../../connect/certificates';
 import { README_RULE } from '../../connect/rights';
 import { freePort } from '../../fixtures/freePort';
 import { RedisServer } from '../../fixtures/RedisServer';
+import { skip } from '../../fixtures/serverVersion';
 import { sharedServer, skipWithoutRedis } from '../../fixtures/sharedServer';
 import type { RedisAddress } from '../../fixtures/sharedServer';
 import { until } from '../../fixtures/until';
@@ -47,11 +48,10 @@ suite('A lock with TLS, a user of few rights, and a replica', function () {
         const tls = ['--tls-port', String(port), '--tls-ca-cert-file', file('ca.pem', authority.cert)];
         tls.push('--tls-cert-file', file('cert.pem', server.cert), '--tls-key-file', file('key.pem', server.key));
         const master = await RedisServer.start({ args: [...tls, '--repl-diskless-sync-delay', '0'] }).catch(() => {
-            console.log('      skipped: this redis-server was built without TLS');
-            return this.skip();
+            return skip(this, 'this redis-server was built without TLS');
         });
         servers.push(master);
-        servers.push(await RedisServer.start({ args: ['--replicaof', `${master.host} ${master.port}`] }));
+        servers.push(await RedisServer.start({ args: ['--replicaof', master.host, String(master.port)] }));
         const redis = new Redis(master.port);
         await redis.call('ACL', 'SETUSER', 'locks', 'on', '>secret', ...README_RULE, '+scan', '+wait');
         await until(async () => (await redis.set('probe', '1'), await redis.wait(1, 200)) === 1, 15_000);

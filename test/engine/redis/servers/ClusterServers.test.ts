@@ -3,8 +3,9 @@ import { assert } from 'chai';
 import { ClusterServers } from '../../../../src/engine/redis/servers/ClusterServers';
 import { RedisStore } from '../../../../src/engine/redis/RedisStore';
 import type { AcquireAnswer } from '../../../../src/engine/port/LockStore';
-import { slotOf } from '../../../../src/engine/redis/slots';
+import { SLOTS, slotOf } from '../../../../src/engine/redis/slots';
 import { acquireFrom } from '../../../fixtures/asks';
+import { numbers } from '../../../fixtures/RedisCluster';
 import { RedisServer } from '../../../fixtures/RedisServer';
 import { rejection } from '../../../fixtures/rejection';
 import { sharedServer, skipWithoutRedis } from '../../../fixtures/sharedServer';
@@ -31,7 +32,7 @@ suite('ClusterServers', function () {
     suiteSetup(async () => {
         server = await RedisServer.start({ args: ['--cluster-enabled', 'yes'] });
         const client = await ownClient(server);
-        await client.call('CLUSTER', 'ADDSLOTSRANGE', '0', '16383');
+        await client.cluster('ADDSLOTS', ...numbers(0, SLOTS));
         await until(async () => String(await client.call('CLUSTER', 'INFO')).includes('cluster_state:ok'));
         await ended(client);
     });
