@@ -1,14 +1,17 @@
 import { getEventListeners } from 'node:events';
 import { assert } from 'chai';
+import { ClaimTimeouts } from '../../../src/engine/followups/ClaimTimeouts';
 import { GiveUps } from '../../../src/engine/followups/GiveUps';
 import type { LockEvent } from '../../../src/engine/port/LockObserver';
 import { promised } from '../../../src/engine/port/LockStore';
-import type { AcquireRequest, Busy, Granted } from '../../../src/engine/port/LockStore';
+import type { AcquireRequest, Busy, Granted, StoreListener } from '../../../src/engine/port/LockStore';
 import { Waiters } from '../../../src/engine/waiting/Waiters';
-import type { Acquired, WaitRequest } from '../../../src/engine/waiting/Waiters';
-import { releaseTo } from '../../fixtures/asks';
+import type { Acquired, WaitRequest } from '../../../src/engine/waiting/Waiter';
+import { holderOf, nameOf } from '../../../src/engine/port/holder';
+import { acquireFrom, releaseTo } from '../../fixtures/asks';
 import { FakeStore } from '../../fixtures/FakeStore';
 import type { Call } from '../../fixtures/FakeStore';
+import { idOf } from '../../fixtures/ids';
 import { rejection } from '../../fixtures/rejection';
 import { VirtualClock, settled } from '../../fixtures/VirtualClock';
 
@@ -19,7 +22,7 @@ const HEARTBEAT = 10_000;
 const RETRY_TIMEOUT = 100;
 
 function acquire(waiters: Waiters, request: WaitRequest): Promise<Acquired | Busy> {
-    return promised((asker) => waiters.acquire(request, asker));
+    return promised((callback) => waiters.acquire(request, callback));
 }
 
 suite('Waiters', () => {
@@ -34,33 +37,25 @@ suite('Waiters', () => {
         store.holding = true;
         events = [];
         const giveUps = new GiveUps(store, clock);
+        const claims = new ClaimTimeouts(store, clock);
         const options = { retryTimeout: RETRY_TIMEOUT, maxWaiting: 3 };
         waiters = new Waiters(store, clock, giveUps, options, (event) => events.push(event));
         await store.open({
-            granted: (...told) => waiters.granted(...told),
-            first: (...told) => waiters.first(...told),
-            handedOn: () => undefined,
+            granted: (key, id, fence, ttl) => waiters.granted(key, id, fence, ttl),
+            woken: (key, id) => waiters.woken(key, id),
+            first: (key, id, remaining) => waiters.first(key, id, remaining),
+            handedOn: (key, window) => claims.follow(key, window),
             changed: (key) => waiters.changed(key),
             reconnected: () => waiters.recheck(),
-            disconnected: () => undefined,
+            disconnected: () => waiters.disconnected(),
             warned: () => undefined,
         });
     });
 
     /** Wants the key; tells how it ended, and when. */
-    function want(options: Partial<WaitRequest> = {}): Wait {
-        const id = options.id ?? 'me';
-        const request = {
-            key: 'key',
-            holder: id,
-            id,
-            ttl: TTL,
-            timeout: 60_000,
-            ticket: undefined,
-            signal: undefined,
-            context: undefined,
-        };
-        const answer = acquire(waiters, { ...request, ...options });
+    function want({ id = 'me', ...options }: Partial<WaitRequest> = {}): Wait {
+        const request = { key: 'key', ttl: TTL, timeout: 60_000, signal: undefined, context: undefined };
+        const answer = acquire(waiters, { ...request, ...options, id: idOf(id) });
         const wait: Wait = { answer, settledAt: undefined };
         const note = (): void => {
             wait.settledAt = clock.now();
@@ -83,7 +78,9 @@ suite('Waiters', () => {
     }
 
     async function granted(fence: number, ttl = TTL): Promise<void> {
-        last().reply({ kind: 'granted', fence, deadline: last().at + ttl });
+        const { at, request } = last();
+        const holder = holderOf(request.id, fence);
+        last().reply({ kind: 'granted', holder, fence, deadline: at + ttl, confirmed: true });
         await settled();
     }
 
@@ -104,11 +101,11 @@ suite('Waiters', () => {
             const answer = await acquired(wait);
             assert.deepEqual(answer, {
                 kind: 'granted',
-                holder: 'me',
-                id: 'me',
+                holder: `${idOf('me')}7`,
                 fence: 7,
                 deadline: last().at + TTL,
                 confirmed: true,
+                buried: undefined,
             });
             assertNothingLeft();
         });
@@ -131,13 +128,14 @@ suite('Waiters', () => {
             assert.strictEqual(last().request.ticket, 4711);
         });
 
-        test('that takes longer to be answered than the lease lasts gives no lease, and is given up', async () => {
-            const wait = want({ ttl: 500 });
+        test('that takes longer to be answered than the lease lasts gives no lease, and is given up in the end', async () => {
+            const wait = want({ ttl: 500, timeout: 600 });
             clock.skip(500);
             await granted(7, 500);
+            await clock.advance(100);
             const error = await rejection(wait.answer, 'CONNECTION_FAILED');
             assert.match(error.message, /longer to answer than the lease/);
-            assert.include(store.givenUp[0]?.request, { key: 'key', id: 'me', underWay: true });
+            assert.include(store.givenUp[0]?.request, { key: 'key', id: idOf('me'), underWay: true });
         });
 
         test('tells that it waits, once, with the rank', async () => {
@@ -147,7 +145,7 @@ suite('Waiters', () => {
             await busy({ rank: 2 });
             const told = events.filter(({ kind }) => kind === 'waiting');
             assert.lengthOf(told, 1);
-            assert.deepInclude(told[0], { key: 'key', holder: 'me', rank: 3 });
+            assert.deepInclude(told[0], { key: 'key', holder: nameOf(idOf('me')), rank: 3 });
         });
     });
 
@@ -156,9 +154,9 @@ suite('Waiters', () => {
             const wait = want();
             await busy({ fence: 10 });
             await clock.advance(300);
-            waiters.granted('key', 'me', 11, 2000);
+            waiters.granted('key', idOf('me'), 11, 2000);
             const answer = await acquired(wait);
-            assert.include(answer, { id: 'me', fence: 11, confirmed: false });
+            assert.include(answer, { holder: `${idOf('me')}11`, fence: 11, confirmed: false });
             assert.strictEqual(attempts(), 1);
             assert.isEmpty(store.givenUp);
             assertNothingLeft();
@@ -170,7 +168,7 @@ suite('Waiters', () => {
             await clock.advance(200);
             await busy({ fence: 10 });
             await clock.advance(300);
-            waiters.granted('key', 'me', 11, 2000);
+            waiters.granted('key', idOf('me'), 11, 2000);
             const { deadline } = await acquired(wait);
             assert.isAtMost(deadline, sentAt + 2000 - 20 - 2);
             assert.isAbove(deadline, sentAt + 1900);
@@ -179,7 +177,7 @@ suite('Waiters', () => {
         test('is not believed when its fence is not newer than that of the last answer', async () => {
             const wait = want();
             await busy({ fence: 10 });
-            waiters.granted('key', 'me', 10, 2000);
+            waiters.granted('key', idOf('me'), 10, 2000);
             await settled();
             assert.isUndefined(wait.settledAt);
             assert.strictEqual(attempts(), 2);
@@ -191,7 +189,7 @@ suite('Waiters', () => {
             const wait = want();
             await busy({ fence: 10 });
             await clock.advance(1500);
-            waiters.granted('key', 'me', 11, 2000);
+            waiters.granted('key', idOf('me'), 11, 2000);
             await settled();
             assert.isUndefined(wait.settledAt);
             assert.strictEqual(attempts(), 2);
@@ -201,7 +199,7 @@ suite('Waiters', () => {
 
         test('that comes during an attempt is heeded once that was answered busy', async () => {
             const wait = want();
-            waiters.granted('key', 'me', 11, 2000);
+            waiters.granted('key', idOf('me'), 11, 2000);
             await settled();
             assert.isUndefined(wait.settledAt);
             await busy({ fence: 10 });
@@ -211,7 +209,7 @@ suite('Waiters', () => {
 
         test('that comes during an attempt is not believed when the answer is as new', async () => {
             const wait = want();
-            waiters.granted('key', 'me', 11, 2000);
+            waiters.granted('key', idOf('me'), 11, 2000);
             await busy({ fence: 11 });
             assert.isUndefined(wait.settledAt);
             assert.strictEqual(attempts(), 2);
@@ -223,7 +221,7 @@ suite('Waiters', () => {
             await clock.advance(502);
             last().fail();
             await settled();
-            waiters.granted('key', 'me', 11, 2000);
+            waiters.granted('key', idOf('me'), 11, 2000);
             await settled();
             assert.isUndefined(wait.settledAt);
             assert.strictEqual(attempts(), 3);
@@ -234,8 +232,8 @@ suite('Waiters', () => {
         test('of another key or another acquisition changes nothing', async () => {
             const wait = want();
             await busy({ fence: 10 });
-            waiters.granted('other', 'me', 11, 2000);
-            waiters.granted('key', 'you', 11, 2000);
+            waiters.granted('other', idOf('me'), 11, 2000);
+            waiters.granted('key', idOf('you'), 11, 2000);
             await settled();
             assert.isUndefined(wait.settledAt);
             assert.strictEqual(attempts(), 1);
@@ -256,7 +254,7 @@ suite('Waiters', () => {
             want();
             await busy({ rank: 2, remaining: 25_000 });
             await clock.advance(500);
-            waiters.first('key', 'me', 400);
+            waiters.first('key', idOf('me'), 400);
             await clock.advance(401);
             assert.strictEqual(attempts(), 1);
             await clock.advance(1);
@@ -267,11 +265,11 @@ suite('Waiters', () => {
             const wait = want();
             await busy({ rank: 2, remaining: 25_000 });
             await clock.advance(900);
-            waiters.first('key', 'me', 25_000);
+            waiters.first('key', idOf('me'), 25_000);
             assert.strictEqual(attempts(), 2);
             await busy({ rank: 0, remaining: 24_000, fence: 7 });
             await clock.advance(200);
-            waiters.granted('key', 'me', 8, 2000);
+            waiters.granted('key', idOf('me'), 8, 2000);
             assert.isFalse((await acquired(wait)).confirmed);
             assert.strictEqual(attempts(), 2);
         });
@@ -281,64 +279,9 @@ suite('Waiters', () => {
             want();
             await busy({ rank: 2, remaining: 25_000 });
             await clock.advance(900);
-            waiters.first('key', 'me', 400);
+            waiters.first('key', idOf('me'), 400);
             assert.strictEqual(attempts(), 1);
             await clock.advance(402);
-            assert.strictEqual(attempts(), 2);
-        });
-
-        test('nor if a quarter of a short ttl has passed', async () => {
-            want({ ttl: 400 });
-            await busy({ rank: 2, remaining: 300 });
-            await clock.advance(100);
-            waiters.first('key', 'me', 200);
-            assert.strictEqual(attempts(), 1);
-            await clock.advance(1);
-            waiters.first('key', 'me', 199);
-            assert.strictEqual(attempts(), 2);
-        });
-
-        test('for a heartbeat at most, a little less and not always the same', async () => {
-            const pauses = new Set<number>();
-            want({ timeout: Infinity });
-            await busy({ rank: 5, remaining: Infinity });
-            for (let count = 0; count < 20; count++) {
-                const before = clock.now();
-                const seen = attempts();
-                await advanceUntil(() => attempts() > seen, HEARTBEAT + 10);
-                const pause = clock.now() - before;
-                assert.isAtLeast(pause, 0.9 * HEARTBEAT);
-                assert.isAtMost(pause, HEARTBEAT + 1);
-                pauses.add(pause);
-                await busy({ rank: 5, remaining: Infinity });
-            }
-            assert.isAbove(pauses.size, 5);
-        });
-
-        test('for a heartbeat at most when the key never expires', async () => {
-            want();
-            await busy({ rank: 0, remaining: Infinity });
-            await clock.advance(0.9 * HEARTBEAT - 1);
-            assert.strictEqual(attempts(), 1);
-            await clock.advance(0.1 * HEARTBEAT + 2);
-            assert.strictEqual(attempts(), 2);
-        });
-
-        test('past the turn of those before it, and then stands in for them', async () => {
-            want();
-            await busy({ rank: 3, remaining: 1000 });
-            await clock.advance(1000 + 2 + 3 * 50 - 1);
-            assert.strictEqual(attempts(), 1);
-            await clock.advance(1);
-            assert.strictEqual(attempts(), 2);
-        });
-
-        test('for a heartbeat after it stood in, however often the key seems to expire', async () => {
-            want();
-            await busy({ rank: 3, remaining: 1000 });
-            await clock.advance(1152);
-            await busy({ rank: 3, remaining: 1000 });
-            await clock.advance(0.9 * HEARTBEAT - 1);
             assert.strictEqual(attempts(), 2);
         });
 
@@ -352,7 +295,7 @@ suite('Waiters', () => {
             assert.strictEqual(attempts(), 4);
             assert.deepEqual(
                 store.acquires.slice(2).map(({ request }) => request.id),
-                ['a', 'b'],
+                [idOf('a'), idOf('b')],
             );
         });
 
@@ -369,19 +312,27 @@ suite('Waiters', () => {
             assert.strictEqual(attempts(), 3);
         });
 
-        test('with one timer for all of them', async () => {
-            want({ id: 'a' });
-            await busy({ rank: 0 });
-            want({ id: 'b' });
+        test('until it is told that it may get the key if it asks now', async () => {
+            const wait = want();
             await busy({ rank: 1 });
-            want({ id: 'c' });
-            await busy({ rank: 2 });
-            assert.strictEqual(clock.timers, 1);
+            waiters.woken('key', idOf('me'));
+            assert.strictEqual(attempts(), 2);
+            await granted(11);
+            assert.include(await acquired(wait), { fence: 11, confirmed: true });
+        });
+
+        test('and asks once more when it is told so while it asks', async () => {
+            want();
+            waiters.woken('key', idOf('me'));
+            waiters.woken('key', idOf('me'));
+            assert.strictEqual(attempts(), 1);
+            await busy({ rank: 1 });
+            assert.strictEqual(attempts(), 2);
         });
 
         test('and looks again when a message came while it was looking', async () => {
             want();
-            waiters.first('key', 'me', 400);
+            waiters.first('key', idOf('me'), 400);
             await busy({ rank: 1 });
             assert.strictEqual(attempts(), 2);
             await busy({ rank: 0 });
@@ -402,7 +353,7 @@ suite('Waiters', () => {
 
         test('is left alone by the others', async () => {
             want();
-            await busy({ rank: 1, foreign: true });
+            await busy({ rank: 3, foreign: true });
             await clock.advance(0.9 * HEARTBEAT - 1);
             assert.strictEqual(attempts(), 1);
         });
@@ -453,7 +404,7 @@ suite('Waiters', () => {
         test('is looked at by whoever becomes the first in line', async () => {
             want();
             await busy({ rank: 1, foreign: true });
-            waiters.first('key', 'me', 30_000);
+            waiters.first('key', idOf('me'), 30_000);
             await clock.advance(1.25 * RETRY_TIMEOUT + 1);
             assert.isTrue(attempts() === 2 || store.watches.length === 1);
         });
@@ -465,7 +416,7 @@ suite('Waiters', () => {
             await busy({ rank: 1, foreign: true });
             waiters.changed('key');
             assert.strictEqual(attempts(), 3);
-            assert.strictEqual(last().request.id, 'a');
+            assert.strictEqual(last().request.id, idOf('a'));
         });
     });
 
@@ -474,20 +425,13 @@ suite('Waiters', () => {
             store.wakes = false;
         });
 
-        test('a waiter polls, with jitter', async () => {
-            const pauses = new Set<number>();
+        test('a waiter polls', async () => {
             want();
-            for (let count = 0; count < 20; count++) {
+            for (let count = 2; count < 10; count += 1) {
                 await busy({ rank: 4 });
-                const before = clock.now();
-                const seen = attempts();
-                await advanceUntil(() => attempts() > seen, 2 * RETRY_TIMEOUT);
-                const pause = clock.now() - before;
-                assert.isAtLeast(pause, 0.75 * RETRY_TIMEOUT);
-                assert.isAtMost(pause, 1.25 * RETRY_TIMEOUT + 1);
-                pauses.add(pause);
+                await clock.advance(1.25 * RETRY_TIMEOUT + 1);
+                assert.strictEqual(attempts(), count);
             }
-            assert.isAbove(pauses.size, 5);
         });
 
         test('a waiter looks at least once a second, or it would miss its turn', async () => {
@@ -498,8 +442,8 @@ suite('Waiters', () => {
                 { retryTimeout: 60_000, maxWaiting: 1 },
                 () => undefined,
             );
-            const request = { key: 'key', holder: 'me', id: 'me', ttl: TTL, timeout: 60_000 };
-            void acquire(slow, { ...request, ticket: undefined, signal: undefined, context: undefined });
+            const request = { key: 'key', id: idOf('me'), ttl: TTL, timeout: 60_000 };
+            void acquire(slow, { ...request, signal: undefined, context: undefined });
             await busy({ rank: 0 });
             await clock.advance(1000);
             assert.strictEqual(attempts(), 2);
@@ -518,7 +462,7 @@ suite('Waiters', () => {
             await clock.advance(300);
             assert.include(await wait.answer, { kind: 'busy', remaining: 8700, rank: 1 });
             assert.strictEqual(wait.settledAt, start + 300);
-            assert.include(store.givenUp[0]?.request, { key: 'key', holder: 'me', id: 'me', underWay: false });
+            assert.include(store.givenUp[0]?.request, { key: 'key', id: idOf('me'), underWay: false });
             assertNothingLeft();
         });
 
@@ -576,16 +520,6 @@ suite('Waiters', () => {
             assertNothingLeft();
         });
 
-        test('leaves half of a very short time for the last try', async () => {
-            const wait = want({ timeout: 4 });
-            const start = clock.now();
-            await busy({ rank: 1 });
-            await clock.advance(2);
-            assert.strictEqual(attempts(), 2);
-            await clock.advance(2);
-            assert.strictEqual(wait.settledAt, start + 4);
-        });
-
         test('of Infinity never comes', async () => {
             const wait = want({ timeout: Infinity });
             for (let day = 0; day < 10; day++) {
@@ -609,50 +543,166 @@ suite('Waiters', () => {
         });
     });
 
-    suite('a failure', () => {
-        test('of the first attempt ends the wait', async () => {
+    suite('a failure that is temporary', () => {
+        test('of the first attempt is tried again until the store serves', async () => {
             const wait = want();
-            last().fail('CONNECTION_FAILED', true);
-            await rejection(wait.answer, 'CONNECTION_FAILED');
-            assert.strictEqual(store.givenUp[0]?.request.underWay, true);
+            for (let count = 1; count < 6; count += 1) {
+                last().fail('CONNECTION_FAILED', false);
+                await advanceUntil(() => attempts() > count, 1501);
+            }
+            await granted(20);
+            assert.include(await acquired(wait), { fence: 20, buried: undefined });
         });
 
-        test('of a first attempt that was never sent leaves nothing to be given up', async () => {
-            const wait = want();
-            last().fail('CONNECTION_FAILED', false);
-            await rejection(wait.answer, 'CONNECTION_FAILED');
+        test('is tried again after a pause that grows', async () => {
+            want({ timeout: Infinity });
+            const pauses: number[] = [];
+            for (let count = 1; count < 8; count += 1) {
+                const failedAt = clock.now();
+                last().fail('CONNECTION_FAILED', false);
+                await advanceUntil(() => attempts() > count, 1501);
+                pauses.push(clock.now() - failedAt);
+            }
+            assert.isAtLeast(Math.min(...pauses), 50);
+            assert.isAtMost(pauses[0] ?? Infinity, 150);
+            assert.isAtLeast(Math.min(...pauses.slice(4)), 500);
+        });
+
+        test('ends the wait when its time is over, and is named as the cause', async () => {
+            const wait = want({ timeout: 1000 });
+            const start = clock.now();
+            while (wait.settledAt === undefined) {
+                if (!last().answered) last().fail('NO_QUORUM', false);
+                await clock.advance(1);
+            }
+            const error = await rejection(wait.answer, 'NO_QUORUM');
+            assert.include(error.message, 'timeout of 1000 ms: The store failed: NO_QUORUM.');
+            assert.strictEqual(wait.settledAt, start + 1000);
             assert.isEmpty(store.givenUp);
             assertNothingLeft();
         });
 
-        test('of a later attempt is told, and tried again soon', async () => {
-            const wait = want();
-            await busy({ rank: 0, remaining: 1000 });
-            await clock.advance(1002);
-            last().fail();
+        test('after which the store says busy to the end is no cause any more', async () => {
+            const wait = want({ timeout: 1000 });
+            last().fail('CONNECTION_FAILED', false);
+            await advanceUntil(() => attempts() === 2, 200);
+            await busy();
+            await advanceUntil(() => attempts() === 3, 1000);
+            await busy();
+            await clock.advance(1000);
+            assert.include(await wait.answer, { kind: 'busy' });
+        });
+
+        test('ends a plain try, but not in the same turn of the event loop', async () => {
+            const wait = want({ timeout: 0 });
+            last().fail('CONNECTION_FAILED', false);
             await settled();
             assert.isUndefined(wait.settledAt);
-            assert.strictEqual(events.at(-1)?.kind, 'failed');
-            await clock.advance(150);
-            assert.strictEqual(attempts(), 3);
+            await clock.advance(0);
+            await rejection(wait.answer, 'CONNECTION_FAILED');
+            assert.strictEqual(attempts(), 1);
+            assert.isEmpty(store.givenUp);
+            assertNothingLeft();
+        });
+
+        test('of an attempt that may have arrived is given up when the time is over', async () => {
+            const wait = want({ timeout: 300 });
+            last().fail('CONNECTION_FAILED', true);
+            await clock.advance(300);
+            await rejection(wait.answer, 'CONNECTION_FAILED');
+            assert.include(store.givenUp[0]?.request, { id: idOf('me'), underWay: true });
+        });
+
+        test('of an attempt that may have arrived is buried when the lease is released', async () => {
+            const wait = want();
+            last().fail('CONNECTION_FAILED', true);
+            await advanceUntil(() => attempts() === 2, 200);
+            await granted(20);
+            assert.include(await acquired(wait), { fence: 20, buried: idOf('me') });
+        });
+
+        test('keeps the place in line', async () => {
+            const wait = want();
+            await busy({ rank: 0, remaining: 1000, ticket: 4711 });
+            await clock.advance(1002);
+            last().fail();
+            await advanceUntil(() => attempts() === 3, 200);
+            assert.strictEqual(last().request.ticket, 4711);
             await granted(20);
             assert.include(await acquired(wait), { fence: 20 });
         });
 
-        test('that no waiting will change ends the wait', async () => {
-            const wait = want();
-            await busy({ rank: 0, remaining: 1000 });
-            await clock.advance(1002);
-            last().fail('NO_PERMISSION');
-            await rejection(wait.answer, 'NO_PERMISSION');
-            assert.lengthOf(store.givenUp, 1);
+        test('is tried again at once when the store can be reached again', async () => {
+            want();
+            last().fail('CONNECTION_FAILED', false);
+            await settled();
+            waiters.recheck();
+            assert.strictEqual(attempts(), 2);
         });
+
+        test('is told once, however many wait and however often they fail', async () => {
+            for (const id of ['a', 'b', 'c']) want({ id });
+            for (let turn = 0; turn < 60; turn += 1) {
+                for (const attempt of store.acquires) if (!attempt.answered) attempt.fail('CONNECTION_FAILED', false);
+                await clock.advance(100);
+            }
+            const warnings = events.filter(({ kind }) => kind === 'warning');
+            assert.lengthOf(warnings, 1);
+            assert.include(warnings[0], {
+                message: 'Locks cannot be had for now; waiting callers retry: The store failed: CONNECTION_FAILED.',
+            });
+            assert.lengthOf(
+                events.filter(({ kind }) => kind === 'failed'),
+                3,
+            );
+        });
+
+        test('is told again when there was none for a while, but not when the store told of it', async () => {
+            const warnings = (): number => events.filter(({ kind }) => kind === 'warning').length;
+            want({ timeout: Infinity });
+            waiters.disconnected();
+            last().fail('CONNECTION_FAILED', false);
+            await settled();
+            assert.strictEqual(warnings(), 0);
+            await advanceUntil(() => attempts() === 2, 200);
+            await busy({ rank: 5, remaining: Infinity });
+            await clock.advance(HEARTBEAT + 1);
+            last().fail('CONNECTION_FAILED', false);
+            await settled();
+            assert.strictEqual(warnings(), 1);
+        });
+    });
+
+    test('a failure that no waiting will change ends the wait, but not in the same turn of the event loop', async () => {
+        const wait = want();
+        await busy({ rank: 0, remaining: 1000 });
+        await clock.advance(1002);
+        last().fail('NO_PERMISSION');
+        await settled();
+        assert.isUndefined(wait.settledAt);
+        await clock.advance(0);
+        await rejection(wait.answer, 'NO_PERMISSION');
+        assert.lengthOf(store.givenUp, 1);
+        assertNothingLeft();
+    });
+
+    test('a plain try that is answered without asking Redis ends in the next turn of the event loop', async () => {
+        store.acquire = (request, callback) => {
+            callback({ ...BUSY, sentAt: clock.now(), holder: request.id });
+        };
+        const wait = want({ timeout: 0 });
+        await settled();
+        assert.isUndefined(wait.settledAt);
+        await clock.advance(0);
+        assert.include(await wait.answer, { kind: 'busy' });
+        assertNothingLeft();
     });
 
     suite('an abort', () => {
         test('before the start sends nothing', async () => {
             await rejection(want({ signal: AbortSignal.abort() }).answer, 'LOCK_ABORTED');
-            assert.isEmpty(store.log);
+            assert.strictEqual(attempts(), 0);
+            assert.isEmpty(store.givenUp);
             assertNothingLeft();
         });
 
@@ -665,7 +715,7 @@ suite('Waiters', () => {
             const error = await rejection(wait.answer, 'LOCK_ABORTED');
             assert.strictEqual(error.cause, reason);
             assert.strictEqual(wait.settledAt, clock.now());
-            assert.include(store.givenUp[0]?.request, { key: 'key', holder: 'me', id: 'me', underWay: false });
+            assert.include(store.givenUp[0]?.request, { key: 'key', id: idOf('me'), underWay: false });
             assertNothingLeft();
         });
 
@@ -705,12 +755,12 @@ suite('Waiters', () => {
             const controller = new AbortController();
             const wait = want({ signal: controller.signal });
             await settled();
-            assert.deepEqual(store.lineOf('key'), ['me']);
+            assert.deepEqual(store.lineOf('key'), [idOf('me')]);
             store.mute = true;
             await releaseTo(store, 'key', 'other');
-            assert.strictEqual(store.holderOf('key'), 'me');
+            assert.isTrue(store.holderOf('key')?.startsWith(idOf('me')));
             controller.abort();
-            waiters.granted('key', 'me', 99, 2000);
+            waiters.granted('key', idOf('me'), Number.MAX_SAFE_INTEGER, 2000);
             await rejection(wait.answer, 'LOCK_ABORTED');
             await settled();
             assert.isUndefined(store.holderOf('key'));
@@ -723,6 +773,32 @@ suite('Waiters', () => {
             await granted(7);
             await acquired(wait);
             assert.isEmpty(getEventListeners(signal, 'abort'));
+        });
+
+        test('is listened for once, however many wait with one signal', async () => {
+            const controller = new AbortController();
+            const { signal } = controller;
+            const waits = ['a', 'b', 'c'].map((id) => want({ id, signal }));
+            assert.lengthOf(getEventListeners(signal, 'abort'), 1);
+            store.acquires[0]?.reply({ ...BUSY, sentAt: clock.now() });
+            await settled();
+            store.acquires[1]?.fail('NO_PERMISSION');
+            await clock.advance(0);
+            await rejection(waits[1]?.answer ?? Promise.resolve(), 'NO_PERMISSION');
+            assert.lengthOf(getEventListeners(signal, 'abort'), 1);
+            controller.abort();
+            for (const at of [0, 2]) await rejection(waits[at]?.answer ?? Promise.resolve(), 'LOCK_ABORTED');
+            assert.isEmpty(getEventListeners(signal, 'abort'));
+            assertNothingLeft();
+        });
+
+        test('of another signal changes nothing', async () => {
+            const other = new AbortController();
+            const wait = want({ signal: new AbortController().signal });
+            want({ id: 'other', signal: other.signal });
+            other.abort();
+            await settled();
+            assert.isUndefined(wait.settledAt);
         });
 
         test('that comes after the grant changes nothing', async () => {
@@ -745,10 +821,9 @@ suite('Waiters', () => {
             controller.abort();
             await rejection(second.answer, 'LOCK_ABORTED');
             await settled();
-            assert.deepEqual(store.lineOf('key'), ['a', 'c']);
+            assert.deepEqual(store.lineOf('key'), [idOf('a'), idOf('c')]);
             await releaseTo(store, 'key', 'other');
-            assert.include(await first.answer, { kind: 'granted' });
-            await releaseTo(store, 'key', 'a');
+            await releaseTo(store, 'key', (await acquired(first)).holder);
             assert.include(await third.answer, { kind: 'granted' });
         });
     });
@@ -759,9 +834,9 @@ suite('Waiters', () => {
             store.put('key', 'other', 50_000);
             const order: string[] = [];
             for (const id of ['a', 'b', 'c']) {
-                void want({ id }).answer.then(async () => {
+                void acquired(want({ id })).then(async ({ holder }) => {
                     order.push(id);
-                    await releaseTo(store, 'key', id);
+                    await releaseTo(store, 'key', holder);
                 });
                 await settled();
             }
@@ -780,14 +855,48 @@ suite('Waiters', () => {
             assert.isAtMost(wait.settledAt ?? Infinity, start + 5002);
         });
 
+        test('take over although the holder, which had renewed its lease, and the first in line die together', async () => {
+            store.holding = false;
+            const other = store.another();
+            await other.open(DEAF);
+            const held = await acquireFrom(other, { key: 'key', id: idOf('held'), ttl: 5000, ticket: undefined });
+            await acquireFrom(other, { key: 'key', id: idOf('dead'), ttl: 5000, ticket: 0 });
+            const wait = want();
+            for (let renewed = 0; renewed < 4; renewed += 1) {
+                await clock.advance(1500);
+                if (held.kind === 'granted') await other.renew('key', held.holder, 5000);
+            }
+            const diedAt = clock.now();
+            await other.close();
+            await clock.advance(20_000);
+            await acquired(wait);
+            assert.isAtMost((wait.settledAt ?? Infinity) - diedAt, 5000 + 2 + 50 + 1000);
+        });
+
+        test('take over from two that are frozen although the one that released dies', async () => {
+            store.holding = false;
+            const other = store.another();
+            await other.open(DEAF);
+            const held = await acquireFrom(other, { key: 'key', id: idOf('held'), ttl: TTL, ticket: undefined });
+            for (const name of ['f1', 'f2']) {
+                await acquireFrom(other, { key: 'key', id: idOf(name), ttl: TTL, ticket: 0 });
+            }
+            const wait = want();
+            await clock.advance(7000);
+            if (held.kind === 'granted') await releaseTo(other, 'key', held.holder);
+            const releasedAt = clock.now();
+            await clock.advance(20_000);
+            await acquired(wait);
+            assert.isAtMost((wait.settledAt ?? Infinity) - releasedAt, 5100);
+        });
+
         test('are served although every message is lost', async () => {
             store.holding = false;
             store.mute = true;
-            const holder = want({ id: 'holder', ttl: 4000 });
-            await holder.answer;
+            const { holder } = await acquired(want({ id: 'first', ttl: 4000 }));
             const waits = [want({ id: 'a', ttl: 4000 }), want({ id: 'b', ttl: 4000 })];
             await settled();
-            await releaseTo(store, 'key', 'holder');
+            await releaseTo(store, 'key', holder);
             await clock.advance(50_000);
             const answers = await Promise.all(waits.map(({ answer }) => answer));
             assert.deepEqual(
@@ -799,8 +908,13 @@ suite('Waiters', () => {
 
     test('more than may wait are refused', async () => {
         for (const id of ['a', 'b', 'c']) want({ id });
-        await rejection(want({ id: 'd' }).answer, 'TOO_MANY');
+        const refused = want({ id: 'd' });
+        await settled();
+        assert.isUndefined(refused.settledAt, 'a caller that asks in a loop would let nobody leave');
+        await clock.advance(0);
+        await rejection(refused.answer, 'TOO_MANY');
         assert.strictEqual(attempts(), 3);
+        assert.strictEqual(waiters.size, 3);
     });
 
     test('are sent away by close, and leave the line', async () => {
@@ -812,10 +926,20 @@ suite('Waiters', () => {
         assert.deepEqual(
             store.givenUp.map(({ request }) => [request.id, request.underWay]),
             [
-                ['a', false],
-                ['b', true],
+                [idOf('a'), false],
+                [idOf('b'), true],
             ],
         );
+        assertNothingLeft();
+    });
+
+    test('are sent away by close although they are to be told something else', async () => {
+        const waits = [want({ timeout: 0 })];
+        last().fail('CONNECTION_FAILED', false);
+        for (const id of ['a', 'b', 'c']) waits.push(want({ id }));
+        await settled();
+        waiters.close();
+        for (const { answer } of waits) await rejection(answer, 'CLOSED');
         assertNothingLeft();
     });
 
@@ -848,6 +972,18 @@ const BUSY: Busy = {
     rank: 0,
     foreign: false,
     holder: 'other',
+};
+
+/** Of a process that is frozen, or has died: messages reach it until it is closed. */
+const DEAF: StoreListener = {
+    granted: () => undefined,
+    woken: () => undefined,
+    first: () => undefined,
+    handedOn: () => undefined,
+    changed: () => undefined,
+    reconnected: () => undefined,
+    disconnected: () => undefined,
+    warned: () => undefined,
 };
 
 async function acquired(wait: Wait): Promise<Acquired> {
