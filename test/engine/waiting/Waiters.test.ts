@@ -857,22 +857,22 @@ suite('Waiters', () => {
 
         test('take over although the holder, which had renewed its lease, and the first in line die together', async () => {
             store.holding = false;
-            for (const later of [0, 500, 1000, 1500, 2000, 2500]) {
+            for (const later of [0, 200, 400, 600, 800, 1000]) {
                 const key = `died ${later}`;
                 const other = store.another();
                 await other.open(DEAF);
-                const held = await acquireFrom(other, { key, id: idOf('held'), ttl: 5000, ticket: undefined });
-                await acquireFrom(other, { key, id: idOf('dead'), ttl: 5000, ticket: 0 });
+                const held = await acquireFrom(other, { key, id: idOf('held'), ttl: 2000, ticket: undefined });
+                await acquireFrom(other, { key, id: idOf('dead'), ttl: 2000, ticket: 0 });
                 const wait = want({ key });
-                for (const pause of [1500, 1500, 1500, 1500, later]) {
+                for (const pause of [600, 600, 600, 600, later]) {
                     await clock.advance(pause);
-                    if (held.kind === 'granted') await other.renew(key, held.holder, 5000);
+                    if (held.kind === 'granted') await other.renew(key, held.holder, 2000);
                 }
                 const diedAt = clock.now();
                 await other.close();
                 await clock.advance(20_000);
                 await acquired(wait);
-                assert.isAtMost((wait.settledAt ?? Infinity) - diedAt, 5000 + 2 + 50 + 1000);
+                assert.isAtMost((wait.settledAt ?? Infinity) - diedAt, 2000 + 2 + 50 + 1000);
             }
         });
 
