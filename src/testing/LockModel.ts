@@ -143,7 +143,7 @@ const NO_WAITERS: Stored<readonly WaiterRecord[]> = { value: [], expires: Infini
 export class LockModel {
     /** The server's clock, ms; a fraction where it is exact. */
     now = 0;
-    /** The same clock in µs. A field of its own, so that the explorer may let fences rise while no time passes. */
+    /** The same clock as numbers are drawn from it, µs. A field of its own: numbers may rise while no time passes. */
     time = 0;
     /** The greatest fence or ticket given so far. A server has one for all its locks. */
     clock: Stored<number> | undefined;
@@ -183,7 +183,7 @@ export class LockModel {
         this._begin(QUEUED_NUMBERS);
         const { id, ticket: asked } = request;
         const score = this._score(id);
-        if (score < 0 && -score > this.time) return { kind: 'refused' };
+        if (score < 0 && -score > this._micros) return { kind: 'refused' };
         if (this._isOf(id)) return this._keep(request);
         const place = score > 0 ? score : undefined;
         let ticket = 0;
@@ -248,9 +248,9 @@ export class LockModel {
         const waiters = this._waiting().flatMap(({ id, score }) => {
             const lease = this._record(id)?.lease ?? 0;
             if (lease <= this.now) return [];
-            return [{ id, waited: Math.max(0, Math.floor((this.time - score) / 1000)) }];
+            return [{ id, waited: Math.max(0, Math.floor((this._micros - score) / 1000)) }];
         });
-        return { holder: this.key?.value ?? '', remaining: this._remaining(), now: this.time, waiters };
+        return { holder: this.key?.value ?? '', remaining: this._remaining(), now: this._micros, waiters };
     }
 
     /** A write that needs memory. A server that refuses it is modelled by throwing a {@link Refusal}. */
@@ -274,11 +274,11 @@ export class LockModel {
     }
 
     protected _bury(id: string): void {
-        const over = this.queue.value.filter(({ score }) => score < 0 && -score <= this.time).slice(0, SWEEP);
+        const over = this.queue.value.filter(({ score }) => score < 0 && -score <= this._micros).slice(0, SWEEP);
         const others = this.queue.value.filter((place) => !over.includes(place));
         this._setQueue(others);
         this._write();
-        this._place({ id, score: -(this.time + this.durations.queueLife * 1000) });
+        this._place({ id, score: -(this._micros + this.durations.queueLife * 1000) });
     }
 
     /** Gives the key to a waiter, and tells it, in this order: what was told cannot be taken back. False: nobody heard. */
@@ -311,6 +311,10 @@ export class LockModel {
             this._tellFirst(0);
             return 0;
         }
+    }
+
+    private get _micros(): number {
+        return Math.round(this.now * 1000);
     }
 
     private get _ms(): number {
@@ -347,7 +351,7 @@ export class LockModel {
     }
 
     private _lastDrawn(): number {
-        return this._reserved > 0 ? this._reserved : (this.clock?.value ?? this.time - 1);
+        return this._reserved > 0 ? this._reserved : (this.clock?.value ?? this._micros - 1);
     }
 
     /** PTTL: -2 absent, -1 without expiry. */

@@ -17,6 +17,25 @@ import type { Ear, Heard } from './Ear';
 /** Stands for a value of the wrong type. */
 const LIST = '(list)';
 
+/** Readings of the server's clock in one step, µs: a command reads it once, and whenever it draws numbers. */
+interface Readings {
+    readonly now: number;
+    /** The last one stands for all further ones. */
+    readonly draws: readonly number[];
+}
+
+/** Draws its numbers at given times. */
+class TimedModel extends LockModel {
+    draws: readonly number[] = [];
+
+    protected override _least(): number {
+        const [time = this.time, ...others] = this.draws;
+        this.time = time;
+        this.draws = others;
+        return super._least();
+    }
+}
+
 /** The keys of a lock as Redis has them, but for their expiry. */
 interface Content {
     readonly clock: string | null;
@@ -47,7 +66,7 @@ export type Part = 'key' | 'queue' | 'waiters' | 'clock' | 'all';
  */
 export class Comparison {
     steps = 0;
-    private _model = new LockModel();
+    private _model = new TimedModel();
     private _slack = 2;
     private readonly _keys: LockKeys;
     private readonly _clock: string;
@@ -216,24 +235,40 @@ export class Comparison {
         ]);
         this._slack += (end - before) / 1000 + 1;
         const real: Effect = { answer: plain(answer), messages: await this._ear.heard(), stored };
-        const tried = readings(real, before, after).map((clock) => this._try(clock, onModel));
-        const fitting = tried.find(({ effect }) => this._agree(effect, real));
-        if (fitting === undefined) assert.deepEqual(real, tried.at(-1)?.effect, `${script.name} ${args.join(' | ')}`);
-        else this._model = fitting.model;
-        this._compareExpiries(expiries, end / 1000);
+        let last: Effect | undefined;
+        for (const readings of readingsOf(real, before, after)) {
+            const { effect, model } = this._try(readings, onModel);
+            last = effect;
+            if (!this._agree(effect, real)) continue;
+            this._model = model;
+            this._compareExpiries(expiries, end / 1000);
+            return;
+        }
+        assert.deepEqual(real, last, `${script.name} ${args.join(' | ')}`);
     }
 
-    private _try(clock: number, onModel: (model: LockModel) => unknown): { model: LockModel; effect: Effect } {
+    private _try(
+        { draws, now }: Readings,
+        onModel: (model: LockModel) => unknown,
+    ): { model: TimedModel; effect: Effect } {
         const model = this._model.copy();
-        model.time = clock;
-        model.now = clock / 1000;
+        model.draws = draws;
+        model.time = now;
+        model.now = now / 1000;
         const isList = model.key?.value === LIST;
-        const answer = isList ? 'WRONGTYPE' : onModel(model);
+        const untouched = model.copy();
+        const answer = onModel(model);
+        // Only what is answered before the key is read does not fail.
+        if (isList && !isEarly(answer)) return { model: untouched, effect: this._effectOf(untouched, 'WRONGTYPE') };
+        return { model, effect: this._effectOf(model, answer) };
+    }
+
+    private _effectOf(model: TimedModel, answer: unknown): Effect {
         const messages = model.published.map(({ channel, message }) => ({
             channel,
             message: { key: this._name, ...message },
         }));
-        return { model, effect: { answer, messages, stored: this._storedOf(model) } };
+        return { answer, messages, stored: this._storedOf(model) };
     }
 
     /** Equal, when what depends on the expiry of the key is near enough. */
@@ -289,34 +324,51 @@ function plain(answer: unknown): unknown {
     return answer instanceof ScriptError ? answer.message.split(' ')[0] : answer;
 }
 
+/** Whether a step was answered without a look at the key. */
+function isEarly(answer: unknown): boolean {
+    return (
+        answer === 'queued' ||
+        (typeof answer === 'object' && answer !== null && Reflect.get(answer, 'kind') === 'refused')
+    );
+}
+
 function micros([seconds, rest]: readonly (number | string)[]): number {
     return Number(seconds) * 1_000_000 + Number(rest);
 }
 
-/** Readings of the clock that a step may have had, taken from the numbers in its effect. */
-function readings({ answer, messages, stored }: Effect, before: number, after: number): number[] {
+/** Readings that a step may have had, taken from the numbers in its effect; those that are more likely first. */
+function* readingsOf({ answer, messages, stored }: Effect, before: number, after: number): Iterable<Readings> {
     const text = JSON.stringify([answer, messages, stored]);
     const numbers = [...text.matchAll(/\d{12,16}/g)].map(([digits]) => Number(digits));
-    const told = numbers.flatMap((number) => [
-        ...Array.from({ length: NUMBERS + SPARE + 1 }, (_, less) => number - less),
-        number - 1000 * QUEUE_LIFE,
-        ...[WAITER_LEASE, PAUSE].map((time) => Math.max((number - time) * 1000, before)),
-    ]);
+    const within = (times: readonly number[]): number[] => [
+        ...new Set([...times.filter((time) => before <= time && time <= after), after]),
+    ];
+    const draws = within([before, ...numbers.flatMap((number) => DRAWN.map((less) => number - less))]);
     // How long somebody waited, by a ticket.
-    const waits = [...text.matchAll(/"waited":(\d+)/g)].map(([, waited]) => Number(waited));
+    const waits = [...text.matchAll(/"waited":(\d+)/g)].map(([, waited]) => 1000 * Number(waited));
     const tickets = stored.queue.filter((_, at) => at % 2 === 1).map(Number);
-    for (const waited of waits) told.push(...tickets.map((ticket) => ticket + waited * 1000));
-    return [before, after, ...told.filter((clock) => before <= clock && clock <= after)];
+    const nows = within([
+        before,
+        ...numbers.flatMap((number) => [number, number + 1, number - 1000 * QUEUE_LIFE]),
+        ...numbers.flatMap((number) => [WAITER_LEASE, PAUSE].map((time) => Math.max((number - time) * 1000, before))),
+        ...tickets.flatMap((ticket) => waits.map((waited) => ticket + waited)),
+    ]);
+    for (const now of nows) for (const draw of draws) yield { now, draws: [draw] };
+    // Numbers that were drawn and are not there any more may have been drawn at the beginning.
+    for (const now of nows) {
+        for (const one of draws) for (const other of draws) yield { now, draws: [before, one, other] };
+        for (const one of draws) for (const other of draws) yield { now, draws: [one, other] };
+    }
 }
-
-/** How many numbers of the clock a command draws at a time, at most. */
-const NUMBERS = 8;
 
 /** How long a key is left free in these tests, ms. */
 export const PAUSE = 20_000;
 
 /** How many fences are reserved with a grant in these tests, when there are any. */
 export const SPARE = 8;
+
+/** How much greater than the time of the draw a number may be: the clock is ahead by what a command reserves. */
+const DRAWN = [0, 1, 3, 3 + SPARE];
 
 function waitersOf(model: LockModel): Record<string, string> {
     const fields = model.waiters.value.map((record): [string, string] => [record.id, textOf(record)]);
