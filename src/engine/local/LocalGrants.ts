@@ -129,6 +129,7 @@ export class LocalGrants implements LockStore {
             changed: (key) => listener.changed(key),
             reconnected: () => listener.reconnected(),
             disconnected: (error) => listener.disconnected(error),
+            recovered: (message) => listener.recovered(message),
             warned: (message) => listener.warned(message),
         });
     }

@@ -169,11 +169,9 @@ export class Locker {
                     if (this._state === 'open') this._handOffs.follow(key, window);
                 },
                 changed: (key) => this._waiters.changed(key),
-                reconnected: () => {
-                    this._tell({ kind: 'reachable' });
-                    this._waiters.recheck();
-                },
+                reconnected: () => this._waiters.recheck(),
                 disconnected: (error) => this._tell({ kind: 'unreachable', error }),
+                recovered: (message) => this._tell({ kind: 'reachable', message }),
                 warned: (message) => this._tell({ kind: 'warning', message }),
             });
         } catch (error) {

@@ -32,6 +32,7 @@ suite('KeepAlive', () => {
             changed: () => undefined,
             reconnected: () => undefined,
             disconnected: () => undefined,
+            recovered: () => undefined,
             warned: () => undefined,
         });
     });

@@ -554,6 +554,7 @@ suite('LocalGrants', () => {
             changed: (): void => undefined,
             reconnected: (): void => undefined,
             disconnected: (): void => undefined,
+            recovered: (): void => undefined,
             warned: (): void => undefined,
         };
         let succession: LocalGrants;

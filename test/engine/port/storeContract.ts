@@ -73,6 +73,7 @@ export function storeContract(name: string, facts: StoreFacts, open: () => Promi
             changed: (of) => changes.push(of),
             reconnected: () => undefined,
             disconnected: () => undefined,
+            recovered: () => undefined,
             warned: () => undefined,
         };
 

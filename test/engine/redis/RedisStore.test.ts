@@ -69,6 +69,7 @@ suite('RedisStore', () => {
         changed: () => told.push('changed'),
         reconnected: () => told.push('reconnected'),
         disconnected: () => told.push('disconnected'),
+        recovered: () => undefined,
         warned: (message) => told.push(message),
     };
 

@@ -43,6 +43,7 @@ suite('Waiters', () => {
             changed: (key) => waiters.changed(key),
             reconnected: () => waiters.recheck(),
             disconnected: () => undefined,
+            recovered: () => undefined,
             warned: () => undefined,
         });
     });
