@@ -30,11 +30,11 @@ export type Message =
     | {
           readonly kind: 'grant';
           readonly id: string;
-          readonly window: number;
+          readonly ttl: number;
           readonly fence: number;
           readonly spare: number;
       }
-    | { readonly kind: 'first'; readonly id: string; readonly remaining: number };
+    | { readonly kind: 'first'; readonly id: string; readonly taken: number };
 
 /** The durations that the scripts know, ms. */
 export interface Durations {
@@ -54,9 +54,12 @@ export const DURATIONS: Durations = {
 /** So many expired tombstones are swept at a time. */
 const SWEEP = 64;
 
-/** Of the keys of a command: the numbers that it draws from the clock without writing it again. */
-const ACQUIRE_KEYS = 3;
-const QUEUED_KEYS = 4;
+/** How many numbers a command draws from the clock at a time, besides the spare ones: the common one as many as it has items. */
+const NUMBERS = 1;
+const QUEUED_NUMBERS = 4;
+
+/** The expiry of the clock is set once in so many µs. */
+const MINUTE = 60_000_000;
 
 export interface QueuedAcquire {
     readonly id: string;
@@ -140,7 +143,7 @@ const NO_WAITERS: Stored<readonly WaiterRecord[]> = { value: [], expires: Infini
 export class LockModel {
     /** The server's clock, ms; a fraction where it is exact. */
     now = 0;
-    /** The same clock in µs. A field of its own, so that the explorer may let fences rise while no time passes. */
+    /** The same clock as numbers are drawn from it, µs. A field of its own: numbers may rise while no time passes. */
     time = 0;
     /** The greatest fence or ticket given so far. A server has one for all its locks. */
     clock: Stored<number> | undefined;
@@ -156,7 +159,7 @@ export class LockModel {
     /** The numbers of the clock that this step has reserved, and the last one that it used. */
     private _reserved = 0;
     private _drawn = 0;
-    private _keys = 0;
+    private _count = 0;
 
     constructor(readonly durations: Durations = DURATIONS) {}
 
@@ -167,7 +170,7 @@ export class LockModel {
 
     /** The common case: nobody has the key, nobody waits. */
     acquire({ id, ttl }: { readonly id: string; readonly ttl: number }): AcquireReply {
-        this._begin(ACQUIRE_KEYS);
+        this._begin(NUMBERS);
         if (this.key !== undefined || this.queue.value.length > 0)
             return { kind: 'taken', holder: this.key?.value ?? '', remaining: this._remaining() };
         const fence = this._draw(0);
@@ -177,10 +180,10 @@ export class LockModel {
 
     /** Try, enqueue, heartbeat, claim and resend in one. */
     acquireQueued(request: QueuedAcquire): QueuedAcquireReply {
-        this._begin(QUEUED_KEYS);
+        this._begin(QUEUED_NUMBERS);
         const { id, ticket: asked } = request;
         const score = this._score(id);
-        if (score < 0 && -score > this.time) return { kind: 'refused' };
+        if (score < 0 && -score > this._micros) return { kind: 'refused' };
         if (this._isOf(id)) return this._keep(request);
         const place = score > 0 ? score : undefined;
         let ticket = 0;
@@ -217,7 +220,7 @@ export class LockModel {
 
     /** Release, give-up and hand-on. */
     releaseQueued({ holder, id, underWay, pause }: QueuedRelease): QueuedReleaseReply {
-        this._begin(QUEUED_KEYS);
+        this._begin(QUEUED_NUMBERS);
         const ours =
             holder === '' ? id !== '' && chosenHolder(id) === undefined && this._isOf(id) : this._holds(holder);
         let wasFirst = false;
@@ -245,9 +248,9 @@ export class LockModel {
         const waiters = this._waiting().flatMap(({ id, score }) => {
             const lease = this._record(id)?.lease ?? 0;
             if (lease <= this.now) return [];
-            return [{ id, waited: Math.max(0, Math.floor((this.time - score) / 1000)) }];
+            return [{ id, waited: Math.max(0, Math.floor((this._micros - score) / 1000)) }];
         });
-        return { holder: this.key?.value ?? '', remaining: this._remaining(), now: this.time, waiters };
+        return { holder: this.key?.value ?? '', remaining: this._remaining(), now: this._micros, waiters };
     }
 
     /** A write that needs memory. A server that refuses it is modelled by throwing a {@link Refusal}. */
@@ -263,17 +266,19 @@ export class LockModel {
         return Math.max((this.clock?.value ?? 0) + 1, this.time);
     }
 
-    protected _setClock(value: number): void {
+    protected _setClock(value: number, first: number): void {
         this._write();
-        this.clock = { value, expires: this._ms + this.durations.clockLife };
+        const { expires = Infinity, value: last = 0 } = this.clock ?? {};
+        const isLater = last < first - (first % MINUTE);
+        this.clock = { value, expires: isLater ? this._ms + this.durations.clockLife : expires };
     }
 
     protected _bury(id: string): void {
-        const over = this.queue.value.filter(({ score }) => score < 0 && -score <= this.time).slice(0, SWEEP);
+        const over = this.queue.value.filter(({ score }) => score < 0 && -score <= this._micros).slice(0, SWEEP);
         const others = this.queue.value.filter((place) => !over.includes(place));
         this._setQueue(others);
         this._write();
-        this._place({ id, score: -(this.time + this.durations.queueLife * 1000) });
+        this._place({ id, score: -(this._micros + this.durations.queueLife * 1000) });
     }
 
     /** Gives the key to a waiter, and tells it, in this order: what was told cannot be taken back. False: nobody heard. */
@@ -285,7 +290,7 @@ export class LockModel {
     protected _tellGrant({ id, channel, spare }: WaiterRecord, fence: number, window: number): boolean {
         this._leave(id);
         this._tellFirst(window);
-        return this._reaches(channel, { kind: 'grant', id, window, fence, spare });
+        return this._reaches(channel, { kind: 'grant', id, ttl: window, fence, spare });
     }
 
     protected _set(holder: string, ttl: number): void {
@@ -308,16 +313,20 @@ export class LockModel {
         }
     }
 
+    private get _micros(): number {
+        return Math.round(this.now * 1000);
+    }
+
     private get _ms(): number {
         return Math.floor(this.now);
     }
 
     /** A step begins. What has expired is dropped. */
-    private _begin(keys = 0): void {
+    private _begin(count = 0): void {
         this.published = [];
         this._reserved = 0;
         this._drawn = 0;
-        this._keys = keys;
+        this._count = count;
         const now = this._ms;
         if (this.clock !== undefined && this.clock.expires <= now) this.clock = undefined;
         if (this.key !== undefined && this.key.expires <= now) this.key = undefined;
@@ -331,9 +340,10 @@ export class LockModel {
     /** The next number of the clock, which is written before a number is used. */
     private _draw(spare: number): number {
         if (this._drawn + 1 + spare > this._reserved) {
-            this._drawn = this._least() - 1;
-            this._reserved = this._drawn + spare + this._keys;
-            this._setClock(this._reserved);
+            const first = this._least();
+            this._drawn = first - 1;
+            this._reserved = this._drawn + spare + this._count;
+            this._setClock(this._reserved, first);
         }
         const number = this._drawn + 1;
         this._drawn = number + spare;
@@ -341,7 +351,7 @@ export class LockModel {
     }
 
     private _lastDrawn(): number {
-        return this._reserved > 0 ? this._reserved : (this.clock?.value ?? this.time - 1);
+        return this._reserved > 0 ? this._reserved : (this.clock?.value ?? this._micros - 1);
     }
 
     /** PTTL: -2 absent, -1 without expiry. */
@@ -410,9 +420,9 @@ export class LockModel {
         return true;
     }
 
-    private _tellFirst(remaining: number): void {
+    private _tellFirst(taken: number): void {
         for (let first = this._firstWaiter(); first !== undefined; first = this._firstWaiter()) {
-            if (this._reaches(first.channel, { kind: 'first', id: first.id, remaining })) return;
+            if (this._reaches(first.channel, { kind: 'first', id: first.id, taken })) return;
             this._leave(first.id);
         }
     }

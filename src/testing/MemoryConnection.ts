@@ -126,8 +126,8 @@ export class MemoryConnection {
 
     private _hear(key: string, message: Message): void {
         if (this.mute || this._closed) return;
-        if (message.kind === 'first') this._listener?.first(key, message.id, message.remaining);
-        else this._listener?.granted(key, message.id, message.fence, message.window, message.spare);
+        if (message.kind === 'first') this._listener?.first(key, message.id, message.taken);
+        else this._listener?.granted(key, message.id, message.fence, message.ttl, message.spare);
     }
 }
 

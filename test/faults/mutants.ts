@@ -58,8 +58,8 @@ export const MUTANT_CASES: Readonly<Record<string, MutantCase>> = {
         replacements: [
             [
                 'engine/lease/KeepAlive.js',
-                '(lease) => this._due(lease)',
-                '(lease) => lease.upkeep === "keep" && this._due(lease)',
+                '(upkeep) => this._due(upkeep)',
+                '(upkeep) => upkeep.isKept && this._due(upkeep)',
             ],
         ],
         breaks: ['I2'],
@@ -94,8 +94,8 @@ export const MUTANT_CASES: Readonly<Record<string, MutantCase>> = {
         replacements: [
             [
                 'engine/lease/KeepAlive.js',
-                'this.drop(lease);\n        const { only } = lease;',
-                'setInterval(() => void this._store.renew(lease.key, lease.holder, lease.ttl), lease.ttl / 3);\n        const { only } = lease;',
+                'const { leased } = upkeep.lease;\n        if (leased.length === 1)',
+                'const { leased, ttl } = upkeep.lease;\n        const [{ key, holder }] = leased;\n        setInterval(() => void this._store.renew(key, holder, ttl), ttl / 3);\n        if (leased.length === 1)',
             ],
         ],
         breaks: ['I7'],

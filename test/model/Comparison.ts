@@ -1,32 +1,51 @@
 import { assert } from 'chai';
 import type { Redis } from 'ioredis';
-import { acquireScript } from '../../src/engine/redis/scripts/acquire';
+import { chosenHolder, holderOf } from '../../src/engine/port/holder';
+import { QUEUE_LIFE, WAITER_LEASE } from '../../src/engine/port/protocol';
+import { acquireQueuedScript, acquireScript } from '../../src/engine/redis/scripts/acquire';
 import { inspectScript } from '../../src/engine/redis/scripts/inspect';
-import { releaseScript } from '../../src/engine/redis/scripts/release';
+import { releaseQueuedScript, releaseScript } from '../../src/engine/redis/scripts/release';
 import { renewScript } from '../../src/engine/redis/scripts/renew';
 import { ScriptError } from '../../src/engine/redis/scripts/Script';
-import type { Script, ScriptItem } from '../../src/engine/redis/scripts/Script';
+import type { Script, ScriptFrame, ScriptItem } from '../../src/engine/redis/scripts/Script';
 import { keysOf } from '../../src/engine/redis/slots';
 import type { LockKeys } from '../../src/engine/redis/slots';
+import { LockModel } from '../../src/testing/LockModel';
+import type { QueuedAcquire, QueuedRelease, WaiterRecord } from '../../src/testing/LockModel';
 import type { Ear, Heard } from './Ear';
-import { ScriptModel } from './ScriptModel';
-import type { AcquireCommand, ReleaseCommand } from './ScriptModel';
 
 /** Stands for a value of the wrong type. */
 const LIST = '(list)';
 
+/** Readings of the server's clock in one step, µs: a command reads it once, and whenever it draws numbers. */
+interface Readings {
+    readonly now: number;
+    /** The last one stands for all further ones. */
+    readonly draws: readonly number[];
+}
+
+/** Draws its numbers at given times. */
+class TimedModel extends LockModel {
+    draws: readonly number[] = [];
+
+    protected override _least(): number {
+        const [time = this.time, ...others] = this.draws;
+        this.time = time;
+        this.draws = others;
+        return super._least();
+    }
+}
+
 /** The keys of a lock as Redis has them, but for their expiry. */
 interface Content {
+    readonly clock: string | null;
     readonly key: string | null;
     readonly queue: readonly string[];
     readonly waiters: Readonly<Record<string, string>>;
-    readonly memory: Readonly<Record<string, string>>;
 }
 
 /** What one step is asked for. */
-interface Asked extends ScriptItem {
-    readonly common?: readonly string[];
-}
+type Asked = ScriptItem & ScriptFrame;
 
 /** What one step did. */
 interface Effect {
@@ -34,6 +53,9 @@ interface Effect {
     readonly messages: readonly Heard[];
     readonly stored: Content;
 }
+
+/** Which of the keys an outsider deletes. */
+export type Part = 'key' | 'queue' | 'waiters' | 'clock' | 'all';
 
 /**
  * One lock twice: on a server, and as a model. Each step is taken on both and everything it did is compared.
@@ -44,55 +66,78 @@ interface Effect {
  */
 export class Comparison {
     steps = 0;
-    private _model: ScriptModel;
+    private _model = new TimedModel();
     private _slack = 2;
     private readonly _keys: LockKeys;
+    private readonly _clock: string;
+    private readonly _channels = new Set<string>();
 
     constructor(
         private readonly _client: Redis,
         private readonly _ear: Ear,
-        name: string,
+        private readonly _name: string,
     ) {
-        this._keys = keysOf(name);
-        this._model = new ScriptModel(name);
+        this._keys = keysOf(_name);
+        this._clock = `clock of ${_name}`;
+        this._model.channels = this._channels;
     }
 
     /** The last ticket of an acquisition that waits, else 0. */
     ticketOf(id: string): number {
-        return this._model.queue.value.find((place) => place.id === id)?.ticket ?? 0;
+        return Math.max(this._model.queue.value.find((place) => place.id === id)?.score ?? 0, 0);
     }
 
-    async acquire(step: AcquireCommand): Promise<void> {
-        const { holder, id, ttl, spare, wait } = step;
-        const before = wait?.before === undefined ? '' : ` ${wait.before}`;
-        const asked = wait === undefined ? '' : `${wait.ticket}${before}`;
-        const args = [holder, id === holder ? '' : id, askedFor(ttl, spare), asked];
-        await this._compare(acquireScript, { keys: this._keys, args, common: [wait?.channel ?? ''] }, (model) =>
-            model.acquire(step),
+    /** The holder of an acquisition when it has the key; else what it would be with the fence of another. */
+    holderOf(id: string): string {
+        const holder = this._model.key?.value;
+        return chosenHolder(id) ?? (holder?.startsWith(id) === true ? holder : holderOf(id, 7));
+    }
+
+    async acquire(step: { readonly id: string; readonly ttl: number }): Promise<void> {
+        const [key, queue] = this._keys;
+        const args = [step.id, String(step.ttl)];
+        await this._compare(acquireScript, { clock: this._clock, keys: [key, queue], args }, (model) => {
+            const reply = model.acquire(step);
+            return reply.kind === 'granted' ? { kind: 'granted', fence: reply.fence } : reply;
+        });
+    }
+
+    async acquireQueued(step: QueuedAcquire): Promise<void> {
+        const { id, channel, ttl, spare, ticket } = step;
+        const args = [id, asked(ttl, spare), ticket === undefined ? '' : String(ticket)];
+        const request = { clock: this._clock, keys: this._keys, args, before: [channel] };
+        await this._compare(acquireQueuedScript, request, (model) => model.acquireQueued(step));
+    }
+
+    async release(holder: string): Promise<void> {
+        const [key, queue] = this._keys;
+        await this._compare(releaseScript, { keys: [key, queue], args: [holder] }, (model) => model.release(holder));
+    }
+
+    async releaseQueued(step: QueuedRelease): Promise<void> {
+        const { holder, id, pause, underWay } = step;
+        const args = [holder, id, underWay ? '1' : '0'];
+        const before = [pause === 0 ? '' : String(pause)];
+        await this._compare(releaseQueuedScript, { clock: this._clock, keys: this._keys, args, before }, (model) =>
+            model.releaseQueued(step),
         );
     }
 
-    async release(step: ReleaseCommand): Promise<void> {
-        const { holder, id, tombstone, yields } = step;
-        const rule = yields === undefined ? '' : `${yields.after} ${yields.pause}`;
-        const args = [holder, id === '' ? '' : `${tombstone ? 1 : 0} ${id}`];
-        await this._compare(releaseScript, { keys: this._keys, args, common: [rule] }, (model) => model.release(step));
-    }
-
     async renew(step: { readonly holder: string; readonly ttl: number }): Promise<void> {
-        const [key, , , memory] = this._keys;
-        const args = [step.holder, String(step.ttl)];
-        await this._compare(renewScript, { keys: [key, memory], args }, (model) => model.renew(step));
+        const [key] = this._keys;
+        await this._compare(renewScript, { keys: [key], args: [step.holder, String(step.ttl)] }, (model) =>
+            model.renew(step),
+        );
     }
 
     async inspect(): Promise<void> {
-        await this._compare(inspectScript, { keys: this._keys, args: [] }, (model) => model.inspect());
+        await this._compare(inspectScript, { keys: this._keys, args: [''] }, (model) => model.inspect());
     }
 
     async listen(channel: string, on: boolean): Promise<void> {
         await this._ear.listen(channel, on);
-        const others = this._model.channels.filter((one) => one !== channel);
-        this._model.channels = on ? [...others, channel] : others;
+        if (on) this._channels.add(channel);
+        else this._channels.delete(channel);
     }
 
     /** An outsider sets the key: only if it is free, as other editions do, or whatever it is. */
@@ -116,49 +161,56 @@ export class Comparison {
     }
 
     /** Some keys are deleted, or all. */
-    async lose(what: 'key' | 'queue' | 'waiters' | 'memory' | 'all'): Promise<void> {
+    async lose(what: Part): Promise<void> {
         const model = this._model;
-        const [key, queue, waiters, memory] = this._keys;
-        const names = { key, queue, waiters, memory };
-        await (what === 'all' ? this._client.del(...this._keys) : this._client.del(names[what]));
+        const [key, queue, waiters] = this._keys;
+        const names = { key, queue, waiters, clock: this._clock };
+        const { queue: none, waiters: nobody } = new LockModel();
+        await (what === 'all' ? this._client.del(...Object.values(names)) : this._client.del(names[what]));
         if (what === 'key' || what === 'all') model.key = undefined;
-        if (what === 'queue' || what === 'all') model.queue = { value: [], expires: Infinity };
-        if (what === 'waiters' || what === 'all') model.waiters = { value: [], expires: Infinity };
-        if (what === 'memory' || what === 'all') model.memory = undefined;
+        if (what === 'queue' || what === 'all') model.queue = none;
+        if (what === 'waiters' || what === 'all') {
+            model.waiters = nobody;
+            model.freeUntil = 0;
+        }
+        if (what === 'clock' || what === 'all') model.clock = undefined;
     }
 
-    /** Time passes: the leases of waiters run out, tombstones lose their force, and the key is free for others no longer. */
+    /** Time passes: the leases of waiters and the tombstones run out, and the key is free for others no longer. */
     async age(): Promise<void> {
-        const [, , waiters, memory] = this._keys;
         const model = this._model;
-        const aged = model.waiters.value.map((record) =>
-            record.kind === 'waiter' ? { ...record, lease: 1 } : { ...record, until: 1 },
-        );
+        const [, queue, waiters] = this._keys;
+        const aged = model.waiters.value.map((record) => ({ ...record, lease: 1 }));
         model.waiters = { value: aged, expires: model.waiters.expires };
+        if (model.freeUntil > 0) model.freeUntil = 1;
         const fields = waitersOf(model);
-        if (aged.length > 0) await this._client.hset(waiters, fields);
-        if (model.memory?.value.freeUntil === undefined) return;
-        model.memory = { value: { ...model.memory.value, freeUntil: 1 }, expires: model.memory.expires };
-        await this._client.hset(memory, 'y', '1');
+        if (Object.keys(fields).length > 0) await this._client.hset(waiters, fields);
+        await this._bury(model.queue.value.filter(({ score }) => score < 0).map(({ id }) => id));
+        if (model.queue.value.length === 0) await this._client.del(queue);
     }
 
     /** The server's clock was ahead when it gave the last fence. */
     async setBack(): Promise<void> {
-        const { memory } = this._model;
-        if (memory?.value.fence === undefined) return;
-        const fence = memory.value.fence + 1e9;
-        this._model.memory = { value: { ...memory.value, fence }, expires: memory.expires };
-        await this._client.hset(this._keys[3], 'f', String(fence));
+        const { clock } = this._model;
+        if (clock === undefined) return;
+        const value = clock.value + 1e9;
+        this._model.clock = { value, expires: clock.expires };
+        await this._client.set(this._clock, String(value), 'KEEPTTL');
     }
 
-    /** Many acquisitions were given up long ago: so many fields the hash of waiters has then. */
-    async bury(fields: number): Promise<void> {
-        const { value, expires } = this._model.waiters;
-        if (value.length === 0 || value.length > 10) return;
-        const length = fields - value.length;
-        const buried = Array.from({ length }, (_, i) => ({ kind: 'tombstone', id: `old${i}`, until: 1 }) as const);
-        this._model.waiters = { value: [...value, ...buried], expires };
-        await this._client.hset(this._keys[2], waitersOf(this._model));
+    /** So many acquisitions were given up long ago. */
+    async bury(many: number): Promise<void> {
+        if (this._model.queue.value.length === 0 || this._model.queue.value.length > 10) return;
+        await this._bury(Array.from({ length: many }, (_, i) => `old${String(i).padStart(3, '0')}`));
+    }
+
+    private async _bury(ids: readonly string[]): Promise<void> {
+        const { value, expires } = this._model.queue;
+        const buried = ids.map((id) => ({ id, score: -1 }));
+        const others = value.filter(({ id }) => !ids.includes(id));
+        const line = [...others, ...buried].sort((a, b) => a.score - b.score || (a.id < b.id ? -1 : 1));
+        this._model.queue = { value: line, expires };
+        for (const id of ids) await this._client.zadd(this._keys[1], -1, id);
     }
 
     private async _now(): Promise<number> {
@@ -167,53 +219,65 @@ export class Comparison {
 
     private async _compare<Reply>(
         script: Script<Reply>,
-        { keys, args, common }: Asked,
-        onModel: (model: ScriptModel) => Reply,
+        { keys, args, ...frame }: Asked,
+        onModel: (model: LockModel) => unknown,
     ): Promise<void> {
         this.steps += 1;
+        const names = [...this._keys, this._clock];
         // Sent in this order on one connection. (The scripts are loaded, so each is one command.)
-        const [before, [answer], after, stored, expiries, kept, end] = await Promise.all([
+        const [before, [answer], after, stored, expiries, end] = await Promise.all([
             this._now(),
-            script.run(this._client, [{ keys, args }], common),
+            script.run(this._client, [{ keys, args }], frame),
             this._now(),
             this._stored(),
-            Promise.all(this._keys.map((key) => this._client.pttl(key))),
-            this._client.hget(this._keys[3], 'e'),
+            Promise.all(names.map((key) => this._client.pttl(key))),
             this._now(),
         ]);
         this._slack += (end - before) / 1000 + 1;
         const real: Effect = { answer: plain(answer), messages: await this._ear.heard(), stored };
-        const tried = readings(real, before, after).map((clock) => this._try(clock, onModel));
-        const fitting = tried.find(({ effect }) => this._agree(effect, real));
-        if (fitting === undefined) assert.deepEqual(real, tried.at(-1)?.effect, `${script.name} ${args.join(' | ')}`);
-        else this._model = fitting.model;
-        this._compareExpiries(expiries, end / 1000);
-        if (kept !== null) {
-            assert.approximately(
-                Number(kept) - end / 1000,
-                expiries[3] ?? -2,
-                this._slack,
-                'until when memory is kept',
-            );
+        let last: Effect | undefined;
+        for (const readings of readingsOf(real, before, after)) {
+            const { effect, model } = this._try(readings, onModel);
+            last = effect;
+            if (!this._agree(effect, real)) continue;
+            this._model = model;
+            this._compareExpiries(expiries, end / 1000);
+            return;
         }
+        assert.deepEqual(real, last, `${script.name} ${args.join(' | ')}`);
     }
 
-    private _try(clock: number, onModel: (model: ScriptModel) => unknown): { model: ScriptModel; effect: Effect } {
+    private _try(
+        { draws, now }: Readings,
+        onModel: (model: LockModel) => unknown,
+    ): { model: TimedModel; effect: Effect } {
         const model = this._model.copy();
-        model.clock = clock;
-        model.now = Math.floor(clock / 1000);
+        model.draws = draws;
+        model.time = now;
+        model.now = now / 1000;
         const isList = model.key?.value === LIST;
-        const answer = isList ? 'WRONGTYPE' : onModel(model);
-        return { model, effect: { answer, messages: model.published, stored: storedOf(model) } };
+        const untouched = model.copy();
+        const answer = onModel(model);
+        // Only what is answered before the key is read does not fail.
+        if (isList && !isEarly(answer)) return { model: untouched, effect: this._effectOf(untouched, 'WRONGTYPE') };
+        return { model, effect: this._effectOf(model, answer) };
+    }
+
+    private _effectOf(model: TimedModel, answer: unknown): Effect {
+        const messages = model.published.map(({ channel, message }) => ({
+            channel,
+            message: { key: this._name, ...message },
+        }));
+        return { answer, messages, stored: this._storedOf(model) };
     }
 
     /** Equal, when what depends on the expiry of the key is near enough. */
     private _agree(expected: Effect, actual: Effect): boolean {
         const near = (one: unknown, other: unknown): boolean =>
             typeof one === 'number' && typeof other === 'number' && Math.abs(one - other) <= this._slack;
-        const isLeft = (name: string): boolean => name === 'remaining' || name === 'taken';
         const equal = (one: unknown, other: unknown, name = ''): boolean => {
-            if (one === other || (isLeft(name) && near(one, other))) return true;
+            const isLeft = name === 'remaining' || name === 'taken';
+            if (one === other || (isLeft && near(one, other))) return true;
             if (typeof one !== 'object' || typeof other !== 'object' || one === null || other === null) return false;
             const names = new Set([...Object.keys(one), ...Object.keys(other)]);
             return [...names].every((field) => equal(Reflect.get(one, field), Reflect.get(other, field), field));
@@ -222,27 +286,36 @@ export class Comparison {
     }
 
     private _compareExpiries(left: readonly number[], now: number): void {
-        const { key, queue, waiters, memory } = this._model;
-        const instants = [key?.expires, queue.expires, waiters.expires, memory?.expires];
+        const { key, queue, waiters, clock } = this._model;
+        const instants = [key?.expires, queue.expires, waiters.expires, clock?.expires];
         instants.forEach((instant, at) => {
             const actual = left[at] ?? -2;
-            if (instant === undefined || instant === Infinity) assert.isBelow(actual, 0, `expiry of ${this._keys[at]}`);
-            else assert.approximately(actual, instant - now, this._slack, `expiry of ${this._keys[at]}`);
+            const what = `expiry of the ${['key', 'queue', 'waiters', 'clock'][at]}`;
+            if (instant === undefined || instant === Infinity) assert.isBelow(actual, 0, what);
+            else assert.approximately(actual, instant - now, this._slack, what);
         });
     }
 
     private async _stored(): Promise<Content> {
-        const [key, queue, waiters, side] = this._keys;
-        const [type, value, places, records, facts] = await Promise.all([
+        const [key, queue, waiters] = this._keys;
+        const [type, value, places, records, clock] = await Promise.all([
             this._client.type(key),
             this._client.get(key).catch(() => null),
             this._client.zrange(queue, '0', '-1', 'WITHSCORES'),
             this._client.hgetall(waiters),
-            this._client.hgetall(side),
+            this._client.get(this._clock),
         ]);
-        // Until when it is kept is compared with its expiry.
-        const { e: _, ...memory } = facts;
-        return { key: type === 'list' ? LIST : value, queue: places, waiters: { ...records }, memory };
+        return { clock, key: type === 'list' ? LIST : value, queue: places, waiters: { ...records } };
+    }
+
+    private _storedOf(model: LockModel): Content {
+        const { clock, key, queue } = model;
+        return {
+            clock: clock === undefined ? null : String(clock.value),
+            key: key?.value ?? null,
+            queue: queue.value.flatMap(({ id, score }) => [id, String(score)]),
+            waiters: waitersOf(model),
+        };
     }
 }
 
@@ -251,25 +324,41 @@ function plain(answer: unknown): unknown {
     return answer instanceof ScriptError ? answer.message.split(' ')[0] : answer;
 }
 
+/** Whether a step was answered without a look at the key. */
+function isEarly(answer: unknown): boolean {
+    return (
+        answer === 'queued' ||
+        (typeof answer === 'object' && answer !== null && Reflect.get(answer, 'kind') === 'refused')
+    );
+}
+
 function micros([seconds, rest]: readonly (number | string)[]): number {
     return Number(seconds) * 1_000_000 + Number(rest);
 }
 
-/** Readings of the clock that a step may have had, taken from the numbers in its effect. */
-function readings({ answer, messages, stored }: Effect, before: number, after: number): number[] {
+/** Readings that a step may have had, taken from the numbers in its effect; those that are more likely first. */
+function* readingsOf({ answer, messages, stored }: Effect, before: number, after: number): Iterable<Readings> {
     const text = JSON.stringify([answer, messages, stored]);
     const numbers = [...text.matchAll(/\d{12,16}/g)].map(([digits]) => Number(digits));
-    const { waiterLease, side } = new ScriptModel('').rules;
-    const told = numbers.flatMap((number) => [
-        number,
-        number - SPARE,
-        ...[waiterLease, side, PAUSE].map((ttl) => Math.max((number - ttl) * 1000, before)),
-    ]);
+    const within = (times: readonly number[]): number[] => [
+        ...new Set([...times.filter((time) => before <= time && time <= after), after]),
+    ];
+    const draws = within([before, ...numbers.flatMap((number) => DRAWN.map((less) => number - less))]);
     // How long somebody waited, by a ticket.
-    const waits = [...text.matchAll(/"waited":(\d+)/g)].map(([, waited]) => Number(waited));
+    const waits = [...text.matchAll(/"waited":(\d+)/g)].map(([, waited]) => 1000 * Number(waited));
     const tickets = stored.queue.filter((_, at) => at % 2 === 1).map(Number);
-    for (const waited of waits) told.push(...tickets.map((ticket) => ticket + waited * 1000));
-    return [before, after, ...told.filter((clock) => before <= clock && clock <= after)];
+    const nows = within([
+        before,
+        ...numbers.flatMap((number) => [number, number + 1, number - 1000 * QUEUE_LIFE]),
+        ...numbers.flatMap((number) => [WAITER_LEASE, PAUSE].map((time) => Math.max((number - time) * 1000, before))),
+        ...tickets.flatMap((ticket) => waits.map((waited) => ticket + waited)),
+    ]);
+    for (const now of nows) for (const draw of draws) yield { now, draws: [draw] };
+    // Numbers that were drawn and are not there any more may have been drawn at the beginning.
+    for (const now of nows) {
+        for (const one of draws) for (const other of draws) yield { now, draws: [before, one, other] };
+        for (const one of draws) for (const other of draws) yield { now, draws: [one, other] };
+    }
 }
 
 /** How long a key is left free in these tests, ms. */
@@ -278,29 +367,19 @@ export const PAUSE = 20_000;
 /** How many fences are reserved with a grant in these tests, when there are any. */
 export const SPARE = 8;
 
-function storedOf(model: ScriptModel): Content {
-    const { key, queue, memory } = model;
-    const { fence, holder, acquisition, ticket, released, releasedBefore, handOffs, freeUntil } = memory?.value ?? {};
-    const grant = { f: fence, h: holder, a: acquisition };
-    const facts = { ...grant, t: ticket, r: released, p: releasedBefore, n: handOffs, y: freeUntil };
-    const known = Object.entries(facts).filter(([, value]) => value !== undefined);
-    return {
-        key: key?.value ?? null,
-        queue: queue.value.flatMap(({ id, ticket: score }) => [id, String(score)]),
-        waiters: waitersOf(model),
-        memory: Object.fromEntries(known.map(([name, value]) => [name, String(value)])),
-    };
+/** How much greater than the time of the draw a number may be: the clock is ahead by what a command reserves. */
+const DRAWN = [0, 1, 3, 3 + SPARE];
+
+function waitersOf(model: LockModel): Record<string, string> {
+    const fields = model.waiters.value.map((record): [string, string] => [record.id, textOf(record)]);
+    const free: [string, string][] = model.freeUntil > 0 ? [['yield', String(model.freeUntil)]] : [];
+    return Object.fromEntries([...fields, ...free]);
 }
 
-function waitersOf(model: ScriptModel): Record<string, string> {
-    const fields = model.waiters.value.map((record) => {
-        if (record.kind === 'tombstone') return [record.id, `x${record.until}`];
-        const { id, lease, ttl, spare, channel, holder } = record;
-        return [id, `${lease} ${askedFor(ttl, spare)} ${channel} ${holder === id ? '' : holder}`];
-    });
-    return Object.fromEntries(fields) as Record<string, string>;
+function textOf({ channel, lease, spare, ttl }: WaiterRecord): string {
+    return `${lease} ${asked(ttl, spare)} ${channel}`;
 }
 
-function askedFor(ttl: number, spare: number): string {
+function asked(ttl: number, spare: number): string {
     return spare === 0 ? String(ttl) : `${ttl}+${spare}`;
 }

@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
-import { parseMessage } from '../../src/engine/redis/scripts/grant';
-import type { Message } from '../../src/engine/redis/scripts/grant';
+import { parseMessage } from '../../src/engine/redis/scripts/message';
+import type { Message } from '../../src/engine/redis/scripts/message';
 
 export interface Heard {
     readonly channel: string;

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import type { Redis } from 'ioredis';
-import { acquireScript } from '../../src/engine/redis/scripts/acquire';
+import { acquireQueuedScript, acquireScript } from '../../src/engine/redis/scripts/acquire';
 import { inspectScript } from '../../src/engine/redis/scripts/inspect';
-import { releaseScript } from '../../src/engine/redis/scripts/release';
+import { releaseQueuedScript, releaseScript } from '../../src/engine/redis/scripts/release';
 import { renewScript } from '../../src/engine/redis/scripts/renew';
 import { ended, ownClient } from '../engine/clientOf';
 import { sharedServer } from '../fixtures/sharedServer';
@@ -12,59 +12,56 @@ import { Ear } from './Ear';
 
 const RUNS = 400;
 
-/** Each acquisition has a holder: itself, or one that its caller chose. */
-const who = fc.constantFrom(
-    { id: 'z1', holder: 'z1' },
-    { id: 'z2', holder: 'z2' },
-    { id: 'z3', holder: 'Holder of two' },
-    { id: 'z4', holder: 'Holder of two' },
-    { id: 'z5', holder: 'foreign' },
-);
+/** Acquisitions with an id of their own, and some whose caller has chosen the holder. One id begins like another holder. */
+const id = fc.constantFrom('z1:', 'z2:', 'z3:', 'owner\rn1:', 'owner\rn2:', 'z1\rn3:', 'foreign\rn4:');
+const ownId = fc.constantFrom('z1:', 'z2:', 'z3:');
 const channel = fc.constantFrom('one', 'two', 'three');
 
 /** Shorter than the claim window and longer; far apart, because those of a key are compared with a tolerance. */
 const ttl = fc.constantFrom(1500, 30_000, 90_000);
 
-const acquire = fc.record({
-    kind: fc.constant('acquire'),
-    who,
+const acquire = fc.record({ kind: fc.constant('acquire'), id: ownId, ttl });
+const acquireQueued = fc.record({
+    kind: fc.constant('acquire queued'),
+    id,
     ttl,
     /** The ticket: that of the last attempt, none yet, or one that nobody gave. */
-    wait: fc.constantFrom<'no' | 'last' | 'new' | number>('no', 'last', 'last', 'new', 7, 2 ** 52),
+    ticket: fc.constantFrom<'no' | 'last' | number>('no', 'last', 'last', 0, 0, 7, 2 ** 52),
     /** Empty: it polls. */
     channel: fc.oneof({ arbitrary: channel, weight: 4 }, fc.constant('')),
     spare: fc.constantFrom(0, 0, SPARE),
-    /** Who gives the key back in the same step. */
-    before: fc.constantFrom(undefined, undefined, 'z1', 'z2', 'z3', 'Holder of two'),
 });
-const release = fc.record({
-    kind: fc.constant('release'),
-    who,
-    /** Empty: whatever the holder has. */
-    id: fc.constantFrom('', '', 'own', 'own', 'z4'),
-    tombstone: fc.boolean(),
-    yieldAfter: fc.constantFrom(undefined, undefined, 0, 2),
+const release = fc.record({ kind: fc.constant('release'), id });
+const releaseQueued = fc.record({
+    kind: fc.constant('release queued'),
+    id,
+    /** A release, also with the acquisition buried; a give-up; a hand-on. */
+    what: fc.constantFrom('release', 'release', 'release and bury', 'give up', 'give up', 'hand on'),
+    underWay: fc.boolean(),
+    pause: fc.constantFrom(0, 0, 0, PAUSE),
 });
 const outside = fc.oneof(
     fc.record({ kind: fc.constant('set'), ttl, always: fc.boolean() }),
-    fc.record({ kind: fc.constant('lose'), what: fc.constantFrom('key', 'key', 'queue', 'waiters', 'memory', 'all') }),
+    fc.record({ kind: fc.constant('lose'), what: fc.constantFrom('key', 'key', 'queue', 'waiters', 'clock', 'all') }),
     fc.record({ kind: fc.constantFrom('age', 'age', 'set a list', 'set the clock back') }),
-    fc.record({ kind: fc.constant('bury'), fields: fc.constantFrom(63, 64) }),
+    fc.record({ kind: fc.constant('bury'), many: fc.constantFrom(3, 70) }),
 );
 const listen = fc.record({ kind: fc.constant('listen'), channel, on: fc.boolean() });
 
 const action = fc.oneof(
-    { arbitrary: acquire, weight: 8 },
-    { arbitrary: release, weight: 5 },
-    fc.record({ kind: fc.constant('renew'), who, ttl }),
-    fc.record({ kind: fc.constantFrom('inspect', 'hand on') }),
+    { arbitrary: acquire, weight: 2 },
+    { arbitrary: acquireQueued, weight: 8 },
+    { arbitrary: release, weight: 1 },
+    { arbitrary: releaseQueued, weight: 5 },
+    fc.record({ kind: fc.constant('renew'), id, ttl }),
+    fc.record({ kind: fc.constant('inspect') }),
     { arbitrary: listen, weight: 2 },
     { arbitrary: outside, weight: 3 },
 );
 
 type Action = typeof action extends fc.Arbitrary<infer Value> ? Value : never;
 
-suite('ScriptModel', () => {
+suite('LockModel', () => {
     let client: Redis;
     let subscriber: Redis;
     let ear: Ear;
@@ -75,8 +72,8 @@ suite('ScriptModel', () => {
         subscriber = await ownClient(address);
         ear = new Ear(subscriber, client, `mark:${randomUUID()}`);
         await ear.open();
-        for (const { lua } of [acquireScript, releaseScript, renewScript, inspectScript])
-            await client.script('LOAD', lua);
+        const scripts = [acquireScript, acquireQueuedScript, releaseScript, releaseQueuedScript, renewScript];
+        for (const { lua } of [...scripts, inspectScript]) await client.script('LOAD', lua);
     });
 
     suiteTeardown(async () => {
@@ -105,27 +102,19 @@ suite('ScriptModel', () => {
 
 async function perform(one: Action, lock: Comparison, run: string): Promise<void> {
     switch (one.kind) {
-        case 'acquire': {
-            const ticket = one.wait === 'last' ? lock.ticketOf(one.who.id) : one.wait === 'new' ? 0 : one.wait;
-            const on = one.channel === '' ? '' : `${one.channel}:${run}`;
-            const { ttl: asked, spare, before } = one;
-            const wait = ticket === 'no' ? undefined : { ticket, channel: on, before };
-            return lock.acquire({ ...one.who, ttl: asked, spare, wait });
+        case 'acquire':
+            return lock.acquire(one);
+        case 'acquire queued': {
+            const { ticket: asked } = one;
+            const ticket = asked === 'last' ? lock.ticketOf(one.id) : asked === 'no' ? undefined : asked;
+            return lock.acquireQueued({ ...one, ticket, channel: one.channel === '' ? '' : `${one.channel}:${run}` });
         }
-        case 'release': {
-            const {
-                who: { id, holder },
-                tombstone,
-                yieldAfter,
-            } = one;
-            const yields = yieldAfter === undefined ? undefined : { after: yieldAfter, pause: PAUSE };
-            const given = one.id === 'own' ? id : one.id;
-            return lock.release({ holder, id: given, tombstone: tombstone && given !== '', yields });
-        }
-        case 'hand on':
-            return lock.release({ holder: '', id: '', tombstone: false, yields: undefined });
+        case 'release':
+            return lock.release(lock.holderOf(one.id));
+        case 'release queued':
+            return releaseOf(one, lock);
         case 'renew':
-            return lock.renew({ holder: one.who.holder, ttl: one.ttl });
+            return lock.renew({ holder: lock.holderOf(one.id), ttl: one.ttl });
         case 'inspect':
             return lock.inspect();
         case 'listen':
@@ -141,6 +130,24 @@ async function perform(one: Action, lock: Comparison, run: string): Promise<void
         case 'set the clock back':
             return lock.setBack();
         case 'bury':
-            return lock.bury(one.fields);
+            return lock.bury(one.many);
+    }
+}
+
+function releaseOf(
+    { what, id: given, pause, underWay }: Extract<Action, { kind: 'release queued' }>,
+    lock: Comparison,
+): Promise<void> {
+    switch (what) {
+        case 'release':
+            return lock.releaseQueued({ holder: lock.holderOf(given), id: '', underWay: false, pause });
+        case 'release and bury':
+            return lock.releaseQueued({ holder: lock.holderOf(given), id: given, underWay: true, pause });
+        case 'give up':
+            return lock.releaseQueued({ holder: '', id: given, underWay, pause });
+        case 'hand on':
+            return lock.releaseQueued({ holder: '', id: '', underWay: false, pause: 0 });
+        default:
+            throw new Error(`Not a release: ${what}`);
     }
 }

@@ -3,7 +3,7 @@ import { TimerHeap } from '../time/TimerHeap';
 import type { Due } from '../time/TimerHeap';
 import type { LockStore } from '../port/LockStore';
 
-/** The server's clock and ours may differ a little in what a window is, ms. */
+/** A window may be over this much later on the server than here, ms: asking too early would do nothing. */
 const MARGIN = 5;
 
 interface ClaimTimeout extends Due {
@@ -11,9 +11,9 @@ interface ClaimTimeout extends Due {
 }
 
 /**
- * Follows the hand-offs that this process has made: when the claim window of the last one of a key is over, the store is
- * asked to hand the key on again, which does nothing if it was claimed. Those who wait behind frozen processes are told of
- * nothing; so each of these costs them one window, however many there are.
+ * Follows the hand-offs that this process has made. When the claim window of the last one of a key is over, the store is asked to
+ * hand the key on again, which does nothing if it was claimed. Nobody else would: a frozen process does not claim its key, and those
+ * who wait behind it are told nothing. So each frozen waiter costs the others one window.
  */
 export class ClaimTimeouts {
     private readonly _byKey = new Map<string, ClaimTimeout>();
@@ -23,14 +23,14 @@ export class ClaimTimeouts {
         private readonly _store: LockStore,
         private readonly _clock: Clock,
     ) {
-        this._queue = new TimerHeap(_clock, (handOff) => this._due(handOff));
+        this._queue = new TimerHeap(_clock, (timeout) => this._due(timeout));
     }
 
     /** The key was handed on, to somebody who has `window` to claim it. */
     follow(key: string, window: number): void {
-        const handOff = this._byKey.get(key) ?? { key, place: -1 };
-        this._byKey.set(key, handOff);
-        this._queue.set(handOff, this._clock.now() + window + MARGIN);
+        const timeout = this._byKey.get(key) ?? { key, place: -1 };
+        this._byKey.set(key, timeout);
+        this._queue.set(timeout, this._clock.now() + window + MARGIN);
     }
 
     close(): void {

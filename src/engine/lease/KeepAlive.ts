@@ -1,29 +1,35 @@
 import type { GiveUps } from '../followups/GiveUps';
+import { isTemporary } from '../port/errors';
+import type { LockError } from '../port/errors';
+import type { LockEvent } from '../port/LockObserver';
+import type { LockStore, ReleaseAnswer, Renewal } from '../port/LockStore';
+import { CLAIM_WINDOW } from '../port/protocol';
+import { shareHolder } from '../port/ReservingRequest';
 import type { Clock } from '../time/Clock';
 import { inMicrotask } from '../time/hostTime';
 import { TimerHeap } from '../time/TimerHeap';
-import { isTemporary } from '../port/errors';
-import type { LockError } from '../port/errors';
-import type { HeldLease, LeasedKey, LeaseKeeper } from './Lease';
-import type { LockEvent } from '../port/LockObserver';
-import { KeyRenewal, LeaseRenewal } from './LeaseRenewal';
-import type { LockStore, Renewal } from '../port/LockStore';
-import { CLAIM_WINDOW } from '../port/protocol';
-import { shareHolder } from '../port/ReservingRequest';
+import type { HeldLease, LeasedKey, LeaseEnd } from './HeldLease';
+import { LeaseRenewal } from './LeaseRenewal';
+import { Upkeep } from './Upkeep';
+import type { LeaseTerms, UpkeepOwner } from './Upkeep';
 
-/** Renewals that are due within so many ms of each other go out together. */
-const TOGETHER = 10;
+/** Renewals are due at multiples of this, ms: those of about the same time go out in one command. */
+const GRID = 10;
 
-/** So many renewals are sent at a time: longer lists would cost no less for each. */
-const LIST_LENGTH = 100;
+/** At most this many renewals in one command: in longer ones each costs no less. */
+const RENEWALS_PER_COMMAND = 100;
+
+/** What a lease that is not released by us answers. */
+const STILL_OURS = Promise.resolve(true);
+const NOT_OURS = Promise.resolve(false);
 
 /**
  * Looks after every held lease: renews those that are to be kept alive at a third of their ttl, and ends each at its deadline
  * whether or not the store answers. One timer for all of them.
  */
-export class KeepAlive implements LeaseKeeper {
+export class KeepAlive implements UpkeepOwner {
     /** All of them: each has a deadline. */
-    private readonly _queue: TimerHeap<HeldLease>;
+    private readonly _queue: TimerHeap<Upkeep>;
     /** To be sent in this turn of the event loop. */
     private _renewals: Renewal[] = [];
     /** Releases that have no answer yet; `_idle` is called when the last of them has one. */
@@ -35,106 +41,103 @@ export class KeepAlive implements LeaseKeeper {
         private readonly _clock: Clock,
         private readonly _giveUps: GiveUps,
         private readonly _tell: (event: LockEvent) => void,
-        readonly exceptionOf: LeaseKeeper['exceptionOf'],
+        readonly exceptionOf: UpkeepOwner['exceptionOf'],
     ) {
-        this._queue = new TimerHeap(_clock, (lease) => this._due(lease));
+        this._queue = new TimerHeap(_clock, (upkeep) => this._due(upkeep));
     }
 
+    /** How many leases are held. */
     get size(): number {
         return this._queue.size;
     }
 
-    /** Looks after a lease from now on. */
-    add(lease: HeldLease, keepAlive: boolean): void {
-        lease.upkeep = keepAlive ? 'keep' : 'none';
-        this._plan(lease, this._rhythm(lease));
+    /** Looks after a lease from now on. @param confirmed the store has the key for the whole ttl. */
+    begin(one: LeasedKey, terms: LeaseTerms, confirmed: boolean): HeldLease {
+        const upkeep = new Upkeep(this, this._clock, one, terms, this._clock.now());
+        this.extended(upkeep, confirmed);
+        return upkeep.lease;
     }
 
-    /**
-     * Asks for the whole ttl of a key that the store has for less so far. The request is on its way when this returns: whoever is
-     * told of the lease next may keep the event loop busy for longer than the claim window.
-     */
-    confirm(lease: HeldLease, one: LeasedKey): void {
-        // Within the claim window there is nothing left to ask for.
-        if (lease.ttl <= CLAIM_WINDOW) return;
-        if (lease.upkeep === 'none') lease.upkeep = 'confirm';
-        this._renew(lease, [one]);
-        this._send();
+    /** Releases every lease; settles when all of them have been answered, and those that were being released already. */
+    async close(): Promise<void> {
+        for (const { lease } of this._queue.items()) lease.close().catch(() => false);
+        this._queue.clear();
+        if (this._releasing > 0) await new Promise<void>((resolve) => (this._idle = resolve));
     }
 
-    /** Renews a lease from now on until it ends, or no more. */
-    keep(lease: HeldLease, whether: boolean): void {
-        if (!lease.isHeld()) return;
-        lease.upkeep = whether ? 'keep' : 'none';
-        // What is left may be less than a third of the ttl.
-        this._plan(lease, whether ? Math.min(this._rhythm(lease), lease.remaining() / 2) : Infinity);
+    extended(upkeep: Upkeep, confirmed: boolean): void {
+        this._plan(upkeep, upkeep.rhythm());
+        if (!confirmed) this._confirm(upkeep);
     }
 
-    async renew(lease: HeldLease, ttl: number): Promise<void> {
-        while (lease.renewing !== undefined) await lease.renewing.answer();
+    keep(upkeep: Upkeep, whether: boolean): void {
+        if (!upkeep.lease.isHeld()) return;
+        upkeep.isKept = whether;
+        if (upkeep.renewing === undefined) this._plan(upkeep, upkeep.rhythm());
+    }
+
+    async renew(upkeep: Upkeep, ttl: number): Promise<void> {
+        const { lease } = upkeep;
+        while (upkeep.renewing !== undefined) await upkeep.renewing.answer();
         lease.assertHeld();
         const before = lease.ttl;
         lease.ttl = ttl;
-        const answer = this._renew(lease).answer();
+        upkeep.longest = Math.max(upkeep.longest, ttl);
+        const answer = this._renew(upkeep).answer();
         this._send();
         const failure = await answer;
-        // What the store will never do is not tried on.
+        // What the store will never do is not retried.
         if (failure !== undefined && !isTemporary(failure)) lease.ttl = before;
         if (failure !== undefined) throw failure;
         lease.assertHeld();
     }
 
-    /** A renewal that is under way is not waited for: it never re-creates what was released before it. */
-    async release(lease: HeldLease): Promise<boolean> {
-        this.drop(lease);
-        const { only } = lease;
-        if (only !== undefined) return this._release(lease, only);
-        const released = await Promise.all(lease.leased.map((one) => this._release(lease, one)));
-        return released.every(Boolean);
-    }
-
-    drop(lease: HeldLease): void {
-        this._queue.delete(lease);
-    }
-
-    handedOver(lease: HeldLease): void {
-        this.drop(lease);
-        for (const { key, holder } of lease.leased) shareHolder(this._store, key, holder);
-    }
-
-    lost(lease: HeldLease, error: LockError): void {
-        this.drop(lease);
-        const { key, holder, context } = lease;
-        // Renewals without an answer may have arrived, and of several keys the others may be ours still. One key that was not
-        // renewed by us is left alone: whoever was told the holder may have renewed it.
-        if (lease.upkeep === 'keep' || lease.leased.length > 1) {
-            for (const one of lease.leased) this._giveUp(lease, one);
+    ended(upkeep: Upkeep, end: LeaseEnd): Promise<boolean> {
+        this._queue.delete(upkeep);
+        switch (end.kind) {
+            case 'released':
+            case 'closed':
+                return this._release(upkeep);
+            case 'handed over':
+                for (const { key, holder } of upkeep.lease.leased) shareHolder(this._store, key, holder);
+                return STILL_OURS;
+            case 'lost':
+                this._lost(upkeep, end.error);
+                return NOT_OURS;
         }
-        this._tell({ kind: 'lost', key, holder, context, held: this._clock.now() - lease.since, error });
     }
 
-    /** Releases every lease; settles when all of them have been answered, and those that were being released already. */
-    async close(): Promise<void> {
-        for (const lease of this._queue.items()) lease.close().catch(() => false);
-        this._queue.clear();
-        if (this._releasing > 0) await new Promise<void>((resolve) => (this._idle = resolve));
+    /**
+     * Asks for the whole ttl of keys that the store has for less so far. The request is on its way when this returns: whoever is
+     * told of the lease next may keep the event loop busy for longer than the claim window.
+     */
+    private _confirm(upkeep: Upkeep): void {
+        // Within the claim window there is nothing left to ask for.
+        if (upkeep.lease.ttl <= CLAIM_WINDOW) return;
+        upkeep.isConfirmed = false;
+        this._renew(upkeep);
+        this._send();
     }
 
-    private _due(lease: HeldLease): void {
-        // Asking ends it at its deadline.
-        if (!lease.isHeld()) return;
-        if (lease.upkeep !== 'none' && lease.renewing === undefined) this._renew(lease);
-        else this._queue.set(lease, lease.deadline);
+    private _due(upkeep: Upkeep): void {
+        // A lease that is asked ends at its deadline.
+        if (!upkeep.lease.isHeld()) return;
+        const renews = upkeep.isKept || !upkeep.isConfirmed;
+        if (renews && upkeep.renewing === undefined) this._renew(upkeep);
+        else this._plan(upkeep, Infinity);
     }
 
-    /** Renews a lease, or some of its keys, together with what is due in the same turn. */
-    private _renew(lease: HeldLease, keys: readonly LeasedKey[] = lease.leased): LeaseRenewal {
-        const renewal = new LeaseRenewal(lease, keys, this._answered);
-        lease.renewing ??= renewal;
-        this._queue.set(lease, lease.deadline);
-        for (const one of keys) this._renewals.push(new KeyRenewal(renewal, one));
-        if (this._renewals.length >= LIST_LENGTH) this._send();
-        else if (this._renewals.length === keys.length) inMicrotask(() => this._send());
+    /** Renews every key of a lease, together with what is due in the same turn. */
+    private _renew(upkeep: Upkeep): LeaseRenewal {
+        const renewal = new LeaseRenewal(upkeep.lease, this._clock.now(), (answered) =>
+            this._answered(upkeep, answered),
+        );
+        upkeep.renewing = renewal;
+        this._plan(upkeep, Infinity);
+        const isFirst = this._renewals.length === 0;
+        this._renewals.push(...renewal.parts);
+        if (this._renewals.length >= RENEWALS_PER_COMMAND) this._send();
+        else if (isFirst) inMicrotask(() => this._send());
         return renewal;
     }
 
@@ -144,61 +147,82 @@ export class KeepAlive implements LeaseKeeper {
         if (renewals.length > 0) this._store.renewAll(renewals);
     }
 
-    private readonly _answered = (renewal: LeaseRenewal): void => {
-        const { lease, failure } = renewal;
-        const { key, holder, ttl, context } = lease;
-        if (lease.renewing === renewal) lease.renewing = undefined;
-        if (!this._queue.has(lease) || !lease.isHeld()) return;
-        if (failure === undefined) {
-            if (lease.upkeep === 'confirm') lease.upkeep = 'none';
-            this._tell({ kind: 'renewed', key, holder, context });
-            this._plan(lease, this._rhythm(lease));
-        } else {
-            this._tell({ kind: 'failed', key, holder, context, error: failure });
-            // Several more tries before the deadline, the nearer the faster.
-            this._plan(lease, lease.upkeep === 'none' ? Infinity : Math.min(lease.remaining() / 4, ttl / 10, 1000));
-        }
-    };
+    private _answered(upkeep: Upkeep, renewal: LeaseRenewal): void {
+        const { lease, context } = upkeep;
+        const { failure } = renewal;
+        // One that was overtaken has not asked for the keys that were added since.
+        const isLast = upkeep.renewing === renewal;
+        if (isLast) upkeep.renewing = undefined;
+        upkeep.isAstray ||= failure?.unknown === true;
+        if (!lease.isHeld()) return;
+        const { key, holder } = lease;
+        if (failure === undefined) this._tell({ kind: 'renewed', key, holder, context });
+        else this._tell({ kind: 'failed', key, holder, context, error: failure });
+        // The observer may have ended it.
+        if (!isLast || !this._queue.has(upkeep)) return;
+        if (failure === undefined) upkeep.isConfirmed = true;
+        const gone = this._clock.now() - renewal.sentAt;
+        this._plan(upkeep, failure === undefined ? upkeep.rhythm(gone) : upkeep.retryPause());
+    }
 
-    private _release(lease: HeldLease, one: LeasedKey): Promise<boolean> {
+    private _lost(upkeep: Upkeep, error: LockError): void {
+        const { lease, context, since, isKept, isAstray, renewing } = upkeep;
+        const { key, holder, leased } = lease;
+        // Of several keys the others may be ours still, and a renewal without an answer may have arrived. One key that was not renewed
+        // by us is left alone: whoever was told the holder may have renewed it.
+        if (isKept || isAstray || renewing !== undefined || leased.length > 1) {
+            for (const one of leased) this._giveUp(upkeep, one);
+        }
+        this._tell({ kind: 'lost', key, holder, context, held: this._clock.now() - since, error });
+    }
+
+    /** A renewal that is under way is not waited for: it never re-creates what was released before it. */
+    private async _release(upkeep: Upkeep): Promise<boolean> {
+        const { leased } = upkeep.lease;
+        if (leased.length === 1) return this._releaseOne(upkeep, leased[0]);
+        const released = await Promise.all(leased.map((one) => this._releaseOne(upkeep, one)));
+        return released.every(Boolean);
+    }
+
+    private _releaseOne(upkeep: Upkeep, one: LeasedKey): Promise<boolean> {
         const { key, holder, buried } = one;
-        const { context, since } = lease;
         this._releasing += 1;
         return new Promise((resolve, reject) => {
             this._store.release({ key, holder, buried }, (answer) => {
-                this._ended();
-                if (answer instanceof Error) {
-                    this._giveUp(lease, one);
-                    this._tell({ kind: 'failed', key, holder, context, error: answer });
-                    reject(this.exceptionOf(answer, context));
-                    return;
-                }
-                // We ask once: if it was released already, somebody else did it, who knows our holder.
-                const ours = answer === 'released';
-                if (ours) this._tell({ kind: 'released', key, holder, context, held: this._clock.now() - since });
-                resolve(ours);
+                this._releasing -= 1;
+                if (this._releasing === 0) this._idle?.();
+                const error = this._released(upkeep, one, answer);
+                if (error === undefined) resolve(answer === 'released');
+                else reject(this.exceptionOf(error, upkeep.context));
             });
         });
     }
 
-    private _ended(): void {
-        this._releasing -= 1;
-        if (this._releasing === 0) this._idle?.();
+    private _released(upkeep: Upkeep, one: LeasedKey, answer: ReleaseAnswer | LockError): LockError | undefined {
+        const { key, holder } = one;
+        const { context, since } = upkeep;
+        if (answer instanceof Error) {
+            this._giveUp(upkeep, one);
+            this._tell({ kind: 'failed', key, holder, context, error: answer });
+            return answer;
+        }
+        if (answer === 'released') {
+            this._tell({ kind: 'released', key, holder, context, held: this._clock.now() - since });
+        }
+        return undefined;
     }
 
-    /** When to renew next, from now. */
-    private _rhythm(lease: HeldLease): number {
-        return lease.upkeep === 'keep' ? lease.ttl / 3 : Infinity;
-    }
-
-    private _plan(lease: HeldLease, delay: number): void {
+    /** Sets when it is due next, from now: at its deadline at the latest. */
+    private _plan(upkeep: Upkeep, delay: number): void {
         const now = this._clock.now();
-        const together = Math.floor((now + delay) / TOGETHER) * TOGETHER;
-        this._queue.set(lease, Math.min(together > now ? together : now + delay, lease.deadline));
+        const onGrid = Math.floor((now + delay) / GRID) * GRID;
+        this._queue.set(upkeep, Math.min(onGrid > now ? onGrid : now + delay, upkeep.lease.deadline));
     }
 
     /** Releases in the background, until the server has let go of it by itself; never what was acquired after it. */
-    private _giveUp({ ttl }: HeldLease, { key, holder, buried }: LeasedKey): void {
-        this._giveUps.release({ key, holder, buried }, this._clock.now() + ttl);
+    private _giveUp({ longest, isAstray, renewing }: Upkeep, { key, holder, buried }: LeasedKey): void {
+        // Not the ttl: the store may have been asked for a longer one before.
+        const until = this._clock.now() + longest;
+        this._giveUps.release({ key, holder, buried }, until, isAstray || renewing !== undefined);
     }
 }

@@ -1,9 +1,11 @@
 import type { LockError } from '../port/errors';
-import type { HeldLease, LeasedKey, Renewing } from './Lease';
-import type { RenewAnswer, Renewal } from '../port/LockStore';
+import type { Renewal, RenewAnswer } from '../port/LockStore';
+import type { HeldLease, LeasedKey } from './HeldLease';
 
-/** A renewal of a lease, or of some of its keys, until it has been answered for each of them. */
-export class LeaseRenewal implements Renewing {
+/** A renewal of every key of a lease, until each has been answered. Very many of them may be under way at a time. */
+export class LeaseRenewal {
+    /** One for each key. */
+    readonly parts: readonly Renewal[];
     /** Of several, the last one. */
     failure: LockError | undefined;
     private _missing: number;
@@ -11,13 +13,16 @@ export class LeaseRenewal implements Renewing {
 
     /** @param _done called when all answers are there. */
     constructor(
-        readonly lease: HeldLease,
-        keys: readonly LeasedKey[],
+        private readonly _lease: HeldLease,
+        readonly sentAt: number,
         private readonly _done: (renewal: LeaseRenewal) => void,
     ) {
-        this._missing = keys.length;
+        const { leased, ttl } = _lease;
+        this._missing = leased.length;
+        this.parts = leased.map((one) => new KeyRenewal(this, one, ttl));
     }
 
+    /** Settles with what failed, if anything, when every key has been answered. */
     answer(): Promise<LockError | undefined> {
         // Made on demand: most often nobody waits.
         return new Promise((resolve) => (this._waiting ??= []).push(resolve));
@@ -25,7 +30,7 @@ export class LeaseRenewal implements Renewing {
 
     answered(one: LeasedKey, answer: RenewAnswer | LockError): void {
         if (answer instanceof Error) this.failure = answer;
-        else if (answer.kind === 'gone') this.lease.lose(`was taken or deleted (${one.key})`);
+        else if (answer.kind === 'gone') this._lease.lose(`was taken or deleted (${one.key})`);
         else one.deadline = Math.max(one.deadline, answer.deadline);
         this._missing -= 1;
         if (this._missing > 0) return;
@@ -34,11 +39,12 @@ export class LeaseRenewal implements Renewing {
     }
 }
 
-/** Its part for one key. */
-export class KeyRenewal implements Renewal {
+/** The part for one key. */
+class KeyRenewal implements Renewal {
     constructor(
         private readonly _whole: LeaseRenewal,
         private readonly _one: LeasedKey,
+        readonly ttl: number,
     ) {}
 
     get key(): string {
@@ -47,10 +53,6 @@ export class KeyRenewal implements Renewal {
 
     get holder(): string {
         return this._one.holder;
-    }
-
-    get ttl(): number {
-        return this._whole.lease.ttl;
     }
 
     answered(answer: RenewAnswer | LockError): void {

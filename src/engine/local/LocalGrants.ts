@@ -107,7 +107,7 @@ export class LocalGrants implements PassingStore {
         const { turn } = line;
         // Whoever stands in line at the store is served there.
         const here = line.inLine === undefined && turn !== undefined && turn.deadline > this._clock.now();
-        if (line.first !== id || (here && !turn.isFree)) callback(line.answerFor(id, this._clock.now()));
+        if (line.first !== id || (here && !turn.isFree)) this._answer(line, id, callback);
         else if (here) callback(this._take(line, turn, id));
         else this._ask(line, request, callback, came);
     }
@@ -188,6 +188,13 @@ export class LocalGrants implements PassingStore {
         let line = this._lines.get(name);
         if (line === undefined) this._lines.set(name, (line = new Line(name, key, ttl)));
         return line;
+    }
+
+    private _answer(line: Line, id: string, callback: Callback<AcquireAnswer>): void {
+        const answer = line.answerFor(id, this._clock.now());
+        // It may end without giving up what it did not get. If it tries again, it comes again.
+        if (answer instanceof Error) this._drop(line, id);
+        callback(answer);
     }
 
     /**

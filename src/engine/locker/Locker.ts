@@ -16,8 +16,9 @@ import { LockError, asError } from '../port/errors';
 import { ClaimTimeouts } from '../followups/ClaimTimeouts';
 import { chosenHolder, nameOf, newId } from '../port/holder';
 import { KeepAlive } from '../lease/KeepAlive';
-import { HeldLease } from '../lease/Lease';
-import type { Lease, LeasedKey } from '../lease/Lease';
+import { HeldLease } from '../lease/HeldLease';
+import type { LeasedKey } from '../lease/HeldLease';
+import type { Lease } from '../lease/Lease';
 import type { LockEvent, LockObserver } from '../port/LockObserver';
 import { promised } from '../port/LockStore';
 import type { Busy, Callback, LockInfo, LockStore, ReleaseAnswer } from '../port/LockStore';
@@ -161,6 +162,7 @@ export class Locker {
                 reconnected: () => {
                     this._tell({ kind: 'reachable' });
                     this._waiters.recheck();
+                    this._giveUps.retry();
                 },
                 disconnected: (error) => {
                     this._waiters.disconnected();
@@ -224,7 +226,7 @@ export class Locker {
 
     /** Renews a lease of this locker from now on until it ends, or no more. */
     keepAlive(lease: Lease, whether: boolean): void {
-        if (lease instanceof HeldLease) this._keepAlive.keep(lease, whether);
+        if (lease instanceof HeldLease) lease.keeper.keep(whether);
     }
 
     /** Says what is wrong with a request, and does nothing. @throws what acquire throws for it. */
@@ -382,10 +384,9 @@ export class Locker {
             return;
         }
         const one = leased(key, acquired);
-        const lease = new HeldLease(this._keepAlive, this._clock, ttl, one, now, context);
         // While other keys are waited for, those we have must not run out.
-        this._keepAlive.add(lease, keepAlive || rest.length > 0);
-        if (!acquired.confirmed) this._keepAlive.confirm(lease, one);
+        const terms = { ttl, keepAlive: keepAlive || rest.length > 0, context };
+        const lease = this._keepAlive.begin(one, terms, acquired.confirmed);
         this._tell({ kind: 'acquired', key, holder, context, fence, waited: now - since });
         if (rest.length === 0) call.resolve(lease);
         else this._goOn(call, lease);
@@ -422,14 +423,13 @@ export class Locker {
                 if (!lease.isHeld()) this._giveUps.release({ key, holder, buried }, this._clock.now() + ttl);
                 lease.assertHeld();
                 const one = leased(key, next);
-                lease.add(one);
-                if (!next.confirmed) this._keepAlive.confirm(lease, one);
+                lease.add(one, next.confirmed);
                 const waited = this._clock.now() - since;
                 this._tell({ kind: 'acquired', key, holder, context, fence, waited });
             }
             // Also the first key is to last for the ttl from now.
             await lease.renew();
-            if (!wanted.keepAlive) this._keepAlive.add(lease, false);
+            if (!wanted.keepAlive) lease.keeper.keep(false);
             return undefined;
         } catch (error) {
             await lease.release().catch(() => false);

@@ -1,21 +1,33 @@
 import { assert } from 'chai';
 import { GiveUps } from '../../../src/engine/followups/GiveUps';
+import type { HeldLease } from '../../../src/engine/lease/HeldLease';
 import { KeepAlive } from '../../../src/engine/lease/KeepAlive';
-import type { HeldLease } from '../../../src/engine/lease/Lease';
+import { newId } from '../../../src/engine/port/holder';
 import type { LockEvent } from '../../../src/engine/port/LockObserver';
+import { CLAIM_WINDOW } from '../../../src/engine/port/protocol';
 import { acquireFrom } from '../../fixtures/asks';
 import { FakeStore } from '../../fixtures/FakeStore';
+import { listenerOf } from '../../fixtures/listenerOf';
 import { rejection } from '../../fixtures/rejection';
 import { VirtualClock, settled } from '../../fixtures/VirtualClock';
-import { leaseOf } from './leaseOf';
-import type { LeaseOfOptions } from './leaseOf';
+import { leasedKey } from './leasedKey';
 
 const TTL = 30_000;
 const DRIFT = 0.01 * TTL + 2;
 
+interface Wanted {
+    readonly keys?: readonly string[];
+    readonly holder?: string;
+    readonly ttl?: number;
+    readonly keepAlive?: boolean;
+    /** The store has the keys for a claim window so far. */
+    readonly claimed?: boolean;
+}
+
 suite('KeepAlive', () => {
     let clock: VirtualClock;
     let store: FakeStore;
+    let giveUps: GiveUps;
     let keepAlive: KeepAlive;
     let events: LockEvent[];
 
@@ -23,29 +35,37 @@ suite('KeepAlive', () => {
         clock = new VirtualClock();
         store = new FakeStore(clock);
         events = [];
+        giveUps = new GiveUps(store, clock);
         const tell = (event: LockEvent): void => void events.push(event);
-        keepAlive = new KeepAlive(store, clock, new GiveUps(store, clock), tell, (error) => error);
-        await store.open({
-            granted: () => undefined,
-            first: () => undefined,
-            handedOn: () => undefined,
-            changed: () => undefined,
-            reconnected: () => undefined,
-            disconnected: () => undefined,
-            warned: () => undefined,
-        });
+        keepAlive = new KeepAlive(store, clock, giveUps, tell, (error) => error);
+        await store.open(listenerOf());
     });
 
     /** Has a lease looked after that the store knows of. */
-    function keep(options: LeaseOfOptions & { keepAlive?: boolean; confirm?: boolean } = {}): HeldLease {
-        const lease = leaseOf(keepAlive, clock, options);
-        const { holder, ttl } = lease;
-        for (const key of lease.keys) {
+    function keep({ keys = ['key'], holder = 'me', ttl = TTL, ...wanted }: Wanted = {}): HeldLease {
+        const { keepAlive: isKept = true, claimed = false } = wanted;
+        const granted = claimed ? CLAIM_WINDOW : ttl;
+        const [first, ...rest] = keys.map((key, at) => {
             // In the store it is granted by the time this returns.
-            void acquireFrom(store, { key, holder, id: holder, ttl: options.granted ?? ttl, ticket: undefined });
-        }
-        keepAlive.add(lease, options.keepAlive ?? true, options.confirm ?? false);
+            void acquireFrom(store, { key, id: newId(holder), ttl: granted, ticket: undefined });
+            return leasedKey(clock, key, granted, 1 + at, holder);
+        });
+        assert.isDefined(first);
+        const lease = keepAlive.begin(first, { ttl, keepAlive: isKept, context: undefined }, !claimed);
+        for (const one of rest) lease.add(one, !claimed);
         return lease;
+    }
+
+    /** The network is gone for so long: whatever the store is asked for fails, and takes no effect. */
+    async function outage(time: number): Promise<void> {
+        store.holding = true;
+        const end = clock.now() + time;
+        while (clock.now() < end) {
+            for (const call of [...store.renewals, ...store.releases, ...store.givenUp])
+                if (!call.answered) call.fail();
+            await clock.advance(10);
+        }
+        store.proceed();
     }
 
     function told(kind: LockEvent['kind']): number {
@@ -124,45 +144,15 @@ suite('KeepAlive', () => {
             assert.isEmpty(store.renewals);
         });
 
-        test('is sent once, and soon, for a lease that began on the word of a message', async () => {
-            const lease = keep({ keepAlive: false, confirm: true, granted: 2000 });
-            await clock.advance(30);
-            assert.lengthOf(store.renewals, 1);
-            assert.isAbove(lease.remaining(), TTL - DRIFT - 100);
-            await clock.advance(TTL);
-            assert.lengthOf(store.renewals, 1);
-        });
-
-        test('of a lease that began on the word of a message is sent again while there is no answer', async () => {
-            const lease = keep({ keepAlive: false, confirm: true, granted: 2000 });
+        test('keeps a lease also when each answer takes nearly half of the ttl', async () => {
+            const lease = keep({ ttl: 1000 });
             store.holding = true;
-            while (store.renewals.length < 2) {
+            for (let gone = 0; gone < 20_000; gone += 10) {
                 await clock.advance(10);
-                assert.isTrue(lease.isHeld());
-                for (const call of store.renewals.slice(0, 1)) if (!call.answered) call.fail();
+                for (const call of store.renewals) if (!call.answered && clock.now() - call.at >= 470) call.go();
+                if (!lease.isHeld()) break;
             }
-            store.proceed();
-            await clock.advance(2000);
             assert.isTrue(lease.isHeld());
-        });
-
-        test('by hand that fails is not sent again for a lease that was confirmed long ago', async () => {
-            const lease = keep({ keepAlive: false, confirm: true, granted: 2000 });
-            await clock.advance(100);
-            store.holding = true;
-            const renewal = lease.renew();
-            store.renewals[1]?.fail();
-            await rejection(renewal, 'CONNECTION_FAILED');
-            await clock.advance(TTL / 2);
-            assert.lengthOf(store.renewals, 2);
-        });
-
-        test('is not sent for a lease that began on the word of a message and ended before', async () => {
-            const lease = keep({ confirm: true, granted: 2000 });
-            await clock.advance(5);
-            await lease.release();
-            await clock.advance(TTL);
-            assert.isEmpty(store.renewals);
         });
 
         test('renews every key of a lease', async () => {
@@ -181,6 +171,116 @@ suite('KeepAlive', () => {
             const before = lease.deadline;
             await lease.renew(1000);
             assert.strictEqual(lease.deadline, before);
+        });
+    });
+
+    suite('a lease that was granted by a message', () => {
+        test('is asked for its whole ttl before its owner is told, and once', async () => {
+            const lease = keep({ keepAlive: false, claimed: true });
+            assert.lengthOf(store.renewals, 1);
+            await settled();
+            assert.isAbove(lease.remaining(), TTL - DRIFT - 100);
+            await clock.advance(TTL);
+            assert.lengthOf(store.renewals, 1);
+        });
+
+        test('is not asked again for a ttl that is no longer than the claim window', async () => {
+            keep({ keepAlive: false, claimed: true, ttl: CLAIM_WINDOW });
+            await clock.advance(TTL);
+            assert.isEmpty(store.renewals);
+        });
+
+        for (const keepsAlive of [true, false]) {
+            test(`is asked again while there is no answer, ${keepsAlive ? 'kept alive' : 'for once'}`, async () => {
+                store.holding = true;
+                const lease = keep({ keepAlive: keepsAlive, claimed: true });
+                await outage(1500);
+                await clock.advance(1000);
+                assert.isTrue(lease.isHeld());
+                assert.isAbove(lease.remaining(), TTL / 2);
+            });
+        }
+
+        test('is asked again also when it is to be kept alive no longer', async () => {
+            store.holding = true;
+            const lease = keep({ claimed: true });
+            lease.keeper.keep(false);
+            await outage(1000);
+            await clock.advance(1000);
+            assert.isAbove(lease.remaining(), TTL / 2);
+            await clock.advance(TTL);
+            assert.isFalse(lease.isHeld());
+        });
+
+        test('and ended before it was confirmed, is not asked again', async () => {
+            store.holding = true;
+            const lease = keep({ claimed: true });
+            const released = lease.release();
+            store.proceed();
+            await released;
+            await clock.advance(TTL);
+            assert.lengthOf(store.renewals, 1);
+        });
+    });
+
+    suite('a further key', () => {
+        const SLOW = 200;
+
+        /** Each renewal is answered after so long. */
+        async function slowly(time: number): Promise<void> {
+            store.holding = true;
+            const end = clock.now() + time;
+            while (clock.now() < end) {
+                await clock.advance(10);
+                for (const call of store.renewals) if (!call.answered && clock.now() - call.at >= SLOW) call.go();
+            }
+        }
+
+        /** The store grants a key to the lease, by a message. */
+        function claim(lease: HeldLease, key: string): void {
+            void acquireFrom(store, { key, id: newId('me'), ttl: CLAIM_WINDOW, ticket: undefined });
+            for (const call of store.acquires) if (!call.answered) call.go();
+            lease.add(leasedKey(clock, key, CLAIM_WINDOW), false);
+        }
+
+        test('that is granted by a message is asked for its whole ttl', async () => {
+            const lease = keep({ keys: ['a'], ttl: 9000 });
+            claim(lease, 'b');
+            await slowly(30_000);
+            assert.isTrue(lease.isHeld());
+        });
+
+        test('that is granted by a message while the others are being renewed, is too', async () => {
+            const lease = keep({ keys: ['a', 'b'], ttl: 9000 });
+            await slowly(3050);
+            assert.lengthOf(
+                store.renewals.filter(({ answered }) => !answered),
+                2,
+                'their renewal is under way',
+            );
+            claim(lease, 'c');
+            await slowly(30_000);
+            assert.isTrue(lease.isHeld());
+        });
+
+        test('that is granted while the others are being renewed is asked for again, if the first request fails', async () => {
+            const lease = keep({ keys: ['a', 'b'], ttl: 9000 });
+            await slowly(3050);
+            const before = store.renewals.length;
+            claim(lease, 'c');
+            for (const call of store.renewals.slice(before)) call.fail();
+            await slowly(30_000);
+            assert.isTrue(lease.isHeld());
+        });
+
+        test('again and again does not put off the renewal of the first', async () => {
+            const lease = keep({ keys: ['a'], ttl: 9000 });
+            for (let count = 0; count < 20; count++) {
+                await slowly(1000);
+                claim(lease, `key${count}`);
+            }
+            assert.isTrue(lease.isHeld());
+            assert.isAbove(lease.remaining(), 1500);
         });
     });
 
@@ -321,6 +421,7 @@ suite('KeepAlive', () => {
         test('stops the renewals and leaves no timer', async () => {
             const lease = keep();
             assert.isTrue(await lease.release());
+            assert.isUndefined(store.holderOf('key'));
             assert.strictEqual(clock.timers, 0);
             assert.strictEqual(keepAlive.size, 0);
             await clock.advance(TTL);
@@ -328,62 +429,83 @@ suite('KeepAlive', () => {
             assert.strictEqual(told('released'), 1);
         });
 
-        test('waits for a renewal that is under way', async () => {
+        test('while a renewal is under way is done at once, and not undone by it', async () => {
             const lease = keep();
             store.holding = true;
             await clock.advance(TTL / 3);
             const released = lease.release();
-            await settled();
-            assert.isEmpty(store.releases);
-            store.renewals[0]?.go();
-            await settled();
-            assert.lengthOf(store.releases, 1);
             store.releases[0]?.go();
             assert.isTrue(await released);
-            assert.strictEqual(clock.timers, 0);
-        });
-
-        test('after a renewal without an answer fails, and is done in the background', async () => {
-            const lease = keep();
-            store.holding = true;
-            await clock.advance(TTL / 3);
-            const released = lease.release();
-            store.renewals[0]?.fail();
-            await rejection(released, 'CONNECTION_FAILED');
-            assert.isEmpty(store.releases);
-            store.givenUp[0]?.fail();
-            await clock.advance(500);
-            store.givenUp[1]?.go();
-            await settled();
+            store.proceed();
+            await clock.advance(TTL);
             assert.isUndefined(store.holderOf('key'));
+            assert.strictEqual(told('lost'), 0);
             assert.strictEqual(clock.timers, 0);
         });
 
-        test('that fails in any way is told', async () => {
+        test('that fails is told, and retried until it succeeds', async () => {
+            const lease = keep();
+            store.holding = true;
+            const released = rejection(lease.release(), 'CONNECTION_FAILED');
+            await outage(TTL / 2);
+            await released;
+            await clock.advance(2000);
+            assert.isUndefined(store.holderOf('key'));
+            assert.strictEqual(told('failed'), 1);
+            assert.strictEqual(clock.timers, 0);
+        });
+
+        test('that fails is retried until the ttl has passed, at the longest', async () => {
+            const lease = keep();
+            store.holding = true;
+            const released = rejection(lease.release(), 'CONNECTION_FAILED');
+            await outage(2 * TTL);
+            await released;
+            assert.strictEqual(giveUps.size, 0);
+            assert.strictEqual(clock.timers, 0);
+        });
+
+        test('that fails after a renewal to less is retried for as long as the key may last', async () => {
+            const lease = keep({ ttl: 25_000, keepAlive: false });
+            await lease.renew(300);
+            store.holding = true;
+            const released = rejection(lease.release(), 'CONNECTION_FAILED');
+            await outage(20_000);
+            await released;
+            assert.strictEqual(store.holderOf('key'), 'me');
+            await clock.advance(2000);
+            assert.isUndefined(store.holderOf('key'));
+        });
+
+        test('that fails after a renewal to more is retried for as long as the key may last', async () => {
+            const lease = keep({ ttl: 1000, keepAlive: false });
+            await lease.renew(25_000);
+            await lease.renew(1000);
+            store.holding = true;
+            const released = rejection(lease.release(), 'CONNECTION_FAILED');
+            await outage(20_000);
+            await released;
+            await clock.advance(2000);
+            assert.isUndefined(store.holderOf('key'));
+        });
+
+        test('that fails when a renewal may still arrive is retried until it is answered', async () => {
             const lease = keep();
             store.holding = true;
             await clock.advance(TTL / 3);
-            const released = lease.release();
-            store.renewals[0]?.fail();
-            await rejection(released, 'CONNECTION_FAILED');
-            assert.strictEqual(told('failed'), 1);
-        });
-
-        test('without an answer fails, and is tried on until the ttl has passed', async () => {
-            const lease = keep();
-            store.holding = true;
-            const released = lease.release();
-            await settled();
-            store.releases[0]?.fail();
-            await rejection(released, 'CONNECTION_FAILED');
-            assert.strictEqual(told('failed'), 1);
-            for (let gone = 0; gone < 2 * TTL; gone += 100) {
-                for (const call of store.givenUp) if (!call.answered) call.fail();
+            const renewal = store.renewals[0];
+            const released = rejection(lease.release(), 'CONNECTION_FAILED');
+            for (let gone = 0; gone < 1.4 * TTL; gone += 100) {
+                for (const call of store.releases) if (!call.answered) call.fail();
                 await clock.advance(100);
+                // The server finds at last what it was sent long ago, but answers nothing.
+                if (gone === TTL / 2) renewal?.goSilently();
             }
-            assert.lengthOf(store.releases, 1);
-            assert.isAbove(store.givenUp.length, 50);
-            assert.strictEqual(clock.timers, 0);
+            await released;
+            assert.strictEqual(store.holderOf('key'), 'me');
+            store.proceed();
+            await clock.advance(2000);
+            assert.isUndefined(store.holderOf('key'));
         });
 
         test('of a key that is gone says so', async () => {
@@ -406,12 +528,12 @@ suite('KeepAlive', () => {
             const lease = keep();
             store.holding = true;
             await clock.advance(TTL / 3);
-            const renewal = lease.renew();
+            const renewal = rejection(lease.renew(), 'LOCK_LOST');
             const released = lease.release();
             store.proceed();
             assert.isTrue(await released);
-            await rejection(renewal, 'LOCK_LOST');
-            assert.lengthOf(store.renewals, 1);
+            await renewal;
+            assert.isUndefined(store.holderOf('key'));
         });
     });
 
@@ -436,6 +558,45 @@ suite('KeepAlive', () => {
             }
             await Promise.all(renewals);
         });
+    });
+
+    suite('a renewal to less', () => {
+        test('bounds the rhythm by what remains', async () => {
+            const lease = keep({ ttl: 10_000 });
+            await clock.advance(1000);
+            await lease.renew(1);
+            await clock.advance(8000);
+            assert.isTrue(lease.isHeld());
+            assert.isBelow(store.renewals.length, 15);
+        });
+
+        test('bounds the tries after a failure by what remains', async () => {
+            const lease = keep({ ttl: 10_000 });
+            await lease.renew(1);
+            await outage(8000);
+            assert.isTrue(lease.isHeld());
+            assert.isBelow(store.renewals.length, 40);
+        });
+
+        test('keeps the lease alive with the shorter ttl', async () => {
+            const lease = keep({ ttl: 10_000 });
+            await lease.renew(1000);
+            await clock.advance(60_000);
+            assert.isTrue(lease.isHeld());
+            assert.isBelow(lease.remaining(), 1000);
+        });
+    });
+
+    test('leaves what was renewed for nobody to know to itself no longer than it must', async () => {
+        const lease = keep({ ttl: 1000, keepAlive: false });
+        store.holding = true;
+        const renewed = rejection(lease.renew(TTL), 'CONNECTION_FAILED');
+        store.renewals[0]?.goUnheard();
+        await renewed;
+        store.proceed();
+        await clock.advance(2000);
+        assert.isFalse(lease.isHeld());
+        assert.isUndefined(store.holderOf('key'));
     });
 
     test('sets one timer for all leases', async () => {
@@ -470,8 +631,7 @@ suite('KeepAlive', () => {
     });
 
     test('releases everything on close, also what does not answer', async () => {
-        keep({ keys: ['a'], holder: 'a' });
-        keep({ keys: ['b'], holder: 'b' });
+        const leases = [keep({ keys: ['a'], holder: 'a' }), keep({ keys: ['b'], holder: 'b' })];
         store.holding = true;
         const closed = keepAlive.close();
         await settled();
@@ -480,5 +640,6 @@ suite('KeepAlive', () => {
         await closed;
         assert.strictEqual(keepAlive.size, 0);
         assert.isUndefined(store.holderOf('a'));
+        for (const { signal } of leases) assert.include(signal.reason, { code: 'CLOSED' });
     });
 });

@@ -2,11 +2,12 @@ import { assert } from 'chai';
 import fc from 'fast-check';
 import type { Lease } from '../../../src/engine/lease/Lease';
 import { Locker } from '../../../src/engine/locker/Locker';
-import type { LeaseOptions } from '../../../src/engine/locker/Locker';
-import type { AcquireAnswer, LockStore, ReleaseAnswer } from '../../../src/engine/port/LockStore';
+import type { LeaseOptions, LockerOptions } from '../../../src/engine/locker/Locker';
+import type { AcquireAnswer, LockStore, ReleaseAnswer, StoreListener } from '../../../src/engine/port/LockStore';
 import { LocalGrants } from '../../../src/engine/local/LocalGrants';
 import { acquireFrom, releaseTo } from '../../fixtures/asks';
 import { FakeStore } from '../../fixtures/FakeStore';
+import { idOf } from '../../fixtures/ids';
 import { rejection } from '../../fixtures/rejection';
 import { VirtualClock, settled } from '../../fixtures/VirtualClock';
 
@@ -15,23 +16,39 @@ const HEARTBEAT = 10_000;
 /** How often in a row a key is passed on. */
 const PASSES = 2;
 
+function lockerOf(store: LockStore, clock: VirtualClock, passes: number, options: Partial<LockerOptions> = {}): Locker {
+    const of = passes > 0 ? new LocalGrants(store, clock, passes) : store;
+    return new Locker(of, { ttl: TTL, timeout: Infinity, ...options }, undefined, clock);
+}
+
 suite('LocalGrants', () => {
     let clock: VirtualClock;
     let store: FakeStore;
     let locker: Locker;
-    let seen: number;
+    let seen: readonly number[];
 
     setup(async () => {
-        seen = 0;
+        seen = [];
         clock = new VirtualClock();
         store = new FakeStore(clock);
         locker = await opened(store);
     });
 
-    async function opened(of: LockStore, localGrants = PASSES): Promise<Locker> {
-        const one = new Locker(of, { ttl: TTL, localGrants, timeout: Infinity }, undefined, clock);
+    async function opened(of: LockStore, passes = PASSES): Promise<Locker> {
+        const one = lockerOf(of, clock, passes);
         await one.open();
         return one;
+    }
+
+    /** A lease of a key that others of the process want, so that it can be passed on. */
+    async function contended(options: LeaseOptions = {}, of = locker, key = 'key'): Promise<Lease> {
+        const before = await of.acquire(key, options);
+        const lease = of.acquire(key, options);
+        await settled();
+        await before.release();
+        await lease;
+        asked();
+        return lease;
     }
 
     /** Callers of one process who begin to wait one after the other. */
@@ -39,19 +56,34 @@ suite('LocalGrants', () => {
         return Array.from({ length: count }, () => of.acquire('key', options));
     }
 
-    /** What the store was asked since the last time. */
+    /** Callers of one process who wait for the lease of another, all of them for a key that can be passed on. */
+    async function behind(count: number): Promise<{ theirs: Lease; waits: Promise<Lease>[] }> {
+        const other = await opened(store.another());
+        const before = await locker.acquire('key');
+        const theirs = other.acquire('key');
+        await settled();
+        const waits = waiting(count, { keepAlive: false });
+        await before.release();
+        await settled();
+        asked();
+        return { theirs: await theirs, waits };
+    }
+
+    /** What the store was asked since the last time, but for renewals. */
     function asked(): readonly string[] {
-        const log = store.log.slice(seen);
-        seen = store.log.length;
-        return log;
+        const calls = { acquire: store.acquires, release: store.releases, giveUp: store.givenUp };
+        const names = Object.entries(calls).flatMap(([name, made], at) =>
+            Array.from({ length: made.length - (seen[at] ?? 0) }, () => name),
+        );
+        seen = Object.values(calls).map(({ length }) => length);
+        return names;
     }
 
     suite('passes a key on', () => {
         test('among the callers of the process, in the order in which they came, without asking', async () => {
-            const first = await locker.acquire('key');
+            const first = await contended();
             const waits = waiting(2);
             await settled();
-            assert.deepEqual(asked(), ['acquire']);
             assert.isTrue(await first.release());
             const second = await waits[0];
             assert.isTrue(await second?.release());
@@ -66,12 +98,11 @@ suite('LocalGrants', () => {
 
         test('so many times in a row, then it goes to the next process', async () => {
             const other = await opened(store.another());
-            const first = await locker.acquire('key');
+            const first = await contended();
             const theirs = other.acquire('key');
             await settled();
             const ours = waiting(3);
             await settled();
-            asked();
             const order: string[] = [];
             const done = [
                 ...ours.map(async (wait, at) => {
@@ -95,74 +126,138 @@ suite('LocalGrants', () => {
                 [...fences].sort((one, next) => one - next),
             );
             assert.strictEqual(new Set(fences).size, fences.length);
-            // One step to give it back and to ask for it again, and one in the end.
-            assert.deepEqual(asked(), ['acquire', 'release']);
+            assert.deepEqual(asked(), ['acquire', 'release', 'release']);
         });
 
-        test('and asks for it again in the step with which it gives it back, as it wants it on', async () => {
-            const first = await locker.acquire('key');
+        test('and then asks for it again, with a new place in line', async () => {
+            const first = await contended();
             const waits = waiting(PASSES + 1);
             await settled();
-            asked();
             await first.release();
             await (await waits[0])?.release();
             const last = await waits[PASSES - 1];
             assert.deepEqual(asked(), []);
             assert.isTrue(await last?.release());
             const next = await waits[PASSES];
-            assert.deepEqual(asked(), ['acquire']);
-            assert.strictEqual(store.acquires.at(-1)?.request.before, first.holder);
+            assert.deepEqual(asked(), ['acquire', 'release']);
             assert.notStrictEqual(next?.holder, first.holder);
             assert.isAbove(next?.fence ?? 0, last?.fence ?? 0);
         });
 
-        test('in two steps where the store cannot do it in one', async () => {
-            store.exchanges = false;
-            locker = await opened(store, 1);
+        test('not when nobody else of the process wanted it as it was granted: no fences are reserved then', async () => {
             const first = await locker.acquire('key');
             const waits = waiting(2);
             await settled();
-            await first.release();
             asked();
-            assert.isTrue(await (await waits[0])?.release());
-            assert.isTrue((await waits[1])?.isHeld());
-            assert.deepEqual(asked(), ['release', 'acquire']);
-        });
-
-        test('for all of the ttl of the next, which is renewed soon', async () => {
-            const first = await locker.acquire('key', { keepAlive: false });
-            const waits = waiting(1, { keepAlive: false });
-            await clock.advance(TTL / 4);
-            await first.release();
-            const next = await waits[0];
-            assert.isBelow(next?.remaining() ?? 0, (TTL * 3) / 4);
-            await clock.advance(100);
-            assert.isAbove(next?.remaining() ?? 0, TTL * 0.98);
-        });
-
-        test('that was granted for a claim window, when it was renewed since', async () => {
-            const other = await opened(store.another());
-            const first = await other.acquire('key');
-            const waits = waiting(2);
-            await settled();
             await first.release();
             const second = await waits[0];
-            await clock.advance(1500);
-            asked();
+            assert.notStrictEqual(second?.holder, first.holder);
+            assert.deepEqual(asked(), ['acquire', 'release']);
             await second?.release();
             assert.strictEqual((await waits[1])?.holder, second?.holder);
             assert.deepEqual(asked(), []);
         });
 
-        test('of a plain try too; and no plain try overtakes who waits here', async () => {
-            const first = await locker.tryAcquire('key');
-            const waits = waiting(1);
-            asked();
-            assert.isNull(await locker.tryAcquire('key'));
-            store.delete('key');
-            assert.isNull(await locker.tryAcquire('key'));
+        test('for all of the ttl of the next: it is renewed before the next is told', async () => {
+            const first = await contended({ keepAlive: false });
+            const waits = waiting(1, { keepAlive: false });
+            await clock.advance(TTL / 4);
+            await first.release();
+            const next = await waits[0];
+            clock.skip(TTL * 0.9);
+            assert.isTrue(next?.isHeld());
+            assert.strictEqual(store.holderOf('key'), next?.holder);
+            assert.isAbove(next?.remaining() ?? 0, TTL * 0.05);
+        });
+
+        test('without a renewal while nearly all of the ttl is left', async () => {
+            const first = await contended({ keepAlive: false });
+            const waits = waiting(2, { keepAlive: false });
+            await clock.advance(TTL * 0.05);
+            await first.release();
+            const second = await waits[0];
+            assert.isAbove(second?.remaining() ?? 0, TTL * 0.9);
+            assert.isEmpty(store.renewals);
+            await clock.advance(TTL * 0.05);
+            await second?.release();
+            assert.isAbove((await waits[1])?.remaining() ?? 0, TTL * 0.98);
+            assert.lengthOf(store.renewals, 1);
+        });
+
+        test('with one renewal for those who follow each other while it is under way', async () => {
+            const { theirs, waits } = await behind(3);
+            store.holding = true;
+            void theirs.release();
+            const first = await waits[0];
             await first?.release();
-            assert.strictEqual((await waits[0])?.fence, (first?.fence ?? 0) + 1);
+            const second = await waits[1];
+            assert.lengthOf(store.renewals, 1);
+            assert.isBelow(second?.remaining() ?? 0, 2000);
+            store.holding = false;
+            store.proceed();
+            await settled();
+            assert.isAbove(second?.remaining() ?? 0, TTL * 0.98);
+            await second?.release();
+            assert.isAbove((await waits[2])?.remaining() ?? 0, TTL * 0.9);
+            assert.lengthOf(store.renewals, 1);
+        });
+
+        test('with a renewal of its own when the one before has failed', async () => {
+            const { theirs, waits } = await behind(2);
+            store.holding = true;
+            void theirs.release();
+            const first = await waits[0];
+            store.renewals[0]?.fail();
+            store.holding = false;
+            await settled();
+            await first?.release();
+            const second = await waits[1];
+            await settled();
+            assert.lengthOf(store.renewals, 2);
+            assert.isAbove(second?.remaining() ?? 0, TTL * 0.98);
+        });
+
+        test('that was granted for a claim window, when it was renewed since', async () => {
+            const other = await opened(store.another());
+            const first = await contended({}, other);
+            const waits = waiting(3);
+            await settled();
+            await first.release();
+            await (await waits[0])?.release();
+            const second = await waits[1];
+            await clock.advance(1500);
+            asked();
+            await second?.release();
+            assert.strictEqual((await waits[2])?.holder, second?.holder);
+            assert.deepEqual(asked(), []);
+        });
+
+        test('of several, each by its own holder', async () => {
+            const first = await contended({}, locker, 'b');
+            const several = locker.acquire(['a', 'b']);
+            await settled();
+            asked();
+            await first.release();
+            const lease = await several;
+            assert.deepEqual(asked(), []);
+            assert.strictEqual(lease.holderOf('b'), first.holder);
+            assert.strictEqual(lease.fenceOf('b'), first.fence + 1);
+            assert.notStrictEqual(lease.holder, first.holder);
+            assert.deepEqual([store.holderOf('a'), store.holderOf('b')], [lease.holder, first.holder]);
+            await lease.release();
+            assert.deepEqual([store.holderOf('a'), store.holderOf('b')], [undefined, undefined]);
+        });
+
+        test('before any plain try: that does not overtake who waits here', async () => {
+            const first = await contended();
+            const waits = waiting(1);
+            const tries = [locker.tryAcquire('key')];
+            store.delete('key');
+            tries.push(locker.tryAcquire('key'));
+            await clock.advance(0);
+            assert.deepEqual(await Promise.all(tries), [null, null]);
+            await first.release();
+            assert.strictEqual((await waits[0])?.fence, first.fence + 1);
             assert.deepEqual(asked(), []);
         });
 
@@ -188,24 +283,20 @@ suite('LocalGrants', () => {
             assert.notStrictEqual((await wait).holder, first.holder);
         });
 
-        test('only to whom the holder is all one, and who wants no other key', async () => {
-            const first = await locker.acquire('key');
+        test('only to those who leave the choice of the holder to the library', async () => {
+            const first = await contended();
             const chosen = locker.acquire('key', { holder: 'mine' });
-            const several = locker.acquire(['key', 'other']);
             await settled();
-            assert.strictEqual(store.lineOf('key').length, 2);
+            assert.strictEqual(store.lineOf('key').length, 1);
             await first.release();
             assert.strictEqual((await chosen).holder, 'mine');
-            await (await chosen).release();
-            assert.deepEqual((await several).keys, ['key', 'other']);
-            assert.notStrictEqual((await several).holder, first.holder);
         });
     });
 
     suite('does not pass a key on', () => {
         test('when it had it for a third of the ttl', async () => {
             const other = await opened(store.another());
-            const first = await locker.acquire('key');
+            const first = await contended();
             const theirs = other.acquire('key');
             await settled();
             const waits = waiting(1);
@@ -216,23 +307,21 @@ suite('LocalGrants', () => {
             assert.isTrue((await waits[0])?.isHeld());
         });
 
-        test('when little is left of the lease, as of one that began by a message', async () => {
-            const other = await opened(store.another());
-            const first = await other.acquire('key');
-            const waits = waiting(2);
-            await clock.advance(900);
-            await first.release();
-            const second = await waits[0];
-            assert.isAbove(second?.remaining() ?? 0, 1000);
-            clock.skip(200);
+        test('when little is left of the lease, as of one that began by a message and is not renewed', async () => {
+            const { theirs, waits } = await behind(2);
+            store.holding = true;
+            void theirs.release();
+            const first = await waits[0];
+            await clock.advance(1100);
+            store.holding = false;
             asked();
-            await second?.release();
-            assert.isTrue((await waits[1])?.isHeld());
-            assert.deepEqual(asked(), ['acquire']);
+            await first?.release();
+            await settled();
+            assert.deepEqual(asked(), ['acquire', 'release']);
         });
 
         test('that was lost: the next asks the store', async () => {
-            const first = await locker.acquire('key', { keepAlive: false });
+            const first = await contended({ keepAlive: false });
             const waits = waiting(1);
             await clock.advance(TTL - 400);
             assert.isTrue(first.isHeld());
@@ -244,7 +333,7 @@ suite('LocalGrants', () => {
         });
 
         test('that a renewal has found gone', async () => {
-            const first = await locker.acquire('key');
+            const first = await contended();
             const waits = waiting(1);
             store.delete('key');
             await clock.advance(TTL / 3);
@@ -255,7 +344,7 @@ suite('LocalGrants', () => {
         });
 
         test('that a renewal of its own has found gone', async () => {
-            const first = await locker.acquire('key', { keepAlive: false });
+            const first = await contended({ keepAlive: false });
             const waits = waiting(1);
             store.delete('key');
             await rejection(first.renew(), 'LOCK_LOST');
@@ -265,7 +354,7 @@ suite('LocalGrants', () => {
 
         test('that is taken from its holder by force', async () => {
             const other = await opened(store.another());
-            const first = await locker.acquire('key');
+            const first = await contended();
             const theirs = other.acquire('key');
             await settled();
             const waits = waiting(1);
@@ -280,7 +369,7 @@ suite('LocalGrants', () => {
         });
 
         test('that was handed over to another process', async () => {
-            const first = await locker.acquire('key');
+            const first = await contended();
             const waits = waiting(1);
             await settled();
             const holder = first.handOver();
@@ -291,14 +380,24 @@ suite('LocalGrants', () => {
             assert.isTrue((await waits[0])?.isHeld());
         });
 
-        test('when it is given up', async () => {
-            const limited = new Locker(store, { ttl: TTL, localGrants: PASSES, maxHeld: 1 }, undefined, clock);
-            await limited.open();
-            const waits = [limited.acquire('key'), limited.acquire('other')];
-            const refused = await rejection(Promise.all(waits));
-            assert.include(refused.message, 'max_held');
+        test('of which an attempt was lost: that has to be buried', async () => {
+            const before = await locker.acquire('key');
+            const lost = locker.acquire('key');
             await settled();
-            assert.isUndefined(store.holderOf('other'));
+            store.holding = true;
+            void before.release();
+            await settled();
+            store.acquires.at(-1)?.fail();
+            store.holding = false;
+            store.proceed();
+            await clock.advance(200);
+            const first = await lost;
+            const waits = waiting(1);
+            await settled();
+            await first.release();
+            assert.notStrictEqual((await waits[0])?.holder, first.holder);
+            const attempt = store.acquires.find(({ request }) => first.holder.startsWith(request.id));
+            assert.throws(() => attempt?.goSilently(), 'given up');
         });
     });
 
@@ -319,8 +418,8 @@ suite('LocalGrants', () => {
             await settled();
             assert.strictEqual(store.lineOf('key').length, 1);
             await first.release();
-            await (await theirs).release();
-            assert.isTrue((await ours[0])?.isHeld());
+            await (await ours[0])?.release();
+            assert.isTrue((await theirs).isHeld());
         });
 
         test('before processes that came later', async () => {
@@ -353,9 +452,8 @@ suite('LocalGrants', () => {
 
     suite('a caller that leaves', () => {
         test('in the turn in which it would have had the key makes room for the next', async () => {
-            const first = await locker.acquire('key');
+            const first = await contended();
             const leaver = new AbortController();
-            await settled();
             // Its first attempt is under way yet.
             const left = rejection(locker.acquire('key', { signal: leaver.signal }));
             const waits = waiting(1);
@@ -367,7 +465,7 @@ suite('LocalGrants', () => {
         });
 
         test('as the only one gives the key back', async () => {
-            const first = await locker.acquire('key');
+            const first = await contended();
             const leaver = new AbortController();
             const left = rejection(locker.acquire('key', { signal: leaver.signal }));
             const released = first.release();
@@ -376,22 +474,39 @@ suite('LocalGrants', () => {
             assert.isTrue(await released);
             await settled();
             assert.isUndefined(store.holderOf('key'));
-            assert.strictEqual(clock.timers, 0);
+            assert.strictEqual(locker.load.waiting, 0);
         });
 
-        test('as the only one before an exchange gives the key back', async () => {
-            const first = await locker.acquire('key');
-            const [wait] = waiting(1);
-            await settled();
-            await first.release();
-            const second = await wait;
-            await clock.advance(TTL / 3);
+        test('as the only one gives the key back, although the store fails at first', async () => {
+            const first = await contended();
             const leaver = new AbortController();
             const left = rejection(locker.acquire('key', { signal: leaver.signal }));
-            const released = second?.release();
+            store.holding = true;
+            const released = first.release();
             leaver.abort();
             await left;
             assert.isTrue(await released);
+            store.releases.at(-1)?.fail();
+            store.holding = false;
+            await clock.advance(1000);
+            assert.isUndefined(store.holderOf('key'));
+        });
+
+        test('as the only one because the lock is closed gives the key back', async () => {
+            const first = await contended();
+            const left = rejection(locker.acquire('key'), 'CLOSED');
+            await settled();
+            store.holding = true;
+            const released = first.release();
+            let closed = false;
+            const closing = locker.close().then(() => (closed = true));
+            await left;
+            assert.isTrue(await released);
+            await settled();
+            assert.isFalse(closed, 'a release is under way');
+            store.holding = false;
+            store.proceed();
+            await closing;
             assert.isUndefined(store.holderOf('key'));
         });
 
@@ -409,14 +524,14 @@ suite('LocalGrants', () => {
         });
 
         test('behind others is not heard of at the store', async () => {
-            const first = await locker.acquire('key');
+            const first = await contended();
             const waits = [
                 rejection(locker.acquire('key', { timeout: 50 })),
                 rejection(locker.acquire('key', { timeout: 60 })),
             ];
             await clock.advance(100);
             await Promise.all(waits);
-            assert.deepEqual(asked(), ['acquire']);
+            assert.deepEqual(asked(), []);
             assert.isTrue(first.isHeld());
         });
 
@@ -432,17 +547,27 @@ suite('LocalGrants', () => {
         test('is relied on without asking when it is newer than the last answer', async () => {
             const other = await opened(store.another());
             const first = await other.acquire('key');
-            const waits = waiting(2);
+            const waits = waiting(3);
             await settled();
             asked();
             await first.release();
-            const second = await waits[0];
-            assert.deepEqual(asked(), []);
+            await (await waits[0])?.release();
+            const second = await waits[1];
+            assert.deepEqual(asked(), ['acquire', 'release']);
             await second?.release();
-            assert.strictEqual((await waits[1])?.fence, (second?.fence ?? 0) + 1);
+            assert.strictEqual((await waits[2])?.fence, (second?.fence ?? 0) + 1);
             assert.deepEqual(asked(), []);
-            await clock.advance(100);
-            assert.isAbove((await waits[1])?.remaining() ?? 0, TTL * 0.98);
+        });
+
+        test('tells how often the key may be passed on', async () => {
+            const { theirs, waits } = await behind(3);
+            await theirs.release();
+            const first = await waits[0];
+            await first?.release();
+            const second = await waits[1];
+            assert.strictEqual(second?.fence, (first?.fence ?? 0) + 1);
+            assert.strictEqual(second?.holder, first?.holder);
+            assert.deepEqual(asked(), []);
         });
 
         test('is asked about when the last attempt has failed', async () => {
@@ -480,8 +605,7 @@ suite('LocalGrants', () => {
             store.acquires.at(-1)?.goSilently();
             await first.release();
             await settled();
-            const [sent] = store.acquires.slice(-1);
-            sent?.reply({
+            store.acquires.at(-1)?.reply({
                 ...{ kind: 'busy', sentAt: clock.now(), remaining: TTL, fence: 1, ticket: 1, rank: 0 },
                 ...{ foreign: false, holder: first.holder },
             });
@@ -512,177 +636,173 @@ suite('LocalGrants', () => {
     });
 
     suite('a store that fails', () => {
-        /** The second lease is given back in exchange for the third, of which nothing is heard at first. */
-        async function exchange(
-            fails: (asking: FakeStore['acquires'][number]) => void,
-        ): Promise<{ second: Lease | undefined; third: Lease | undefined }> {
-            locker = await opened(store, 1);
+        test('and had granted the key: the one that asked gets it in the end, and nobody has it twice', async () => {
             const first = await locker.acquire('key');
             const waits = waiting(2);
             await settled();
-            await first.release();
-            const second = await waits[0];
             store.holding = true;
-            const released = rejection(second?.release() ?? Promise.resolve());
+            const released = first.release();
             await settled();
-            const asking = store.acquires.at(-1);
-            if (asking !== undefined) fails(asking);
+            store.releases.at(-1)?.go();
+            store.acquires.at(-1)?.goUnheard();
             await released;
             store.holding = false;
-            store.proceed();
             await clock.advance(5000);
-            return { second, third: await waits[1] };
-        }
-
-        test('in an exchange: nobody has the key twice, and the next has it in the end', async () => {
-            const { third } = await exchange((asking) => asking.fail());
-            assert.isTrue(third?.isHeld());
-            assert.strictEqual(store.holderOf('key'), third?.holder);
+            const second = await waits[0];
+            assert.isTrue(second?.isHeld());
+            assert.strictEqual(store.holderOf('key'), second?.holder);
+            assert.isAbove(second?.fence ?? 0, first.fence);
+            await second?.release();
+            assert.isTrue((await waits[1])?.isHeld());
         });
 
-        test('and had done the exchange: the one that asked gets what it was granted', async () => {
-            const { second, third } = await exchange((asking) => asking.goUnheard());
-            assert.strictEqual(store.holderOf('key'), third?.holder);
-            assert.isAbove(third?.fence ?? 0, second?.fence ?? 0);
+        test('to the end of their time is what all callers are told, not that somebody has the key', async () => {
+            store.holding = true;
+            const waits = waiting(3, { timeout: 1000 }).map((wait) => rejection(wait, 'CONNECTION_FAILED'));
+            for (let time = 0; time <= 1000; time += 10) {
+                for (const call of store.acquires) if (!call.answered) call.fail();
+                await clock.advance(10);
+            }
+            for (const error of await Promise.all(waits)) assert.include(error.message, 'timeout of 1000 ms');
         });
     });
 
     suite('step by step', () => {
-        const listener = {
-            first: (): void => undefined,
-            handedOn: (): void => undefined,
-            changed: (): void => undefined,
-            reconnected: (): void => undefined,
-            disconnected: (): void => undefined,
-            warned: (): void => undefined,
-        };
         let succession: LocalGrants;
         let woken: string[];
+        /** Of the lease of a, and of those after it. */
+        let holder: string;
 
         setup(async () => {
             woken = [];
             store = new FakeStore(clock);
-            seen = 0;
             succession = new LocalGrants(store, clock, 1);
-            await succession.open({ ...listener, granted: (_key, id) => woken.push(id) });
+            await succession.open({ ...DEAF, woken: (_key, id) => woken.push(id) });
+            const before = await wants('before');
             await wants('a');
+            await releaseTo(succession, 'key', holderIn(before));
+            holder = holderIn(await wants('a'));
             await wants('b');
             await wants('c');
-            assert.deepEqual(asked(), ['acquire']);
+            woken = [];
+            asked();
         });
 
-        function wants(id: string): Promise<AcquireAnswer> {
-            return acquireFrom(succession, { key: 'key', holder: id, id, ttl: TTL, ticket: 0, passable: true });
+        function wants(name: string, key = 'key'): Promise<AcquireAnswer> {
+            return acquireFrom(succession, { key, id: idOf(name), ttl: TTL, ticket: 0 });
         }
 
-        /** Of the lease of a, or of one after it. */
         function releases(): Promise<ReleaseAnswer> {
-            return releaseTo(succession, 'key', 'a', 'a');
+            return releaseTo(succession, 'key', holder);
         }
 
-        function leaves(id: string): Promise<ReleaseAnswer> {
-            return succession.giveUp('key', id, id, true);
+        function leaves(name: string, underWay = false): Promise<ReleaseAnswer> {
+            return succession.giveUp({ key: 'key', id: idOf(name), underWay });
         }
 
         test('a key that was passed on to one that leaves goes to the next', async () => {
             assert.strictEqual(await releases(), 'released');
             assert.strictEqual(await leaves('b'), 'gone');
-            assert.deepEqual(woken, ['b', 'c']);
-            const answer = await wants('c');
-            assert.deepInclude(answer, { kind: 'granted', passed: { holder: 'a', id: 'a' } });
+            assert.deepEqual(woken, [idOf('b'), idOf('c')]);
+            assert.deepInclude(await wants('c'), { kind: 'granted', holder });
             assert.deepEqual(asked(), []);
         });
 
         test('a key that was passed on and that nobody wants any more is given back', async () => {
             await releases();
             await leaves('b');
-            await leaves('c');
+            assert.strictEqual(await leaves('c'), 'released');
             assert.deepEqual(asked(), ['release']);
             assert.isUndefined(store.holderOf('key'));
             assert.strictEqual(succession.size, 0);
+        });
+
+        test('a key that nobody wants any more is given back again when that fails, but not for ever', async () => {
+            await releases();
+            await leaves('b');
+            store.holding = true;
+            const failed = rejection(leaves('c', true));
+            store.releases.at(-1)?.fail();
+            await failed;
+            store.holding = false;
+            assert.strictEqual(await leaves('c', true), 'released');
+            assert.deepInclude(store.releases.at(-1)?.request, { holder, buried: idOf('c') });
+            assert.isUndefined(store.holderOf('key'));
+            asked();
+            await leaves('c');
+            assert.deepEqual(asked(), ['giveUp'], 'it is forgotten');
         });
 
         test('a key that was passed on is not taken once it has run out', async () => {
             await releases();
             clock.skip(TTL);
+            const answer = await wants('b');
+            assert.deepEqual(asked(), ['acquire']);
+            assert.strictEqual(store.holderOf('key'), holderIn(answer));
+            assert.notStrictEqual(holderIn(answer), holder);
+        });
+
+        test('a key that was given back is not passed on once more', async () => {
+            await releases();
             assert.strictEqual((await wants('b')).kind, 'granted');
-            assert.deepEqual(asked(), ['acquire']);
-            assert.strictEqual(store.holderOf('key'), 'b');
-        });
-
-        test('an exchange with one that leaves is done by the next', async () => {
-            await releases();
-            await wants('b');
-            await wants('d');
-            woken = [];
-            const released = releases();
-            await leaves('c');
-            assert.deepEqual(woken, ['c', 'd']);
-            assert.deepInclude(await wants('d'), { kind: 'granted' });
-            assert.strictEqual(await released, 'released');
-            assert.deepEqual(asked(), ['acquire']);
-            assert.strictEqual(store.holderOf('key'), 'd');
-        });
-
-        test('an exchange in which the one that asks is refused is a release', async () => {
-            await releases();
-            await wants('b');
-            const released = releases();
-            // It was given up by its process, of which this store knows nothing.
-            await store.giveUp('key', 'c', 'c', true);
-            asked();
-            await rejection(wants('c'), 'LOCK_ABORTED');
-            assert.strictEqual(await released, 'released');
-            assert.deepEqual(asked(), ['acquire', 'release']);
+            assert.strictEqual(await releases(), 'released');
+            assert.strictEqual(await releases(), 'gone');
+            assert.deepEqual(asked(), ['release', 'release']);
             assert.isUndefined(store.holderOf('key'));
         });
 
-        test('an exchange that nobody wants any more is a release', async () => {
-            await releases();
-            await wants('b');
-            const released = releases();
-            await leaves('c');
-            assert.strictEqual(await released, 'released');
-            assert.deepEqual(asked(), ['release']);
-            assert.isUndefined(store.holderOf('key'));
-            assert.strictEqual(succession.size, 0);
+        test('a turn that somebody else uses the holder of is not passed on', async () => {
+            succession.shared('key', holder);
+            assert.deepEqual(woken, [idOf('b')]);
+            assert.strictEqual((await wants('b')).kind, 'busy');
+            assert.deepEqual(store.lineOf('key'), [idOf('b')]);
         });
 
-        test('an exchange in which the key is found gone says so', async () => {
+        test('an attempt of one that leaves is buried, and the key goes to the next', async () => {
+            const other = store.another();
+            await other.open(DEAF);
             await releases();
             await wants('b');
-            store.delete('key');
-            const released = releases();
+            await releases();
+            await acquireFrom(other, { key: 'key', id: idOf('other'), ttl: TTL, ticket: 0 });
             await wants('c');
-            assert.strictEqual(await released, 'gone');
+            await wants('d');
+            await leaves('c', true);
+            assert.deepInclude(store.givenUp.at(-1)?.request, { id: idOf('c'), underWay: true });
+            const theirs = await other.inspect('key');
+            await releaseTo(other, 'key', theirs.holder ?? '');
+            await rejection(acquireFrom(store, { key: 'key', id: idOf('c'), ttl: TTL, ticket: 0 }), 'LOCK_ABORTED');
+            assert.strictEqual((await wants('d')).kind, 'granted');
         });
 
-        test('a lease that is given up ends the row: the next asks', async () => {
-            assert.strictEqual(await succession.giveUp('key', 'a', 'a', false), 'released');
-            assert.deepEqual(woken, ['b']);
-            await wants('b');
-            assert.deepEqual(asked(), ['giveUp', 'acquire']);
-            assert.strictEqual(store.holderOf('key'), 'b');
+        test('a plain try that is given up while it is under way begins no turn', async () => {
+            store.holding = true;
+            const request = { key: 'another', id: idOf('try'), ttl: TTL, ticket: undefined };
+            const trying = acquireFrom(succession, request);
+            const given = succession.giveUp({ key: 'another', id: idOf('try'), underWay: true });
+            for (const call of [store.acquires.at(-1), store.givenUp.at(-1)]) call?.go();
+            await trying;
+            await given;
+            store.holding = false;
+            assert.strictEqual((await wants('x', 'another')).kind, 'granted');
+            assert.isUndefined(await releaseTo(succession, 'another', 'nobody').then(() => undefined));
         });
 
         test('a message is not relied on when an attempt has failed since the last answer', async () => {
             const other = store.another();
-            const request = { key: 'another', holder: 'x', id: 'x', ttl: TTL, ticket: 0 };
-            await other.open({ ...listener, granted: () => undefined });
-            await acquireFrom(other, request);
-            const asks = (): Promise<AcquireAnswer> =>
-                acquireFrom(succession, { ...request, holder: 'y', id: 'y', passable: true });
-            assert.strictEqual((await asks()).kind, 'busy');
+            await other.open(DEAF);
+            const theirs = await acquireFrom(other, { key: 'another', id: idOf('x'), ttl: TTL, ticket: 0 });
+            assert.strictEqual((await wants('y', 'another')).kind, 'busy');
             store.holding = true;
-            const failed = rejection(asks());
+            const failed = rejection(wants('y', 'another'));
             store.acquires.at(-1)?.fail();
             await failed;
             store.holding = false;
-            await releaseTo(other, 'another', 'x');
+            await releaseTo(other, 'another', holderIn(theirs));
             await settled();
-            assert.deepEqual(woken, ['y']);
+            assert.deepEqual(woken, [idOf('y')]);
             asked();
-            assert.notProperty(await asks(), 'passed');
+            assert.include(await wants('y', 'another'), { confirmed: true });
             assert.deepEqual(asked(), ['acquire']);
         });
 
@@ -697,7 +817,7 @@ suite('LocalGrants', () => {
     });
 
     test('close sends those who wait away and gives the key back', async () => {
-        const first = await locker.acquire('key');
+        const first = await contended();
         const waits = waiting(3).map((wait) => rejection(wait));
         await settled();
         await locker.close();
@@ -711,14 +831,13 @@ suite('LocalGrants', () => {
         const succession = new LocalGrants(store, clock, PASSES);
         locker = await opened(succession, 0);
         for (let i = 0; i < 3; i++) {
-            const first = await locker.acquire(`key ${i}`);
+            const first = await contended({}, locker, `key ${i}`);
             const wait = locker.acquire(`key ${i}`);
             await first.release();
             await (await wait).release();
             await locker.acquire(`left ${i}`, { keepAlive: false, ttl: 100 });
         }
         await clock.advance(1000);
-        assert.strictEqual(clock.timers, 0);
         assert.strictEqual(succession.size, 0);
     });
 
@@ -735,6 +854,22 @@ suite('LocalGrants', () => {
         );
     });
 });
+
+/** Hears nothing. */
+const DEAF: StoreListener = {
+    granted: () => undefined,
+    woken: () => undefined,
+    first: () => undefined,
+    handedOn: () => undefined,
+    changed: () => undefined,
+    reconnected: () => undefined,
+    disconnected: () => undefined,
+    warned: () => undefined,
+};
+
+function holderIn(answer: AcquireAnswer): string {
+    return answer.kind === 'granted' ? answer.holder : assert.fail('It is busy.');
+}
 
 const by = fc.nat(2);
 const step = fc.oneof(
@@ -765,7 +900,7 @@ class Course {
         const clock = new VirtualClock();
         const first = new FakeStore(clock);
         const stores = [first, first.another(), first.another()];
-        const lockers = stores.map((store, at) => new Locker(store, { ttl: 1000, localGrants: at }, undefined, clock));
+        const lockers = stores.map((store, at) => lockerOf(store, clock, at, { ttl: 1000, timeout: 300 }));
         for (const one of lockers) await one.open();
         return new Course(clock, stores, lockers);
     }
@@ -859,7 +994,7 @@ suite('LocalGrants, in rare courses of events', () => {
     setup(async () => {
         clock = new VirtualClock();
         store = new FakeStore(clock);
-        locker = new Locker(store, { ttl: TTL, localGrants: PASSES, timeout: Infinity }, undefined, clock);
+        locker = lockerOf(store, clock, PASSES);
         await locker.open();
     });
 
@@ -869,10 +1004,11 @@ suite('LocalGrants, in rare courses of events', () => {
     ] as const) {
         test(`a caller whose first attempt fails, ${what}, is not waited for by those behind it`, async () => {
             store.holding = true;
-            const failed = rejection(locker.acquire('key'));
+            const failed = rejection(locker.acquire('key', { timeout: 10 }));
             const behind = locker.acquire('key');
             await settled();
             store.acquires[0]?.fail(code, false);
+            await clock.advance(10);
             await failed;
             store.holding = false;
             store.proceed();
@@ -899,9 +1035,11 @@ suite('LocalGrants, in rare courses of events', () => {
     });
 
     test('a caller that hears of its grant when that has run out keeps its place', async () => {
-        let last = await locker.acquire('key');
+        const before = await locker.acquire('key');
         const waits = [0, 1, 2, 3].map(() => locker.acquire('key'));
-        await settled();
+        const first = waits.shift();
+        await before.release();
+        let last = (await first) ?? before;
         for (let passed = 0; passed < PASSES; passed += 1) {
             await last.release();
             last = (await waits[passed]) ?? last;

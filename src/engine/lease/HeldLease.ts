@@ -1,0 +1,210 @@
+import { checkTtl } from '../port/checks';
+import { LockError } from '../port/errors';
+import type { Clock } from '../time/Clock';
+import type { Lease } from './Lease';
+
+/** One key of a lease. */
+export interface LeasedKey {
+    readonly key: string;
+    /** The value that the key holds in Redis. */
+    readonly holder: string;
+    readonly fence: number;
+    deadline: number;
+    /** @see ReleaseRequest.buried */
+    readonly buried?: string | undefined;
+}
+
+/** How a lease ends. */
+export type LeaseEnd =
+    | { readonly kind: 'released' }
+    /** The lock was closed, which releases it. */
+    | { readonly kind: 'closed' }
+    | { readonly kind: 'handed over' }
+    | { readonly kind: 'lost'; readonly error: LockError };
+
+/** Looks after one lease: does for it what takes the store. */
+export interface LeaseKeeper {
+    renew(ttl: number): Promise<void>;
+    /** Renews the lease from now on until it ends, or no more. */
+    keep(whether: boolean): void;
+    /** The lease has got another key. @param confirmed the store has it for the whole ttl. */
+    extended(confirmed: boolean): void;
+    /** The lease has ended. Called once. @returns whether it was still ours then. */
+    ended(end: LeaseEnd): Promise<boolean>;
+    /** Makes what is thrown of an error of ours. */
+    exceptionOf(error: LockError): Error;
+}
+
+type State =
+    | { readonly kind: 'held' }
+    /** `answer` is missing as long as the keeper is being told. */
+    | { readonly kind: 'ended'; readonly end: LeaseEnd; answer: Promise<boolean> | undefined };
+
+/** Of nearly every lease, so they share them. */
+const HELD: State = { kind: 'held' };
+const NO_MORE: readonly LeasedKey[] = [];
+
+/**
+ * held → ended, once: by `release`, by `handOver`, because the lock is closed, or because it is lost. It is lost when its deadline passes,
+ * or when the store says that a key is not ours any more.
+ */
+export class HeldLease implements Lease {
+    private _rest = NO_MORE;
+    private _state: State = HELD;
+    private _controller: AbortController | undefined;
+
+    constructor(
+        readonly keeper: LeaseKeeper,
+        private readonly _clock: Clock,
+        private readonly _first: LeasedKey,
+        /** What the next renewal asks for. */
+        public ttl: number,
+    ) {}
+
+    /** In sorted order of the keys. */
+    get leased(): readonly [LeasedKey, ...LeasedKey[]] {
+        return [this._first, ...this._rest];
+    }
+
+    /** Takes a further key, which is behind the others in sorted order. @param confirmed the store has it for the whole ttl. */
+    add(one: LeasedKey, confirmed: boolean): void {
+        this._rest = [...this._rest, one];
+        this.keeper.extended(confirmed);
+    }
+
+    get key(): string {
+        return this._first.key;
+    }
+
+    get keys(): readonly string[] {
+        return this.leased.map(({ key }) => key);
+    }
+
+    get holder(): string {
+        return this._first.holder;
+    }
+
+    holderOf(key: string): string | undefined {
+        return this._leased(key)?.holder;
+    }
+
+    get fence(): number {
+        return this._first.fence;
+    }
+
+    fenceOf(key: string): number | undefined {
+        return this._leased(key)?.fence;
+    }
+
+    /** The first instant at which one of the keys is not ours. */
+    get deadline(): number {
+        let { deadline } = this._first;
+        for (const one of this._rest) deadline = Math.min(deadline, one.deadline);
+        return deadline;
+    }
+
+    get signal(): AbortSignal {
+        // Made on demand: a controller takes more memory than all the rest.
+        const controller = (this._controller ??= new AbortController());
+        if (!this.isHeld() && !controller.signal.aborted) this._abort(controller);
+        return controller.signal;
+    }
+
+    remaining(): number {
+        return this.isHeld() ? this.deadline - this._clock.now() : 0;
+    }
+
+    isHeld(): boolean {
+        if (this._state.kind === 'ended') return false;
+        if (this._clock.now() < this.deadline) return true;
+        this.lose('ran out');
+        return false;
+    }
+
+    assertHeld(): void {
+        if (!this.isHeld() && this._state.kind === 'ended') throw this._thrown(this._errorOf(this._state.end));
+    }
+
+    async renew(ttl: number = this.ttl): Promise<void> {
+        try {
+            checkTtl(ttl, this.key);
+            this.assertHeld();
+            await this.keeper.renew(ttl);
+        } catch (error) {
+            throw error instanceof LockError ? this._thrown(error) : error;
+        }
+    }
+
+    release(): Promise<boolean> {
+        return this.isHeld() ? this._end({ kind: 'released' }) : this._answer();
+    }
+
+    handOver(): string {
+        this.assertHeld();
+        void this._end({ kind: 'handed over' });
+        return this.holder;
+    }
+
+    async [Symbol.asyncDispose](): Promise<void> {
+        // It must not replace an error of the block; the observer was told, and the release is retried.
+        await this.release().catch(() => false);
+    }
+
+    /** Ends the lease without our wish. */
+    lose(how: string): void {
+        if (this._state.kind === 'held') void this._end({ kind: 'lost', error: this._lost(how) });
+    }
+
+    /** Releases the lease because the lock is closed: whoever works under it is told. */
+    close(): Promise<boolean> {
+        return this.isHeld() ? this._end({ kind: 'closed' }) : this._answer();
+    }
+
+    private _end(end: LeaseEnd): Promise<boolean> {
+        const state: State = { kind: 'ended', end, answer: undefined };
+        // First: whoever is told of it and asks finds it ended.
+        this._state = state;
+        state.answer = this.keeper.ended(end);
+        if (this._controller !== undefined) this._abort(this._controller);
+        return state.answer;
+    }
+
+    private _answer(): Promise<boolean> {
+        if (this._state.kind === 'ended' && this._state.answer !== undefined) return this._state.answer;
+        // The keeper tells the observer, who asks before the keeper has returned.
+        return Promise.resolve().then(() => this._answer());
+    }
+
+    /** Tells whoever works under the lease, if it ended without their wish. */
+    private _abort(controller: AbortController): void {
+        if (this._state.kind === 'held') return;
+        const { end } = this._state;
+        if (end.kind === 'lost' || end.kind === 'closed') controller.abort(this._thrown(this._errorOf(end)));
+    }
+
+    private _errorOf(end: LeaseEnd): LockError {
+        const { key, holder } = this;
+        switch (end.kind) {
+            case 'lost':
+                return end.error;
+            case 'closed':
+                return new LockError('CLOSED', `The lock was closed while ${key} was held.`, { key, holder });
+            case 'released':
+            case 'handed over':
+                return this._lost(`was ${end.kind}`);
+        }
+    }
+
+    private _lost(how: string): LockError {
+        const { key, holder } = this;
+        return new LockError('LOCK_LOST', `The lease ${how}: ${this.keys.join(', ')}.`, { key, holder });
+    }
+
+    private _thrown(error: LockError): Error {
+        return this.keeper.exceptionOf(error);
+    }
+
+    private _leased(key: string): LeasedKey | undefined {
+        return this.leased.find((one) => one.key === key);
+    }
+}

@@ -1,0 +1,8 @@
+import type { LeasedKey } from '../../../src/engine/lease/HeldLease';
+import { deadlineOf } from '../../../src/engine/port/validity';
+import type { VirtualClock } from '../../fixtures/VirtualClock';
+
+/** A key that was granted just now, for `ttl`. */
+export function leasedKey(clock: VirtualClock, key: string, ttl: number, fence = 1, holder = 'me'): LeasedKey {
+    return { key, holder, fence, deadline: deadlineOf(clock.now(), ttl) };
+}
