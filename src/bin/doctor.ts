@@ -6,7 +6,7 @@ import { RedisConnector } from '../connect/RedisConnector';
 import { SystemClock } from '../engine/time/Clock';
 import { asError } from '../engine/port/errors';
 import { RedisConnection } from '../engine/redis/connection/RedisConnection';
-import type { Greeting } from '../engine/redis/connection/RedisConnection';
+import type { Greeting } from '../engine/redis/connection/Greeting';
 import { permissionsScript } from '../engine/redis/scripts/permissions';
 import { SLOTS, keysOf } from '../engine/redis/slots';
 import { LockSettings } from '../lock/LockSettings';
@@ -138,9 +138,9 @@ function missing(names: readonly string[]): string {
     return `Allow ${names.map((one) => `+${one}`).join(' ')} to the user.`;
 }
 
-async function messages({ connection, settings }: Patient, tell: Tell): Promise<void> {
+async function messages({ connection }: Patient, tell: Tell): Promise<void> {
     const channel = `redis-lock:doctor:${randomUUID()}`;
-    const listener = new RedisConnection(connection.duplicate(), settings, new SystemClock());
+    const listener = connection.second();
     try {
         await listener.open({});
         await listener.send((client) => client.subscribe(channel));

@@ -8,6 +8,7 @@ import type { LockEvent } from '../engine/port/LockObserver';
 /** What we use of the toolkit's logger, counters and tracer, of whichever generation: they are found by descriptor. */
 interface Logger {
     debug(context: unknown, message: string, ...args: unknown[]): void;
+    info(context: unknown, message: string, ...args: unknown[]): void;
     warn(context: unknown, message: string, ...args: unknown[]): void;
 }
 interface Counters {
@@ -38,7 +39,7 @@ export class LockTelemetry {
     private _tracers: readonly Tracer[] = [];
 
     setReferences(references: IReferences): void {
-        this._loggers = find(references, 'logger', ['debug', 'warn']);
+        this._loggers = find(references, 'logger', ['debug', 'info', 'warn']);
         this._counters = find(references, 'counters', ['incrementOne', 'stats', 'last']);
         this._tracers = find(references, 'tracer', ['beginTrace']);
     }
@@ -103,10 +104,10 @@ function log(logger: Logger, event: LockEvent): void {
             logger.debug(event.context, 'A step of lock %s failed: %s', event.key, event.error.message);
             break;
         case 'unreachable':
-            logger.warn(null, 'Redis is unreachable: %s', event.error.message);
+            logger.warn(null, 'Redis cannot be used: %s', event.error.message);
             break;
         case 'reachable':
-            logger.debug(null, 'Redis is reachable');
+            logger.info(null, event.message);
             break;
         case 'warning':
             logger.warn(null, event.message);

@@ -10,7 +10,7 @@ import { SystemClock } from '../engine/time/Clock';
 import { Locker, holding } from '../engine/locker/Locker';
 import type { ForceReleaseOptions as LockerForceReleaseOptions } from '../engine/locker/Locker';
 import type { LeaseOptions as LockerLeaseOptions, LockerOptions } from '../engine/locker/Locker';
-import type { LockEvent } from '../engine/port/LockObserver';
+import type { LockEvent, LockSubject } from '../engine/port/LockObserver';
 import type { LockInfo } from '../engine/port/LockStore';
 import { CallChains } from './CallChains';
 import { toException } from './exceptions';
@@ -91,7 +91,7 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
     /** The last call of open or close: one comes after the other. */
     private _turn: Promise<void> = Promise.resolve();
     private _held = new HeldLocks(this._clock);
-    private readonly _chains = new CallChains();
+    private _chains: CallChains | undefined;
     /** Whether the warning about callers without a trace id was given. */
     private _warned = false;
 
@@ -154,7 +154,7 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
             await closed;
             this._open = false;
             this._held = new HeldLocks(this._clock);
-            this._chains.clear();
+            this._chains = undefined;
         });
     }
 
@@ -335,12 +335,13 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
         if (this._open) throw new LockError('ALREADY_OPENED', 'The lock is open already.');
         const store = storeOf(await this._connector.connect(context), this._settings);
         const observe = (event: LockEvent): void => {
-            if (event.kind === 'lost') this._held.lost(event.key, event.holder);
+            if (event.kind === 'lost') this._lost(event);
             this._telemetry.observe(event, locker.load);
         };
         const locker = new Locker(store, this._lockerOptions(), { observe });
         if (closes === this._closes) {
             this._locker = locker;
+            this._chains = new CallChains(locker, this._clock);
             await locker.open().catch((error: unknown) => {
                 this._locker = undefined;
                 throw error;
@@ -351,6 +352,12 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
             throw new LockError('CLOSED', 'The lock was closed while it was opened.');
         }
         this._open = true;
+    }
+
+    private _lost({ key, holder, context }: LockSubject): void {
+        this._held.lost(key, holder);
+        const traceId = traceIdOf(context as LockContext);
+        if (traceId !== undefined) this._chains?.lost(traceId, holder);
     }
 
     /** Remembers a lock for its release. */
@@ -413,11 +420,13 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
         wanted: LockerLeaseOptions,
         how: 'wait' | 'try',
     ): Promise<SharedLease | null> {
-        this._engine().check(key, wanted);
-        const again = await this._chains.enter(chain, key, wanted);
-        if (again !== undefined) return again;
-        const lease = await this._take(key, wanted, how);
-        return lease === null ? null : this._chains.begin(chain, lease, wanted.ttl ?? this._settings.ttl);
+        const { ttl = this._settings.ttl } = wanted;
+        const timeout = how === 'try' ? 0 : (wanted.timeout ?? this._settings.budget(undefined));
+        const request = { ...wanted, ttl, timeout };
+        this._engine().check(key, request);
+        const [first, ...more] = [...new Set([key].flat())].sort();
+        if (first === undefined || this._chains === undefined) throw notOpened();
+        return this._chains.acquire(chain, { ...request, keys: [first, ...more], how });
     }
 
     /** The engine throws exceptions already; one promise more would be kept for everybody who waits. */

@@ -1,105 +1,149 @@
+import { checkTtl } from '../engine/port/checks';
 import { LockError } from '../engine/port/errors';
 import type { Lease } from '../engine/lease/Lease';
 import { toException } from './exceptions';
+import type { LeaseShare, Member } from './LeaseShare';
 
-/** A lease of the engine, and how many of the call chain's leases stand for it. */
-export interface LeaseShare {
-    readonly lease: Lease;
-    /** ms */
-    ttl: number;
-    count: number;
-    /** Called when the last one releases it. */
-    readonly ended: () => void;
-}
-
-/** A lease of the engine that others of the call chain may have too: its release counts. */
+/**
+ * What one acquisition of a call chain has: leases of the engine, that others of the call chain may have too.
+ *
+ * held → released, by `release` or `handOver`; held → lost, when one of those leases ends.
+ */
 export class SharedLease implements Lease {
-    private _released: Promise<boolean> | undefined;
+    readonly key: string;
+    private _isReleased = false;
+    private _left: Promise<boolean> | undefined;
+    private _controller: AbortController | undefined;
 
+    /**
+     * @param keys    in sorted order.
+     * @param _shares that have these keys, among others.
+     * @param _member ours, in each of them.
+     */
     constructor(
-        private readonly _lease: Lease,
-        /** Of the call chain. */
+        readonly keys: readonly [string, ...string[]],
+        private readonly _shares: readonly LeaseShare[],
+        private readonly _member: Member,
         private readonly _traceId: string,
-        private readonly _share: LeaseShare,
     ) {
-        _share.count += 1;
+        this.key = keys[0];
     }
 
-    get key(): string {
-        return this._lease.key;
-    }
-
-    get keys(): readonly string[] {
-        return this._lease.keys;
-    }
-
+    /** Of `key`, where the keys were acquired one after the other. */
     get holder(): string {
-        return this._lease.holder;
+        return this._leaseOf(this.key)?.holder ?? '';
     }
 
     holderOf(key: string): string | undefined {
-        return this._lease.holderOf(key);
+        return this.keys.includes(key) ? this._leaseOf(key)?.holderOf(key) : undefined;
     }
 
     get fence(): number {
-        return this._lease.fence;
+        return this.fenceOf(this.key) ?? 0;
     }
 
     fenceOf(key: string): number | undefined {
-        return this._lease.fenceOf(key);
+        return this.keys.includes(key) ? this._leaseOf(key)?.fenceOf(key) : undefined;
     }
 
     get signal(): AbortSignal {
-        return this._lease.signal;
+        return (this._controller ??= this._follow()).signal;
     }
 
     remaining(): number {
-        return this.isHeld() ? this._lease.remaining() : 0;
+        return this.isHeld() ? Math.min(...this._shares.map(({ lease }) => lease.remaining())) : 0;
     }
 
     isHeld(): boolean {
-        return this._released === undefined && this._lease.isHeld();
+        return !this._isReleased && this._shares.every(({ lease }) => lease.isHeld());
     }
 
     assertHeld(): void {
-        this._assertOpen();
-        this._lease.assertHeld();
+        // Others of the call chain may hold on to what this one has released.
+        if (this._isReleased) throw this._exception('LOCK_LOST', `The lease was released: ${this.keys.join(', ')}.`);
+        for (const { lease } of this._shares) lease.assertHeld();
     }
 
-    async renew(ttl?: number): Promise<void> {
-        this._assertOpen();
-        await this._lease.renew(ttl);
+    async renew(ttl: number = this._member.ttl): Promise<void> {
+        this.assertHeld();
+        this._check(ttl);
+        await Promise.all(this._shares.map((share) => share.renew(ttl)));
     }
 
     release(): Promise<boolean> {
-        this._released ??= this._release();
-        return this._released;
+        this._left ??= this._leave();
+        return this._left;
     }
 
     handOver(): string {
-        this._assertOpen();
-        const holder = this._lease.handOver();
-        this._released = Promise.resolve(true);
-        this._share.ended();
+        this.assertHeld();
+        const [holder = '', ...others] = new Set(this._shares.map(({ lease }) => lease.holder));
+        if (others.length > 0) {
+            const text = `${this.keys.join(', ')} were acquired one after the other: hand over each lease by itself.`;
+            throw this._exception('BAD_HOLDER', text);
+        }
+        for (const share of this._shares) share.handOver();
+        this._end();
+        this._left = Promise.resolve(true);
         return holder;
     }
 
     async [Symbol.asyncDispose](): Promise<void> {
+        // It must not replace an error of the block; the observer was told, and the release is retried.
         await this.release().catch(() => false);
     }
 
-    /** Others of the call chain may hold on to what this one has released. */
-    private _assertOpen(): void {
-        if (this._released === undefined) return;
-        const { key, holder } = this;
-        const error = new LockError('LOCK_LOST', `The lease was released: ${this.keys.join(', ')}.`, { key, holder });
-        throw toException(error, this._traceId);
+    private async _leave(): Promise<boolean> {
+        // What was lost stays lost: whoever asks for the signal later is to be told why.
+        if (this.isHeld()) this._end();
+        const left = await Promise.allSettled(this._shares.map((share) => share.leave(this._member)));
+        for (const one of left) if (one.status === 'rejected') throw one.reason;
+        return left.every((one) => one.status === 'fulfilled' && one.value);
     }
 
-    private async _release(): Promise<boolean> {
-        this._share.count -= 1;
-        if (this._share.count > 0) return this._lease.isHeld();
-        this._share.ended();
-        return this._lease.release();
+    /** Ends it by our wish: its signal will not abort. */
+    private _end(): void {
+        this._isReleased = true;
+        this._unfollow();
+    }
+
+    private _follow(): AbortController {
+        const controller = new AbortController();
+        if (this._isReleased) return controller;
+        const ended = this._ended();
+        if (ended !== undefined) controller.abort(ended.signal.reason);
+        else for (const { lease } of this._shares) lease.signal.addEventListener('abort', this._lost);
+        return controller;
+    }
+
+    private readonly _lost = (): void => {
+        this._unfollow();
+        this._controller?.abort(this._ended()?.signal.reason);
+    };
+
+    private _unfollow(): void {
+        if (this._controller === undefined) return;
+        for (const { lease } of this._shares) lease.signal.removeEventListener('abort', this._lost);
+    }
+
+    private _ended(): Lease | undefined {
+        return this._shares.find(({ lease }) => lease.signal.aborted)?.lease;
+    }
+
+    private _leaseOf(key: string): Lease | undefined {
+        return this._shares.find(({ lease }) => lease.keys.includes(key))?.lease;
+    }
+
+    private _check(ttl: number): void {
+        try {
+            checkTtl(ttl, this.key);
+        } catch (error) {
+            throw toException(error, this._traceId);
+        }
+    }
+
+    private _exception(code: 'LOCK_LOST' | 'BAD_HOLDER', message: string): Error {
+        const { key, holder } = this;
+        return toException(new LockError(code, message, { key, holder }), this._traceId);
     }
 }

@@ -22,6 +22,8 @@ const CLASSES: Readonly<Record<LockErrorCode, ExceptionClass>> = {
     CLOSED: InvalidStateException,
     BAD_OPTION: ConfigException,
     CONNECTION_FAILED: ConnectionException,
+    SERVER_REFUSED: ConnectionException,
+    NOT_SUPPORTED: InvalidStateException,
     WRONG_PASSWORD: UnauthorizedException,
     NO_PERMISSION: UnauthorizedException,
     NO_QUORUM: ConnectionException,

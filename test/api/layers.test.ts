@@ -23,7 +23,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
     'engine/redis/connection': [...below('time', 'port', 'redis/scripts'), 'type ioredis'],
     'engine/redis/servers': [...below('time', 'port', 'redis/scripts', 'redis/connection'), 'type ioredis'],
     'engine/redis': below('time', 'port', 'redis/scripts', 'redis/connection', 'redis/servers'),
-    engine: below(...ENGINE, 'redis/scripts', 'redis/connection', 'redis/servers'),
+
     connect: [...inEngine(), TOOLKIT, 'ioredis', 'type ioredis'],
     lock: [...inEngine(), 'connect', TOOLKIT],
     build: ['lock', TOOLKIT],
@@ -47,7 +47,7 @@ function below(...folders: string[]): string[] {
 }
 
 function inEngine(): string[] {
-    return ['engine', ...below(...ENGINE, 'redis/scripts', 'redis/connection', 'redis/servers')];
+    return [...below(...ENGINE, 'redis/scripts', 'redis/connection', 'redis/servers')];
 }
 
 suite('The layers', () => {

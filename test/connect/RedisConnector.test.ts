@@ -6,7 +6,7 @@ import { Cluster, Redis } from 'ioredis';
 import type { RedisOptions } from 'ioredis';
 import { ConfigParams, Context, Descriptor, References } from 'pip-services4-components-node';
 import { ConnectionParams, MemoryCredentialStore, MemoryDiscovery } from 'pip-services4-config-node';
-import { RedisConnector } from '../../src';
+import { RedisConnector } from '../../src/connect/RedisConnector';
 import type { LockContext } from '../../src';
 import { rejection, type Rejection } from '../fixtures/rejection';
 import { documentedOptions } from './documented';

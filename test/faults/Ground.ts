@@ -8,7 +8,7 @@ import { SentinelGroup } from '../fixtures/SentinelGroup';
 import { ServerClock } from '../fixtures/ServerClock';
 import { TcpProxy } from '../fixtures/TcpProxy';
 import { refusing } from '../fixtures/CommandFilter';
-import type { Topology } from '../../src';
+import type { Topology } from '../../src/connect/RedisConnector';
 
 type Config = Readonly<Record<string, string | number | boolean>>;
 

@@ -78,4 +78,34 @@ suite("The watch for everybody's holder id", function () {
         await seen();
         assert.deepEqual(removed(), ['key:last']);
     });
+
+    /** As another edition asks, with a token of its own. */
+    const ask = async (token: string): Promise<unknown> => redis.client.set('key:1', token, 'PX', 20_000, 'NX');
+
+    test('does not believe another edition that asks for a key of which it knows nothing', async () => {
+        const lease = await lock.acquire(null, 'key:1');
+        await begin();
+        assert.isNull(await ask('foreign'));
+        await lease.release();
+        await seen();
+        assert.deepEqual(removed(), ['key:last']);
+    });
+
+    test('tells of another edition that had the key, where it was seen free', async () => {
+        await begin();
+        await (await lock.acquire(null, 'key:1')).release();
+        assert.strictEqual(await ask('foreign'), 'OK');
+        await redis.client.eval(`redis.call('DEL', KEYS[1])`, 1, 'key:1');
+        await seen();
+        assert.deepEqual(removed(), ['key:1', 'key:last']);
+    });
+
+    test('knows all keys to be free after a FLUSHALL', async () => {
+        await begin();
+        await redis.client.flushall();
+        assert.strictEqual(await ask('foreign'), 'OK');
+        await redis.client.eval(`redis.call('DEL', KEYS[1])`, 1, 'key:1');
+        await seen();
+        assert.deepEqual(removed(), ['key:1', 'key:last']);
+    });
 });

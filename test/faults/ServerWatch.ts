@@ -10,6 +10,9 @@ interface Stored {
     readonly until: number;
 }
 
+/** What a key is known to hold; unknown: it has not been seen since the watch began. */
+type Known = Stored | 'free' | 'unknown';
+
 /** The server's and our rounding of an expiry, ms. */
 const ROUNDING = 3;
 
@@ -20,7 +23,9 @@ const ROUNDING = 3;
 export class ServerWatch implements Disposable {
     /** How often a holder id was removed by another. */
     removals = 0;
-    private readonly _stored = new Map<string, Stored>();
+    private readonly _seen = new Map<string, Known>();
+    /** What all other keys are known to hold. */
+    private _unseen: 'free' | 'unknown' = 'unknown';
     private _by = new Map<string, Set<string>>();
     /** What a script has just tried to store if there was nothing. */
     private _tried: (Stored & { readonly key: string }) | undefined;
@@ -43,7 +48,7 @@ export class ServerWatch implements Disposable {
     }
 
     private _begin(): void {
-        this._stored.clear();
+        this._forget('unknown');
         const socket = connect(this._server.port, this._server.host);
         this._socket = socket;
         socket.on('connect', () => socket.write('*1\r\n$7\r\nMONITOR\r\n'));
@@ -72,8 +77,8 @@ export class ServerWatch implements Disposable {
      */
     private _command(name: string, args: string[], now: number): void {
         this._by = new Map();
-        if (name === 'flushall') this._stored.clear();
-        if (name === 'del') for (const key of args) this._stored.delete(key);
+        if (name === 'flushall') this._forget('free');
+        if (name === 'del') for (const key of args) this._seen.set(key, 'free');
         if (name === 'set') this._setAside(args, now);
         if (name !== 'evalsha' && name !== 'eval') return;
         const count = Number(args[1]);
@@ -98,11 +103,11 @@ export class ServerWatch implements Disposable {
         const tried = this._tried;
         this._tried = undefined;
         // It did when it goes on to write down who has it: what there was before may not be known.
-        if (tried !== undefined && name === 'hset' && args.includes(tried.holder)) this._stored.set(tried.key, tried);
+        if (tried !== undefined && name === 'hset' && args.includes(tried.holder)) this._seen.set(tried.key, tried);
         if (!key.startsWith(this._prefix)) return;
-        const stored = this._stored.get(key);
+        const stored = this._holding(key);
         if (name === 'pexpire' && stored !== undefined) {
-            this._stored.set(key, { holder: stored.holder, until: now + Number(value) });
+            this._seen.set(key, { holder: stored.holder, until: now + Number(value) });
         }
         if (name === 'set' && args.includes('NX')) {
             this._tried = { key, holder: value, until: now + Number(ttl) };
@@ -114,17 +119,32 @@ export class ServerWatch implements Disposable {
             this.removals += 1;
             this._history.note({ operation: 'removed', key, holder: stored.holder, by: [...by].join(' ') });
         }
-        if (name === 'del') this._stored.delete(key);
-        else this._stored.set(key, { holder: value, until: now + Number(ttl) });
+        this._seen.set(key, name === 'del' ? 'free' : { holder: value, until: now + Number(ttl) });
     }
 
-    /** Another edition's attempt: it succeeds if there is nothing, which near an expiry we do not know. */
+    /** Another edition's attempt: it succeeds if there is nothing. That is not known before the key is seen, nor near an expiry. */
     private _setAside([key = '', holder = '', ...options]: string[], now: number): void {
-        const stored = this._stored.get(key);
-        if (stored !== undefined && stored.until > now + ROUNDING) return;
+        const known = this._known(key);
+        if (known === 'unknown') return;
+        const until = known === 'free' ? -Infinity : known.until;
+        if (until > now + ROUNDING) return;
         const at = options.findIndex((option) => option.toUpperCase() === 'PX');
-        if (stored !== undefined && stored.until > now - ROUNDING) this._stored.delete(key);
-        else this._stored.set(key, { holder, until: now + Number(options[at + 1] ?? 0) });
+        if (until > now - ROUNDING) this._seen.set(key, 'unknown');
+        else this._seen.set(key, { holder, until: now + Number(options[at + 1] ?? 0) });
+    }
+
+    private _known(key: string): Known {
+        return this._seen.get(key) ?? this._unseen;
+    }
+
+    private _holding(key: string): Stored | undefined {
+        const known = this._known(key);
+        return typeof known === 'string' ? undefined : known;
+    }
+
+    private _forget(rest: 'free' | 'unknown'): void {
+        this._seen.clear();
+        this._unseen = rest;
     }
 }
 

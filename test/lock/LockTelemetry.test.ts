@@ -399,13 +399,16 @@ suite('Telemetry', () => {
             logger.lines.length = 0;
             await own.kill();
             await until(() =>
-                logger.messages(LogLevel.Warn).some((message) => message.startsWith('Redis is unreachable')),
+                logger.messages(LogLevel.Warn).some((message) => message.startsWith('Redis cannot be used: ')),
             );
             await rejection(lock.tryAcquireLock('trace-1', key, TTL), 'CONNECTION_FAILED');
             const failed = logger.lines.find(({ message }) => message.startsWith(`A step of lock ${key} failed`));
             assert.strictEqual(failed?.context, 'trace-1');
             await own.restart();
-            await until(() => logger.messages(LogLevel.Debug).includes('Redis is reachable'), 8000);
+            await until(
+                () => logger.messages(LogLevel.Info).some((message) => /^Redis works again after \d+ ms/.test(message)),
+                8000,
+            );
             await lock.close(null);
         });
 

@@ -16,6 +16,8 @@ const EXPECTED: Readonly<Record<LockErrorCode, [name: string, status: number]>> 
     NO_QUORUM: ['ConnectionException', 500],
     NOT_REPLICATED: ['ConnectionException', 500],
     CONNECTION_FAILED: ['ConnectionException', 500],
+    SERVER_REFUSED: ['ConnectionException', 500],
+    NOT_SUPPORTED: ['InvalidStateException', 500],
     WRONG_PASSWORD: ['UnauthorizedException', 401],
     NO_PERMISSION: ['UnauthorizedException', 401],
     WRONG_TYPE: ['InvalidStateException', 500],

@@ -1,11 +1,13 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { assert } from 'chai';
 import { Context } from 'pip-services4-components-node';
-import type { LockContext, RedisLock } from '../../src';
+import type { Lease, LockContext, RedisLock } from '../../src';
 import { Locks } from '../fixtures/Locks';
 import { RedisServer } from '../fixtures/RedisServer';
 import { rejection } from '../fixtures/rejection';
 import { ServerCommands } from '../fixtures/ServerCommands';
 import { sharedServer, skipWithoutRedis } from '../fixtures/sharedServer';
+import { TcpProxy } from '../fixtures/TcpProxy';
 import { until } from '../fixtures/until';
 
 const TTL = 20_000;
@@ -167,6 +169,302 @@ suite('Re-entrancy', () => {
         assert.strictEqual(await redis.client.exists(one, other), 0);
     });
 
+    suite('gives the inner one at least what it asked for', () => {
+        test('its ttl, when less is left', async () => {
+            await lock.acquireLock(chain(), key, 1000, 0);
+            await sleep(850);
+            await lock.acquireLock(chain(), key, 1000, 0);
+            assert.isAbove(await redis.client.pttl(key), 900);
+            await sleep(300);
+            assert.isFalse(await lock.tryAcquireLock(chain('other'), key, TTL));
+            await lock.releaseLock(chain(), key);
+            await lock.releaseLock(chain(), key);
+            assert.strictEqual(await redis.client.exists(key), 0);
+        });
+
+        test('its keep-alive, for as long as it lasts', async () => {
+            await lock.acquireLock(chain(), key, 600, 0);
+            const inner = await lock.acquire(chain(), key, { ttl: 600 });
+            await sleep(1500);
+            assert.isTrue(inner.isHeld());
+            assert.isTrue(await inner.release());
+            await until(async () => (await redis.client.exists(key)) === 0, 1500);
+            await lock.releaseLock(chain(), key);
+        });
+
+        test('withLock is renewed within a lock that is not', async () => {
+            await lock.acquireLock(chain(), key, 500, 0);
+            const holder = await redis.client.get(key);
+            await lock.withLock(chain(), key, {}, async (lease) => {
+                await sleep(1200);
+                lease.assertHeld();
+                assert.strictEqual(await redis.client.get(key), holder);
+            });
+            await lock.releaseLock(chain(), key);
+        });
+
+        test('its ttl, when the outer one is renewed and ends first', async () => {
+            const outer = await lock.acquire(chain(), key, { ttl: 600 });
+            const inner = await lock.acquire(chain(), key, { ttl: 900, keepAlive: false });
+            await sleep(200);
+            await outer.release();
+            assert.isAbove(inner.remaining(), 500);
+            await until(() => !inner.isHeld(), 1500);
+        });
+
+        test('a renewal by one of them does not take the ttl from another that is kept alive', async () => {
+            const outer = await lock.acquire(chain(), key, { ttl: 2500 });
+            const inner = await lock.acquire(chain(), key, { ttl: 1000, keepAlive: false });
+            await inner.renew(400);
+            await sleep(2500);
+            assert.isAbove(outer.remaining(), 1000);
+            for (const bad of [0, 1.5, NaN, '500' as unknown as number]) {
+                const error = await rejection(inner.renew(bad), 'BAD_TTL');
+                assert.strictEqual(error.trace_id, 'chain-1');
+            }
+            await Promise.all([outer.release(), inner.release()]);
+        });
+    });
+
+    suite('joins what its call chain acquires in the same turn', () => {
+        type Way = 'acquire' | 'tryAcquire';
+        const take = (way: Way): Promise<Lease | null> =>
+            way === 'acquire' ? lock.acquire(chain(), key, { timeout: 3000 }) : lock.tryAcquire(chain(), key);
+
+        for (const [one, other] of [
+            ['acquire', 'acquire'],
+            ['acquire', 'tryAcquire'],
+            ['tryAcquire', 'acquire'],
+            ['tryAcquire', 'tryAcquire'],
+        ] as const) {
+            test(`${one} and ${other}`, async () => {
+                const started = performance.now();
+                const leases = await Promise.all([take(one), take(other)]);
+                assert.isBelow(performance.now() - started, 2000);
+                assert.isNotNull(leases[0]);
+                assert.strictEqual(leases[0]?.holder, leases[1]?.holder);
+                await leases[0]?.release();
+                assert.isTrue(leases[1]?.isHeld());
+                await leases[1]?.release();
+                assert.strictEqual(await redis.client.exists(key), 0);
+            });
+        }
+
+        test('while the key is held by another call chain: all are served together, and nobody is left in line', async () => {
+            const before = await lock.acquire(chain('other'), key);
+            const waiting = Promise.all(
+                Array.from({ length: 4 }, () => lock.acquire(chain(), key, { timeout: 10_000 })),
+            );
+            await until(async () => (await lock.inspect(null, key)).waiters.length === 4);
+            await before.release();
+            const started = performance.now();
+            const leases = await waiting;
+            assert.isBelow(performance.now() - started, 5000);
+            assert.strictEqual(new Set(leases.map(({ holder }) => holder)).size, 1);
+            await until(async () => (await lock.inspect(null, key)).waiters.length === 0);
+            for (const lease of leases) await lease.release();
+            assert.strictEqual(await redis.client.exists(key), 0);
+        });
+
+        test('each for its own timeout, and by its own signal', async () => {
+            const before = await lock.acquire(chain('other'), key);
+            const caller = new AbortController();
+            const [brief, aborted, patient] = [
+                rejection(lock.acquire(chain(), key, { timeout: 100 }), 'LOCK_TIMEOUT'),
+                rejection(lock.acquire(chain(), key, { timeout: 5000, signal: caller.signal }), 'LOCK_ABORTED'),
+                lock.acquire(chain(), key, { timeout: 5000 }),
+            ];
+            await brief;
+            caller.abort();
+            await aborted;
+            await before.release();
+            await (await patient).release();
+            assert.strictEqual(await redis.client.exists(key), 0);
+        });
+
+        test('tells each of them what fails', async () => {
+            await redis.client.lpush(key, 'something else');
+            await Promise.all([take('acquire'), take('tryAcquire')].map((one) => rejection(one, 'WRONG_TYPE')));
+        });
+
+        test('keys that overlap', async () => {
+            const [a, b, c] = [`${key}-a`, `${key}-b`, `${key}-c`];
+            const leases = await Promise.all([
+                lock.acquire(chain(), [a, b], { timeout: 5000 }),
+                lock.acquire(chain(), [b, c], { timeout: 5000 }),
+                lock.acquire(chain(), [c, a], { timeout: 5000 }),
+                lock.acquire(chain(), b, { timeout: 5000 }),
+            ]);
+            for (const lease of leases) assert.isTrue(lease.isHeld());
+            for (const lease of leases) assert.isTrue(await lease.release());
+            await until(async () => (await redis.client.exists(a, b, c)) === 0);
+        });
+    });
+
+    suite('of several keys', () => {
+        let a: string;
+        let b: string;
+        let c: string;
+
+        setup(() => {
+            [a, b, c] = [`${key}-a`, `${key}-b`, `${key}-c`];
+        });
+        teardown(() => redis.client.del(a, b, c));
+
+        test('may acquire one of those that it holds', async () => {
+            const outer = await lock.acquire(chain(), [a, b]);
+            const inner = await lock.tryAcquire(chain(), b);
+            assert.deepEqual(inner?.keys, [b]);
+            assert.strictEqual(inner?.key, b);
+            assert.strictEqual(inner?.holder, await redis.client.get(b));
+            assert.strictEqual(inner?.fence, outer.fenceOf(b));
+            assert.isUndefined(inner?.fenceOf(a));
+            await inner?.release();
+            assert.strictEqual(await redis.client.exists(a, b), 2);
+            await outer.release();
+            assert.strictEqual(await redis.client.exists(a, b), 0);
+        });
+
+        test('may acquire those that it holds and others', async () => {
+            const outer = await lock.acquire(chain(), b);
+            const inner = await lock.acquire(chain(), [c, a, b]);
+            assert.deepEqual(inner.keys, [a, b, c]);
+            assert.strictEqual(inner.fenceOf(b), outer.fence);
+            assert.strictEqual(inner.fence, inner.fenceOf(a));
+            for (const one of [a, c]) assert.isNumber(inner.fenceOf(one));
+            assert.isAbove(inner.remaining(), 10_000);
+            await outer.release();
+            assert.strictEqual(await redis.client.exists(a, b, c), 3);
+            assert.isTrue(inner.isHeld());
+            assert.isTrue(await inner.release());
+            assert.strictEqual(await redis.client.exists(a, b, c), 0);
+        });
+
+        test('may acquire together what it holds one by one', async () => {
+            const outer = [await lock.acquire(chain(), a), await lock.acquire(chain(), b)];
+            const inner = await lock.tryAcquire(chain(), [a, b]);
+            assert.isTrue(inner?.isHeld());
+            for (const lease of outer) await lease.release();
+            assert.strictEqual(await redis.client.exists(a, b), 2);
+            await inner?.release();
+            assert.strictEqual(await redis.client.exists(a, b), 0);
+        });
+
+        test('keeps what it holds when the others are busy, and neither takes nor renews anything', async () => {
+            const other = await lock.acquire(chain('other'), c);
+            const outer = await lock.acquire(chain(), b, { ttl: 1000, keepAlive: false });
+            assert.isNull(await lock.tryAcquire(chain(), [a, b, c]));
+            await rejection(lock.acquire(chain(), [a, b, c], { timeout: 100 }), 'LOCK_TIMEOUT');
+            assert.isTrue(outer.isHeld());
+            assert.strictEqual(await redis.client.exists(a), 0);
+            await until(() => !outer.isHeld(), 2000);
+            await other.release();
+        });
+
+        test('keeps what it holds for as long as it waits for the others', async () => {
+            const other = await lock.acquire(chain('other'), c);
+            await lock.acquireLock(chain(), b, 500, 0);
+            const holder = await redis.client.get(b);
+            const inner = lock.acquire(chain(), [b, c], { ttl: 600, keepAlive: false, timeout: 5000 });
+            await sleep(1200);
+            await other.release();
+            const lease = await inner;
+            assert.strictEqual(await redis.client.get(b), holder);
+            assert.isAbove(lease.remaining(), 400);
+            await until(() => !lease.isHeld(), 1500);
+        });
+
+        test('is told of the loss of either by its signal, whenever it is read', async () => {
+            const first = await lock.acquire(chain(), a, { ttl: 500 });
+            const early = await lock.acquire(chain(), [a, b], { ttl: 500 });
+            const late = await lock.acquire(chain(), [a, b], { ttl: 500 });
+            const released = await lock.acquire(chain(), [a, b], { ttl: 500 });
+            const signals = [early.signal, released.signal];
+            await released.release();
+            await redis.client.del(a);
+            await until(() => signals[0]?.aborted === true);
+            assert.isFalse(signals[1]?.aborted);
+            assert.isFalse(early.isHeld() || late.isHeld() || first.isHeld());
+            assert.isFalse(await late.release());
+            assert.isTrue(late.signal.aborted);
+            for (const { reason } of [late.signal, early.signal]) assert.strictEqual(codeOf(reason), 'LOCK_LOST');
+            assert.isFalse(await early.release());
+            await first.release();
+            assert.strictEqual(await redis.client.exists(b), 0);
+        });
+
+        test('hands over what it acquired at once, and refuses what it acquired one by one', async () => {
+            const outer = await lock.acquire(chain(), a);
+            const mixed = await lock.acquire(chain(), [a, b]);
+            const error = await rejection(
+                Promise.resolve().then(() => mixed.handOver()),
+                'BAD_HOLDER',
+            );
+            assert.strictEqual(error.trace_id, 'chain-1');
+            assert.isTrue(mixed.isHeld());
+            await mixed.release();
+            await outer.release();
+        });
+    });
+
+    test('acquires anew what was deleted, when it asks for more time', async () => {
+        const outer = await lock.acquire(chain(), key, { ttl: 5000 });
+        await redis.client.del(key);
+        const inner = await lock.acquire(chain(), key, { ttl: TTL });
+        assert.isAbove(inner.fence, outer.fence);
+        assert.isTrue(inner.isHeld());
+        assert.isFalse(outer.isHeld());
+        assert.isFalse(await outer.release());
+        assert.isTrue(await inner.release());
+    });
+
+    test('tells of a server that does not answer when it asks for more time, and the outer one stays', async () => {
+        await using proxy = await TcpProxy.start(await sharedServer());
+        const own = await locks.open({ reentrant: true, command_timeout: 300 }, proxy);
+        const outer = await own.acquire(chain(), key, { ttl: 5000 });
+        proxy.pause();
+        await rejection(own.acquire(chain(), key, { ttl: TTL }), 'CONNECTION_FAILED');
+        assert.isTrue(outer.isHeld());
+        proxy.resume();
+        await until(async () => outer.release().catch(() => true));
+        await own.close(null);
+    });
+
+    test('ignores a timeout where nobody waits', async () => {
+        const lease = await lock.tryAcquire(chain(), key, { timeout: -1 });
+        await lease?.release();
+        assert.isNotNull(lease);
+    });
+
+    test('hundreds of random calls of three call chains exclude the chains from each other, and leave nothing', async function () {
+        this.timeout(60_000);
+        const keys = Array.from({ length: 4 }, (_, at) => `${key}-${at}`);
+        const inside = new Map<string, string[]>(keys.map((one) => [one, []]));
+        const visit = async (name: string): Promise<void> => {
+            const wanted = keys.filter(() => Math.random() < 0.4);
+            if (wanted.length === 0) return;
+            const lease = await lock
+                .acquire(chain(name), wanted, { timeout: Math.random() * 400, keepAlive: Math.random() < 0.5 })
+                .catch(() => null);
+            if (lease === null) return;
+            for (const one of wanted) {
+                const others = inside.get(one)?.filter((other) => other !== name);
+                assert.deepEqual(others, [], one);
+                inside.get(one)?.push(name);
+            }
+            await sleep(Math.random() * 10);
+            if (Math.random() < 0.5) await visit(name);
+            for (const one of wanted) inside.get(one)?.splice(inside.get(one)?.indexOf(name) ?? 0, 1);
+            assert.isTrue(await lease.release());
+        };
+        const branches = Array.from({ length: 12 }, async (_, at) => {
+            for (let times = 0; times < 25; times++) await visit(`chain-${at % 3}`);
+        });
+        await Promise.all(branches);
+        await until(async () => (await redis.client.exists(...keys)) === 0);
+        for (const one of keys) assert.lengthOf((await lock.inspect(null, one)).waiters, 0);
+    });
+
     suite('on a server of its own', () => {
         suiteSetup(skipWithoutRedis);
 
@@ -186,3 +484,7 @@ suite('Re-entrancy', () => {
         });
     });
 });
+
+function codeOf(reason: unknown): unknown {
+    return (reason as { code?: unknown }).code;
+}

@@ -131,7 +131,17 @@ suite('Robustness', () => {
         }
 
         test('for the key is NO_PERMISSION, and others work', async () => {
-            await redis.client.call('ACL', 'SETUSER', 'limited', 'on', '>pass', '~mine*', '~redis-lock:*', '&*', '+@all');
+            await redis.client.call(
+                'ACL',
+                'SETUSER',
+                'limited',
+                'on',
+                '>pass',
+                '~mine*',
+                '~redis-lock:*',
+                '&*',
+                '+@all',
+            );
             const lock = await open({ 'credential.username': 'limited', 'credential.password': 'pass' });
             await rejection(lock.tryAcquireLock(null, KEY, TTL), 'NO_PERMISSION');
             assert.isTrue(await lock.tryAcquireLock(null, 'mine', TTL));

@@ -77,6 +77,7 @@ export class LocalGrants implements PassingStore {
             changed: (key) => listener.changed(key),
             reconnected: () => listener.reconnected(),
             disconnected: (error) => listener.disconnected(error),
+            recovered: (message) => listener.recovered(message),
             warned: (message) => listener.warned(message),
         });
     }

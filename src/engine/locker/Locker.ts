@@ -160,7 +160,6 @@ export class Locker {
                 },
                 changed: (key) => this._waiters.changed(key),
                 reconnected: () => {
-                    this._tell({ kind: 'reachable' });
                     this._waiters.recheck();
                     this._giveUps.retry();
                 },
@@ -168,6 +167,7 @@ export class Locker {
                     this._waiters.disconnected();
                     this._tell({ kind: 'unreachable', error });
                 },
+                recovered: (message) => this._tell({ kind: 'reachable', message }),
                 warned: (message) => this._tell({ kind: 'warning', message }),
             });
         } catch (error) {

@@ -21,8 +21,10 @@ export type LockEvent =
     | (LockSubject & { readonly kind: 'forced'; readonly by: string; readonly reason: string })
     /** A step failed or its outcome is unknown; it is tried again where that makes sense. */
     | (LockSubject & { readonly kind: 'failed'; readonly error: LockError })
+    /** The store cannot be reached, or refuses to work: once for each outage. */
     | { readonly kind: 'unreachable'; readonly error: Error }
-    | { readonly kind: 'reachable' }
+    /** The outage is over. */
+    | { readonly kind: 'reachable'; readonly message: string }
     /** Something about the server that the people who run it should know. */
     | { readonly kind: 'warning'; readonly message: string };
 

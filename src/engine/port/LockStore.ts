@@ -103,8 +103,10 @@ export interface StoreListener {
     changed(key: string): void;
     /** Messages may have been lost: every waiter should look again. */
     reconnected(): void;
-    /** The server cannot be reached; the store tries on. */
+    /** The server cannot be reached, or refuses to work; the store tries on. Told once for each outage. */
     disconnected(error: Error): void;
+    /** The outage is over. */
+    recovered(message: string): void;
     /** Something about the server that the people who run it should know. */
     warned(message: string): void;
 }

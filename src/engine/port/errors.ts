@@ -7,6 +7,8 @@ export type LockErrorCode =
     | 'ALREADY_OPENED'
     | 'CLOSED'
     | 'CONNECTION_FAILED'
+    | 'SERVER_REFUSED'
+    | 'NOT_SUPPORTED'
     | 'BAD_OPTION'
     | 'WRONG_PASSWORD'
     | 'NO_PERMISSION'
@@ -56,9 +58,11 @@ export class LockError extends Error {
     }
 }
 
+const TEMPORARY: ReadonlySet<LockErrorCode> = new Set(['CONNECTION_FAILED', 'SERVER_REFUSED', 'NO_QUORUM']);
+
 /** Whether it may be over later without anything else being changed. */
 export function isTemporary(error: unknown): boolean {
-    return error instanceof LockError && (error.code === 'CONNECTION_FAILED' || error.code === 'NO_QUORUM');
+    return error instanceof LockError && TEMPORARY.has(error.code);
 }
 
 /** Whatever was thrown, as an Error. */

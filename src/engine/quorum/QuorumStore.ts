@@ -83,6 +83,8 @@ export class QuorumStore implements LockStore {
     private readonly _left = new Set<string>();
     private readonly _debts = new Map<QuorumNode, (Owed & { readonly until: number })[]>();
     private _attempts = 0;
+    /** It was told that no quorum is there. */
+    private _down = false;
     private _closed = false;
 
     /** @param nodes in the order in which they lead, the same for everybody. */
@@ -474,12 +476,23 @@ export class QuorumStore implements LockStore {
             },
             disconnected: (error) => {
                 const { ready } = this._nodes;
-                if (ready < this._nodes.quorum) listener?.disconnected(error);
-                else
+                if (ready < this._nodes.quorum) {
+                    this._down = true;
+                    listener?.disconnected(error);
+                } else
                     listener?.warned(
                         `One of ${this._nodes.all.length} nodes is away; ${ready} are there. ${error.message}`,
                     );
                 this._nodes.look();
+            },
+            recovered: () => {
+                const { all, quorum, ready } = this._nodes;
+                const message = `One of ${all.length} nodes works again; ${ready} are there.`;
+                if (!this._down) listener?.warned(message);
+                else if (ready >= quorum) {
+                    this._down = false;
+                    listener?.recovered(message);
+                }
             },
             warned: (message) => listener?.warned(message),
         };

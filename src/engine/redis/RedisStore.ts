@@ -106,6 +106,7 @@ export class RedisStore implements LockStore {
             changed: (key) => this._changed(key),
             reconnected: () => listener.reconnected(),
             disconnected: (error) => listener.disconnected(error),
+            recovered: (message) => listener.recovered(message),
             warned: (message) => listener.warned(message),
         });
     }

@@ -864,6 +864,7 @@ const DEAF: StoreListener = {
     changed: () => undefined,
     reconnected: () => undefined,
     disconnected: () => undefined,
+    recovered: () => undefined,
     warned: () => undefined,
 };
 

@@ -890,6 +890,7 @@ suite('Locker', () => {
             listener.disconnected(new Error('It is gone.'));
             listener.warned('It may evict.');
             listener.reconnected();
+            listener.recovered('It is back.');
         }
         assert.includeMembers(told(), ['unreachable', 'warning', 'reachable']);
         assert.lengthOf(telling.acquires, sent + 1, 'waiters look again after a reconnect');

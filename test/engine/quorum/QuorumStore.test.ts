@@ -103,6 +103,7 @@ suite('QuorumStore', () => {
             changed: () => told.push('changed'),
             reconnected: () => told.push('reconnected'),
             disconnected: () => told.push('disconnected'),
+            recovered: () => told.push('recovered'),
             warned: () => told.push('warned'),
         });
     });
@@ -397,14 +398,21 @@ suite('QuorumStore', () => {
         nodes[2].isReady = true;
         nodes[2].listener?.reconnected();
         assert.deepEqual(told, ['warned']);
+        nodes[2].listener?.recovered('test');
+        assert.deepEqual(told.splice(0), ['warned', 'warned']);
         nodes[0].isReady = false;
         nodes[0].listener?.disconnected(new Error('test'));
-        assert.deepEqual(told.splice(0), ['warned', 'warned', 'reconnected']);
+        assert.deepEqual(told.splice(0), ['warned', 'reconnected']);
         nodes[1].isReady = false;
         nodes[1].listener?.disconnected(new Error('test'));
         assert.include(told.splice(0), 'disconnected');
         nodes[2].listener?.reconnected();
-        assert.deepEqual(told, ['reconnected']);
+        assert.deepEqual(told.splice(0), ['reconnected']);
+        nodes[2].listener?.recovered('test');
+        assert.isEmpty(told, 'two of three are still away');
+        nodes[1].isReady = true;
+        nodes[1].listener?.recovered('test');
+        assert.include(told, 'recovered');
     });
 
     test('tells of a hand-off by the lead only, and of grants as hints', () => {

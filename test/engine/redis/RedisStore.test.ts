@@ -70,6 +70,7 @@ suite('RedisStore', () => {
         changed: () => told.push('changed'),
         reconnected: () => told.push('reconnected'),
         disconnected: () => told.push('disconnected'),
+        recovered: () => undefined,
         warned: (message) => told.push(message),
     };
 

@@ -48,6 +48,7 @@ suite('Waiters', () => {
             changed: (key) => waiters.changed(key),
             reconnected: () => waiters.recheck(),
             disconnected: () => waiters.disconnected(),
+            recovered: () => undefined,
             warned: () => undefined,
         });
     });
@@ -986,6 +987,7 @@ const DEAF: StoreListener = {
     changed: () => undefined,
     reconnected: () => undefined,
     disconnected: () => undefined,
+    recovered: () => undefined,
     warned: () => undefined,
 };
 

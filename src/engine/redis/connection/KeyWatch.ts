@@ -1,9 +1,18 @@
-import type { Redis } from 'ioredis';
-import { end } from './RedisConnection';
+import type { Clock } from '../../time/Clock';
+import { asError, isTemporary } from '../../port/errors';
+import { Backoff } from './Backoff';
 import type { RedisConnection } from './RedisConnection';
-import { isReply } from './replies';
 
 const INVALIDATIONS = '__redis__:invalidate';
+
+/**
+ * `none`: the server does not do this, or the user may not. `later`: it failed, and is not tried again before an instant.
+ */
+type State =
+    | { readonly kind: 'off' }
+    | { readonly kind: 'on'; readonly second: RedisConnection; readonly tracking: Promise<boolean> }
+    | { readonly kind: 'later'; readonly at: number }
+    | { readonly kind: 'none' };
 
 /**
  * Tells when keys change that others than us write: server-assisted client-side caching of Redis 6, which needs no server
@@ -11,24 +20,24 @@ const INVALIDATIONS = '__redis__:invalidate';
  * connection of its own, opened when the first key is watched.
  */
 export class KeyWatch {
-    private _listener: Redis | undefined;
-    private _tracking: Promise<boolean> | undefined;
+    private _state: State = { kind: 'off' };
+    private readonly _backoff = new Backoff();
 
     /** @param _changed of a key; of all of them, when invalidations may have been lost. */
     constructor(
         private readonly _connection: RedisConnection,
+        private readonly _clock: Clock,
         private readonly _changed: (key: string | undefined) => void,
     ) {}
 
     /**
      * Tells of the next change of `key`; at once, when it does not hold `value` any more.
      *
-     * @returns false where the server does not do this.
+     * @returns false where the server does not do this, or not now.
      */
     async watch(key: string, value: string): Promise<boolean> {
         try {
-            this._tracking ??= this._start();
-            if (!(await this._tracking)) return false;
+            if (!(await this._tracking())) return false;
             const present = await this._connection.send(async (client) => {
                 const [, read] = await Promise.all([client.client('CACHING', 'YES'), client.get(key)]);
                 return read;
@@ -42,37 +51,55 @@ export class KeyWatch {
 
     /** Ends the watch: at the end, and after a reconnect, when the server has forgotten what was to be watched. */
     async reset(): Promise<void> {
-        const listener = this._listener;
-        this._listener = undefined;
-        this._tracking = undefined;
-        await end(listener);
+        const before = this._state;
+        this._state = { kind: 'off' };
+        if (before.kind === 'on') await before.second.close();
     }
 
-    private async _start(): Promise<boolean> {
-        const listener = this._connection.duplicate();
-        this._listener = listener;
-        listener.on('error', () => undefined);
-        try {
-            await listener.connect();
-            const id = await listener.client('ID');
-            await listener.subscribe(INVALIDATIONS);
-            await this._connection.send((client) => client.client('TRACKING', 'ON', 'REDIRECT', id, 'OPTIN'));
-        } catch (error) {
-            await end(listener);
-            // What the server refuses it will refuse again; anything else is tried anew with the next key.
-            if (!isReply(error) && this._listener === listener) this._tracking = undefined;
-            return false;
+    private _tracking(): Promise<boolean> {
+        const { _state: state } = this;
+        if (state.kind === 'on') return state.tracking;
+        if (state.kind === 'none' || (state.kind === 'later' && this._clock.now() < state.at)) {
+            return Promise.resolve(false);
         }
-        listener.on('messageBuffer', (_channel: Buffer, keys: unknown) => {
+        const second = this._connection.second();
+        const tracking = this._start(second);
+        this._state = { kind: 'on', second, tracking };
+        return tracking;
+    }
+
+    /** Never rejects. */
+    private async _start(second: RedisConnection): Promise<boolean> {
+        second.client.on('messageBuffer', (_channel: Buffer, keys: unknown) => {
             // No list: the server was flushed.
             if (!Array.isArray(keys)) this._changed(undefined);
             else for (const key of keys) this._changed(String(key));
         });
-        listener.once('close', () => {
-            if (this._listener !== listener) return;
-            void this.reset();
-            this._changed(undefined);
-        });
-        return true;
+        let begun = false;
+        try {
+            await second.open({
+                prepare: () => this._track(second),
+                ready: () => {
+                    if (begun) this._changed(undefined);
+                    begun = true;
+                },
+            });
+            this._backoff.reset();
+            return true;
+        } catch (error) {
+            await second.close();
+            if (this._state.kind !== 'on' || this._state.second !== second) return false;
+            // What the server refuses for good it will refuse again.
+            this._state = isTemporary(asError(error))
+                ? { kind: 'later', at: this._clock.now() + this._backoff.next() }
+                : { kind: 'none' };
+            return false;
+        }
+    }
+
+    private async _track({ client }: RedisConnection): Promise<void> {
+        const id = await client.client('ID');
+        await client.subscribe(INVALIDATIONS);
+        await this._connection.send((main) => main.client('TRACKING', 'ON', 'REDIRECT', id, 'OPTIN'));
     }
 }

@@ -1,11 +1,14 @@
-import type { Redis } from 'ioredis';
+import type { Redis, RedisOptions } from 'ioredis';
 import type { Clock, Timer } from '../../time/Clock';
 import { TimerHeap } from '../../time/TimerHeap';
 import type { Due } from '../../time/TimerHeap';
-import { LockError, asError } from '../../port/errors';
+import { LockError, asError, isTemporary } from '../../port/errors';
+import { BorrowedLink, OwnLink, isWritable } from './ClientLink';
+import type { ClientLink, Refresh } from './ClientLink';
+import { greet } from './Greeting';
+import type { Greeting } from './Greeting';
+import { Outage } from './Outage';
 import { explain, isReply } from './replies';
-import { readFacts } from './ServerFacts';
-import type { ServerFacts } from './ServerFacts';
 
 export interface RedisConnectionOptions {
     /** How long `open` may take, ms. */
@@ -16,6 +19,8 @@ export interface RedisConnectionOptions {
     readonly persistent?: boolean | undefined;
     /** The client is somebody else's: it is used, but neither disconnected nor closed. */
     readonly borrowed?: boolean | undefined;
+    /** Of a client of our own. */
+    readonly refresh?: Refresh | undefined;
 }
 
 /** What the owner of a connection does when its state changes. */
@@ -27,19 +32,18 @@ export interface ConnectionEvents {
     prepare?(server: Greeting): Promise<void>;
     /** The connection is ready, again or for the first time. */
     ready?(): void;
+    /** The connection ended. It may be back at once. */
+    departed?(): void;
+    /** The server cannot be reached, or refuses to work: once for each outage. One that is over at once is none. */
     lost?(error: Error): void;
-}
-
-/** What a server said first. */
-export interface Greeting extends ServerFacts {
-    /** Of the connection: with RESP3 it can be subscribed and do other things too. */
-    readonly protocol: 2 | 3;
+    /** The outage that was told of is over. @param lasted ms. */
+    recovered?(lasted: number): void;
 }
 
 type State =
     | { readonly kind: 'new' }
-    | { readonly kind: 'connecting'; readonly error: Error | undefined }
-    | { readonly kind: 'ready' }
+    | { readonly kind: 'connecting'; readonly error: LockError | undefined }
+    | { readonly kind: 'ready'; readonly since: number }
     | { readonly kind: 'closed' };
 
 /** A command that is to be sent, and who is told of its answer. */
@@ -55,33 +59,53 @@ interface Sent extends Due {
     overdue(): void;
 }
 
-/** Of a client that will say when it is ready. A fake that stands in for one in tests has no status at all. */
-const NOT_READY: ReadonlySet<string> = new Set(['connecting', 'connect', 'reconnecting', 'close', 'end']);
+/** A connection that lasted so long was of use, ms. */
+const STABLE = 5000;
 
-/** How long a server that answered, but not as we need it, is left alone, ms. */
-const REFUSED_PAUSE = 250;
+/** What a second client needs, whatever the first one is. */
+const SECOND = {
+    protocol: 2,
+    disconnectTimeout: 50,
+    lazyConnect: true,
+    enableOfflineQueue: false,
+    enableReadyCheck: false,
+    autoResendUnfulfilledCommands: false,
+    autoResubscribe: false,
+    maxRetriesPerRequest: 0,
+    retryStrategy: null,
+} as const satisfies RedisOptions;
 
-/** How long a server that is still loading its data is left alone, ms. */
-const LOADING_PAUSE = 50;
+/** Taken at load: tests put other functions in its place, which never run. */
+const nextTurn = setImmediate;
 
 /**
  * Commands to one server. Wraps an ioredis client that has no offline queue and resends nothing, so that every command is
  * sent once or is known not to have been sent.
  *
  * new → connecting ⇄ ready → closed. It is ready when commands work and what its owner needs is prepared.
+ *
+ * No failure is told in the turn of the event loop in which its command was asked for: a caller that tries again at once
+ * would keep the loop from mending the connection.
  */
 export class RedisConnection {
     private _state: State = { kind: 'new' };
     private _events: ConnectionEvents | undefined;
     private _handshake: Timer | undefined;
+    /** How often it could not be connected: tells an answer to this wait from an older one. */
+    private _failures = 0;
+    /** Why the present attempt failed is known. */
+    private _explained = false;
+    private _opened = false;
+    private readonly _link: ClientLink;
+    private readonly _outage: Outage;
     private readonly _arrivals = new Set<() => void>();
     private readonly _sent: TimerHeap<Sent>;
     private readonly _listeners: readonly [event: string, listener: (error: Error) => void][] = [
+        ['connecting', () => void (this._explained = false)],
         ['error', (error) => this._failed(error)],
         ['close', () => this._departed()],
         ['connect', () => this._greeted()],
         ['ready', () => void this._arrived()],
-        ['end', () => this._ended()],
     ];
 
     /** @param client made with `lazyConnect`, not yet connected; or one that is borrowed. */
@@ -91,6 +115,16 @@ export class RedisConnection {
         private readonly _clock: Clock,
     ) {
         this._sent = new TimerHeap(_clock, (sent) => sent.overdue());
+        const events = { connected: () => void this._arrived(), failed: (error: Error) => this._failed(error) };
+        const { borrowed, commandTimeout, refresh } = _options;
+        this._link =
+            borrowed === true
+                ? new BorrowedLink(client, _clock, events)
+                : new OwnLink(client, refresh, commandTimeout, _clock, events);
+        this._outage = new Outage(_clock, {
+            began: (error) => this._events?.lost?.(error),
+            ended: (lasted) => this._events?.recovered?.(lasted),
+        });
     }
 
     get isReady(): boolean {
@@ -102,9 +136,7 @@ export class RedisConnection {
         this._events = events;
         this._state = { kind: 'connecting', error: undefined };
         for (const [event, listener] of this._listeners) this.client.on(event, listener);
-        if (this.client.status === 'wait') {
-            this.client.connect().catch((error: unknown) => this._failed(asError(error)));
-        } else if (!NOT_READY.has(this.client.status)) void this._arrived();
+        this._link.start();
         try {
             await this._ready(this._options.connectTimeout);
         } catch (error) {
@@ -117,11 +149,10 @@ export class RedisConnection {
     async close(): Promise<void> {
         this._state = { kind: 'closed' };
         this._handshake?.cancel();
+        this._outage.close();
         this._announce();
-        if (this._options.borrowed !== true) {
-            await end(this.client);
-            this._sent.clear();
-        }
+        await this._link.close();
+        if (this._options.borrowed !== true) this._sent.clear();
         for (const [event, listener] of this._listeners) this.client.off(event, listener);
     }
 
@@ -143,26 +174,40 @@ export class RedisConnection {
         longer = 0,
     ): void {
         const options = { command, answered, failed, longer };
-        if (this._state.kind === 'ready') this._post(options);
-        else this._ready(this._options.commandTimeout).then(() => this._post(options), failed);
+        if (this._state.kind === 'ready' && isWritable(this.client)) this._post(options);
+        else this._ready(this._options.commandTimeout).then(() => this._post(options), later(failed));
+    }
+
+    /** The server did some work for us. */
+    useful(): void {
+        this._link.useful();
+        this._outage.well();
+    }
+
+    /** The server is connected, and refuses to work. */
+    refused(error: LockError): void {
+        if (this._state.kind === 'ready') this._outage.refused(error);
     }
 
     /** Connects anew: the server is not, or no longer, what it has to be. */
-    reconnect(): void {
-        if (this._state.kind === 'ready') this._again(this.client.stream);
+    reconnect(error: LockError): void {
+        if (this._state.kind !== 'ready') return;
+        const { stream } = this.client;
+        this._departed(error);
+        this._outage.refused(error);
+        this._failures += 1;
+        this._link.renew(stream);
     }
 
-    /** A second client of the same server, not yet connected, for what RESP3 or ioredis does not do beside commands. */
-    duplicate(): Redis {
-        return this.client.duplicate({
-            protocol: 2,
-            lazyConnect: true,
-            enableOfflineQueue: false,
-            autoResendUnfulfilledCommands: false,
-            autoResubscribe: false,
-            maxRetriesPerRequest: 0,
-            retryStrategy: (attempt: number) => Math.min(attempt * 50, 1000),
-        });
+    /** A second connection to the same server, not open, for what RESP3 or ioredis does not do beside commands. */
+    second(connectTimeout = this._options.connectTimeout): RedisConnection {
+        const refresh = async (second: Redis): Promise<void> => {
+            await this._options.refresh?.(this.client);
+            // Its owner may have changed them.
+            Object.assign(second.options, this.client.options, SECOND);
+        };
+        const options = { ...this._options, connectTimeout, borrowed: false, refresh };
+        return new RedisConnection(this.client.duplicate(SECOND), options, this._clock);
     }
 
     private _post<T>({ command, answered, failed, longer }: Posted<T>): void {
@@ -175,7 +220,7 @@ export class RedisConnection {
             overdue: () => {
                 open = false;
                 // The link may be dead without either end knowing it; a new one tells.
-                this._cut(stream);
+                this._link.cut(stream);
                 const text = `Redis did not answer within ${timeout} ms.`;
                 failed(new LockError('CONNECTION_FAILED', text, { unknown: true }));
             },
@@ -188,8 +233,13 @@ export class RedisConnection {
             },
             (error: unknown) => {
                 this._sent.delete(sent);
-                const unknown = !isReply(error);
-                if (open) failed(this._state.kind === 'closed' ? closed(error, unknown) : explain(error, { unknown }));
+                if (!open) return;
+                const reply = isReply(error);
+                const told =
+                    this._state.kind === 'closed' ? closed(error, !reply) : explain(error, { unknown: !reply });
+                // What the client refuses by itself has taken no time.
+                if (reply) failed(told);
+                else later(failed)(told);
             },
         );
     }
@@ -197,11 +247,19 @@ export class RedisConnection {
     /** Waits until the connection is ready, an answer that no waiting will change, or the time is over. */
     private async _ready(within: number): Promise<void> {
         const started = this._clock.now();
-        while (this._state.kind !== 'ready') {
+        const failures = this._failures;
+        for (;;) {
+            if (this._state.kind === 'ready') {
+                if (isWritable(this.client)) return;
+                // Its stream was cut, and ioredis has not noticed.
+                this._link.cut(this.client.stream);
+                this._departed();
+            }
             if (this._state.kind === 'closed') throw closed(undefined);
             const error = this._state.kind === 'connecting' ? this._state.error : undefined;
-            if (error instanceof LockError && error.code !== 'CONNECTION_FAILED') throw error;
+            const lasting = error !== undefined && !isTemporary(error);
             const left = started + within - this._clock.now();
+            if (lasting && (left <= 0 || this._failures > failures)) throw error;
             if (left <= 0) throw unreachable(within, error);
             await this._arrival(left);
         }
@@ -224,101 +282,64 @@ export class RedisConnection {
         for (const arrival of [...this._arrivals]) arrival();
     }
 
-    private _failed(error: Error): void {
-        if (this._state.kind === 'closed') return;
-        const told = explain(error, { unknown: false });
-        if (this._state.kind === 'connecting') {
-            // ioredis says "Connection is closed." after it has said why.
-            if (this._state.error !== undefined && error.message === 'Connection is closed.') return;
-            this._state = { kind: 'connecting', error: told };
-        }
+    private _failed(thrown: Error): void {
+        if (this._state.kind !== 'connecting') return;
+        // ioredis says "Connection is closed." after it has said why.
+        if (this._explained && thrown.message === 'Connection is closed.') return;
+        this._explained = true;
+        const error = explain(thrown, { unknown: false });
+        this._state = { kind: 'connecting', error };
+        this._failures += 1;
+        if (this._opened) this._outage.failed(error);
         this._announce();
     }
 
-    /** The socket is connected: a server that is frozen, or gone again, would leave it at that. */
-    private _greeted(): void {
+    /** The server has made a step: one that is frozen now, or gone again, would leave it at that. */
+    private _greeted(longer = 0): void {
         const stream = this.client.stream;
         this._handshake?.cancel();
-        this._handshake = this._clock.timer(this._options.commandTimeout, () => {
-            if (this._state.kind === 'connecting') this._cut(stream);
+        this._handshake = this._clock.timer(this._options.commandTimeout + longer, () => {
+            if (this._state.kind === 'connecting') this._link.cut(stream);
         });
     }
 
-    private _departed(): void {
+    private _departed(error = new LockError('CONNECTION_FAILED', 'The connection to Redis was lost.')): void {
         this._handshake?.cancel();
         if (this._state.kind !== 'ready') return;
-        const error = new LockError('CONNECTION_FAILED', 'The connection to Redis was lost.');
+        if (this._clock.now() - this._state.since >= STABLE) this._link.useful();
         this._state = { kind: 'connecting', error };
-        this._events?.lost?.(error);
-    }
-
-    /** ioredis does not go on when Sentinels are asked while a connection ends, or when its owner told it not to. */
-    private _ended(): void {
-        if (this._options.borrowed === true || this._state.kind === 'closed') return;
-        this._clock.timer(REFUSED_PAUSE, () => {
-            if (this._state.kind === 'closed' || this.client.status !== 'end') return;
-            this.client.connect().catch((error: unknown) => this._failed(asError(error)));
-        });
+        this._outage.lost(error);
+        this._events?.departed?.();
     }
 
     private async _arrived(): Promise<void> {
-        const epoch = this.client.stream;
+        const { stream } = this.client;
         try {
-            const greeting = await this._greet();
+            const { borrowed = false } = this._options;
+            const loading = (error: Error): boolean => this._loading(error);
+            const greeting = await greet(this.client, { borrowed, loading }, this._clock);
+            this._greeted(this._options.connectTimeout);
             await this._events?.prepare?.(greeting);
         } catch (error) {
             this._failed(asError(error));
-            // It has to be tried again, but not at once: ioredis takes a connection that answers for a good one.
-            await this._arrival(REFUSED_PAUSE);
-            if (this._state.kind === 'connecting') this._again(epoch);
+            if (this._state.kind === 'connecting') this._link.renew(stream);
             return;
         }
-        if (this._state.kind === 'closed' || this.client.stream !== epoch) return;
+        if (this._state.kind !== 'connecting' || this.client.stream !== stream || !isWritable(this.client)) return;
         this._handshake?.cancel();
-        this._state = { kind: 'ready' };
+        this._state = { kind: 'ready', since: this._clock.now() };
+        this._opened = true;
+        this._outage.well();
         this._announce();
         this._events?.ready?.();
     }
 
-    /** Waits until the server has its data; tells what it is. */
-    private async _greet(): Promise<Greeting> {
-        for (;;) {
-            try {
-                await this.client.ping();
-                break;
-            } catch (error) {
-                if (!asError(error).message.startsWith('LOADING') || this._state.kind === 'closed') throw error;
-                await new Promise<void>((resolve) => this._clock.timer(LOADING_PAUSE, resolve));
-            }
-        }
-        // ioredis goes on with database 0 where the server does not have the one that was asked for.
-        const { db } = this.client.options;
-        if (db && this._options.borrowed !== true) await this.client.select(db);
-        // What the server refuses to tell is not known; without a connection there is nothing to go on with.
-        const untold = (error: unknown): string => {
-            if (NOT_READY.has(this.client.status)) throw error;
-            return '';
-        };
-        const [info, hello] = await Promise.all([
-            this.client.info().catch(untold),
-            // Servers before 6.0, and proxies, do not know HELLO and speak RESP2.
-            this._options.borrowed === true ? [] : this.client.call('HELLO').catch(untold),
-        ]);
-        const facts: readonly unknown[] = Array.isArray(hello) ? hello : [];
-        return { ...readFacts(info), protocol: facts[facts.indexOf('proto') + 1] === 3 ? 3 : 2 };
-    }
-
-    /** Gives up a link that may be dead. */
-    private _cut(stream: Redis['stream']): void {
-        if (this._options.borrowed !== true) stream.destroy();
-    }
-
-    /** Connects anew, if that has not happened yet. */
-    private _again(stream: Redis['stream']): void {
-        if (this.client.stream !== stream) return;
-        if (this._options.borrowed === true) {
-            if (this._state.kind === 'connecting') void this._arrived();
-        } else if (!stream.destroyed) this.client.disconnect(true);
+    private _loading(error: Error): boolean {
+        if (this._state.kind !== 'connecting') return false;
+        this._failed(error);
+        // It is alive.
+        this._greeted();
+        return true;
     }
 }
 
@@ -331,28 +352,18 @@ function begun<T>(command: () => Promise<T>): Promise<T> {
     }
 }
 
-/** Disconnects a client; settles when its socket is closed. */
-export function end(client: Redis | undefined): Promise<void> {
-    return new Promise((resolve) => {
-        if (client === undefined || client.status === 'end') {
-            resolve();
-            return;
-        }
-        // Between two connections there is nothing whose end could be told.
-        const idle = client.status === 'reconnecting' || client.status === 'wait';
-        client.once('end', resolve);
-        client.disconnect();
-        // Nothing is waited for, so the server need not be alive to say goodbye.
-        client.stream?.destroy();
-        if (idle) resolve();
-    });
+/** Tells in a later turn of the event loop. */
+function later(failed: (error: Error) => void): (error: Error) => void {
+    return (error) => void nextTurn(() => failed(error));
 }
 
 function closed(cause: unknown, unknown = false): LockError {
     return new LockError('CLOSED', 'The lock was closed.', { cause, unknown });
 }
 
-function unreachable(within: number, cause: Error | undefined): LockError {
+function unreachable(within: number, cause: LockError | undefined): LockError {
+    if (cause?.code === 'SERVER_REFUSED')
+        return new LockError(cause.code, `For ${within} ms: ${cause.message}`, { cause: cause.cause });
     const why = cause === undefined ? 'no answer' : cause.message;
     return new LockError('CONNECTION_FAILED', `Redis could not be reached within ${within} ms: ${why}`, { cause });
 }

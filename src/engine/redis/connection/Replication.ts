@@ -3,7 +3,8 @@ import { renewScript } from '../scripts/renew';
 import type { RenewReply } from '../scripts/renew';
 import { ScriptError } from '../scripts/Script';
 import type { ScriptItem } from '../scripts/Script';
-import type { Greeting, RedisConnection } from './RedisConnection';
+import type { Greeting } from './Greeting';
+import type { RedisConnection } from './RedisConnection';
 import { explain } from './replies';
 
 /** How many replicas have to have a grant. */
@@ -49,8 +50,8 @@ export class Replication {
     }
 
     /** The server is no master any more. */
-    reconnect(): void {
-        this._connection.reconnect();
+    reconnect(error: LockError): void {
+        this._connection.reconnect(error);
     }
 
     close(): Promise<void> {

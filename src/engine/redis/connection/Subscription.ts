@@ -1,25 +1,48 @@
 import type { Redis } from 'ioredis';
 import type { Clock, Timer } from '../../time/Clock';
-import { LockError } from '../../port/errors';
-import { end } from './RedisConnection';
-import type { Greeting, RedisConnection } from './RedisConnection';
-import { isReply } from './replies';
+import { LockError, isTemporary } from '../../port/errors';
+import { Backoff } from './Backoff';
+import { at } from './Greeting';
+import type { Greeting } from './Greeting';
+import type { RedisConnection } from './RedisConnection';
+import { explain } from './replies';
 
 /** How waiters learn of their turn: by messages, by asking, or by messages where the server has them. */
 export type WaitMode = 'auto' | 'queue' | 'poll';
 
 export interface SubscriptionOptions {
     readonly wait: WaitMode;
-    /** No call takes longer, ms. */
-    readonly commandTimeout: number;
+    /** How long the first connection may take, ms. */
+    readonly connectTimeout: number;
     /** The connection is used for commands only: others listen to what its client hears. */
     readonly borrowed?: boolean | undefined;
     /** In a cluster: a hash tag whose slot the server has, so that messages need not go to all servers. */
     readonly tag?: (() => string | undefined) | undefined;
 }
 
+export interface SubscriptionEvents {
+    message(text: string): void;
+    /** Messages reach us on a new channel, or may have been lost. */
+    renewed(): void;
+    /** Messages do not reach us: waiters have to poll. */
+    silent(error: LockError): void;
+    /** Messages reach us again. */
+    heard(): void;
+}
+
+/** Where messages reach us. */
+interface Channel {
+    readonly name: string;
+    readonly sharded: boolean;
+}
+
 /** A connection that only listens is asked so often whether it is alive, ms. */
 const PULSE = 10_000;
+
+/** Where messages do not reach us, that is tried again after at most so many ms. */
+const LONGEST_PAUSE = 30_000;
+
+const CLOSED = new LockError('CLOSED', 'The lock was closed.');
 
 /** How much of the server's id tells one start of it from another. */
 const ID_LENGTH = 12;
@@ -28,25 +51,27 @@ const ID_LENGTH = 12;
  * The channel on which a server wakes us: `redis-lock:@<start of the server>:<ours>`, so that a script can tell whether
  * nobody listens because we are gone or because we listened to another server (see `reaches` in scripts/grant.ts). In a
  * cluster `{tag}` follows: it is a sharded channel of the tag's slot then, and an ordinary one too.
+ *
+ * Where messages do not reach us waiters poll, and it is tried again: but for a missing right or an unknown command, which
+ * are there to stay.
  */
 export class Subscription {
     private _channel = '';
-    private _subscriber: Redis | undefined;
-    private _pulse: Timer | undefined;
+    private _server: Greeting | undefined;
+    private _second: RedisConnection | undefined;
+    private _timer: Timer | undefined;
+    private _silent = false;
+    private _attempts = 0;
     private _closed = false;
+    private readonly _backoff = new Backoff(LONGEST_PAUSE);
 
-    /**
-     * @param _ours    tells us from all others that listen.
-     * @param _onMessage   is told of each message.
-     * @param _renewed messages may have been lost.
-     */
+    /** @param _ours tells us from all others that listen. */
     constructor(
         private readonly _connection: RedisConnection,
         private readonly _ours: string,
         private readonly _options: SubscriptionOptions,
         private readonly _clock: Clock,
-        private readonly _onMessage: (text: string) => void,
-        private readonly _renewed: () => void,
+        private readonly _events: SubscriptionEvents,
     ) {}
 
     /** Where messages reach us; empty: nowhere. */
@@ -57,126 +82,167 @@ export class Subscription {
     /**
      * Subscribes on a new connection to the server.
      *
-     * @throws what kept it from finding out, or, when `wait` is queue, why it must not.
+     * @throws why messages do not reach us where `wait` is queue; what is wrong with the connection.
      */
     async begin(server: Greeting): Promise<void> {
-        this._channel = '';
+        this._server = server;
         if (this._options.wait === 'poll') return;
-        const { client } = this._connection;
-        const apart = server.protocol === 2 || this._options.borrowed === true;
-        try {
-            const listener = apart ? await this._own() : client;
-            const { channel, sharded } = await this._name(server, listener);
-            const refused = await proven(
-                () => this._listen(listener, channel),
-                () => client.publish(channel, ''),
-            );
-            if (refused === undefined) {
-                this._channel = channel;
-                if (apart) this._look(listener, channel, sharded);
-                return;
-            }
-            await this._drop();
-            if (this._options.wait === 'auto') return;
-            const text = `options.wait is queue, but the server does not do publish/subscribe: ${refused}`;
-            throw new LockError('NO_PERMISSION', text);
-        } catch (error) {
-            await this._drop();
-            throw error;
+        const error = await this._subscribe(server);
+        if (error === undefined) this._heard();
+        else if (error.code === 'CLOSED') {
+            if (this._closed) throw error;
+        } else if (this._options.wait === 'queue') {
+            const text = `options.wait is queue, but messages do not reach us: ${error.message}`;
+            throw new LockError(error.code, text, { cause: error.cause });
+        } else {
+            // It may be this connection that has ended.
+            if (error.code === 'CONNECTION_FAILED') await at('SUBSCRIBE', this._connection.client.ping());
+            this._fell(error);
         }
     }
 
     async close(): Promise<void> {
         this._closed = true;
-        this._pulse?.cancel();
         await this._drop();
     }
 
     private async _drop(): Promise<void> {
-        const subscriber = this._subscriber;
-        this._subscriber = undefined;
-        await end(subscriber);
+        this._timer?.cancel();
+        this._channel = '';
+        const second = this._second;
+        this._second = undefined;
+        await second?.close();
     }
 
-    /** With RESP2 a subscribed connection can do nothing else, so it is a second one. */
-    private async _own(): Promise<Redis> {
-        await this._drop();
-        if (this._closed) throw new LockError('CLOSED', 'The lock was closed.');
-        const subscriber = this._connection.duplicate();
-        this._subscriber = subscriber;
-        subscriber.on('error', () => undefined);
-        await subscriber.connect();
-        return subscriber;
+    private _heard(): void {
+        this._backoff.reset();
+        if (!this._silent) return;
+        this._silent = false;
+        this._events.heard();
     }
 
-    /** Where the server has sharded channels, one that it owns. */
-    private async _name(server: Greeting, listener: Redis): Promise<{ channel: string; sharded: boolean }> {
+    private _fell(error: LockError): void {
+        this._channel = '';
+        if (!this._silent) {
+            this._silent = true;
+            this._events.silent(error);
+        }
+        if (isTemporary(error)) this._timer = this._clock.timer(this._backoff.next(), () => void this._again());
+    }
+
+    /** Subscribes anew on the connection that there is. Never rejects. */
+    private async _again(): Promise<void> {
+        // A new connection is subscribed when it is made.
+        if (this._closed || this._server === undefined || !this._connection.isReady) return;
+        const error = await this._subscribe(this._server);
+        if (this._closed || error?.code === 'CLOSED') return;
+        if (error === undefined) this._heard();
+        else this._fell(error);
+        this._events.renewed();
+    }
+
+    /** @returns why messages do not reach us; CLOSED: that does not matter any more. Never rejects. */
+    private async _subscribe(server: Greeting): Promise<LockError | undefined> {
+        this._attempts += 1;
+        const attempt = this._attempts;
+        const stale = (): boolean => this._closed || attempt !== this._attempts;
+        let failure: LockError | undefined;
+        try {
+            await this._drop();
+            // With RESP2 a subscribed connection can do nothing else, so it is a second one.
+            const apart = server.protocol === 2 || this._options.borrowed === true;
+            if (stale()) return CLOSED;
+            if (apart) await this._open(server);
+            else {
+                const { name } = await this._listen(server, this._connection.client);
+                if (!stale()) this._channel = name;
+            }
+        } catch (error) {
+            failure = explain(error, {});
+        }
+        if (stale()) return CLOSED;
+        if (failure !== undefined) await this._drop();
+        return failure;
+    }
+
+    /** Listens on a second connection, which may come and go by itself. */
+    private async _open(server: Greeting): Promise<void> {
+        // The first one waits for it.
+        const second = this._connection.second(this._options.connectTimeout / 2);
+        this._second = second;
+        let channel: Channel | undefined;
+        await second.open({
+            prepare: async () => {
+                if (channel === undefined) channel = await this._listen(server, second.client);
+                else await resubscribe(second.client, channel);
+            },
+            ready: () => {
+                this._channel = channel?.name ?? '';
+                if (this._silent) this._heard();
+                this._events.renewed();
+            },
+            lost: (error) => this._lost(error),
+        });
+        this._beat(second);
+    }
+
+    private _lost(error: Error): void {
+        const told = explain(error, {});
+        this._channel = '';
+        // A slot that is not there any more will not come back: another channel is needed.
+        if (!isTemporary(told)) void this._again();
+        else if (!this._silent) {
+            this._silent = true;
+            this._events.silent(told);
+            this._events.renewed();
+        }
+    }
+
+    /** Subscribes, and proves that what is published is heard. Where the server has sharded channels, one that it owns. */
+    private async _listen(server: Greeting, listener: Redis): Promise<Channel> {
         const start = server.runId === undefined ? '' : `@${server.runId.slice(0, ID_LENGTH)}:`;
         const plain = `redis-lock:${start}${this._ours}`;
         const tag = this._options.tag?.();
-        const channel = `${plain}{${tag}}`;
-        if (tag === undefined) return { channel: plain, sharded: false };
-        const refused = await proven(
-            () => this._listenSharded(listener, channel),
-            () => this._connection.client.spublish(channel, ''),
-        );
-        return refused === undefined ? { channel, sharded: true } : { channel: plain, sharded: false };
-    }
-
-    private async _listen(listener: Redis, channel: string): Promise<void> {
+        const sharded = tag !== undefined && (await this._listenSharded(listener, `${plain}{${tag}}`));
+        const name = sharded ? `${plain}{${tag}}` : plain;
         listener.removeAllListeners('message');
-        listener.on('message', (_channel: string, text: string) => this._onMessage(text));
-        await listener.subscribe(channel);
+        listener.on('message', (_channel: string, text: string) => this._events.message(text));
+        await at('SUBSCRIBE', listener.subscribe(name));
+        const { client } = this._connection;
+        if ((await at('PUBLISH', client.publish(name, ''))) === 0) {
+            throw new LockError('SERVER_REFUSED', 'Nobody hears what is published.');
+        }
+        return { name, sharded };
     }
 
-    private async _listenSharded(listener: Redis, channel: string): Promise<void> {
+    /** @returns whether the server has sharded channels, and they reach us. */
+    private async _listenSharded(listener: Redis, channel: string): Promise<boolean> {
         listener.removeAllListeners('smessage').removeAllListeners('moved');
-        listener.on('smessage', (_channel: string, text: string) => this._onMessage(text));
+        listener.on('smessage', (_channel: string, text: string) => this._events.message(text));
         // The slot of the channel went to another server.
-        listener.on('moved', () => this._connection.reconnect());
-        await listener.ssubscribe(channel);
+        listener.on('moved', () => void this._again());
+        try {
+            await at('SSUBSCRIBE', listener.ssubscribe(channel));
+            return Number(await at('SPUBLISH', this._connection.client.spublish(channel, ''))) > 0;
+        } catch (error) {
+            if (explain(error, {}).code === 'CONNECTION_FAILED') throw error;
+            return false;
+        }
     }
 
-    /** A connection of its own may come and go by itself. */
-    private _look(listener: Redis, channel: string, sharded: boolean): void {
-        this._beat(listener);
-        listener.on('ready', () => {
-            const again = [listener.subscribe(channel)];
-            if (sharded) again.push(listener.ssubscribe(channel));
-            Promise.all(again).then(
-                () => this._renewed(),
-                (error: unknown) => {
-                    // A slot that is not there any more will not come back: another channel is needed.
-                    if (isReply(error)) this._connection.reconnect();
-                    else listener.disconnect(true);
-                },
-            );
-        });
-    }
-
-    /** Asks the subscriber for a sign of life now and then, and ends a connection that gives none. */
-    private _beat(subscriber: Redis): void {
-        this._pulse?.cancel();
-        this._pulse = this._clock.timer(PULSE, () => {
-            if (this._subscriber !== subscriber || this._closed) return;
-            const stream = subscriber.stream;
-            const answer = this._clock.timer(this._options.commandTimeout, () => stream.destroy());
-            subscriber.ping().then(
-                () => answer.cancel(),
-                () => answer.cancel(),
-            );
-            this._beat(subscriber);
+    /** Asks the second connection for a sign of life now and then; one that gives none is ended by that. */
+    private _beat(second: RedisConnection): void {
+        this._timer?.cancel();
+        this._timer = this._clock.timer(PULSE, () => {
+            if (this._second !== second || this._closed) return;
+            if (second.isReady) second.send((client) => client.ping()).catch(() => undefined);
+            this._beat(second);
         });
     }
 }
 
-/** @returns why what is published is not heard; undefined: it is. */
-async function proven(subscribe: () => Promise<unknown>, publish: () => Promise<unknown>): Promise<string | undefined> {
-    try {
-        await subscribe();
-        return Number(await publish()) > 0 ? undefined : 'nobody hears what is published.';
-    } catch (error) {
-        if (isReply(error)) return error.message;
-        throw error;
-    }
+async function resubscribe(listener: Redis, { name, sharded }: Channel): Promise<void> {
+    const again = [listener.subscribe(name)];
+    if (sharded) again.push(listener.ssubscribe(name));
+    await Promise.all(again);
 }

@@ -1,9 +1,23 @@
 import { LockError, asError } from '../../port/errors';
-import type { LockErrorDetails } from '../../port/errors';
+import type { LockErrorCode, LockErrorDetails } from '../../port/errors';
+import { bareText, codeOf, wordOf } from './serverWords';
+import type { ServerWord } from './serverWords';
 
-/** An error that the server sent, as opposed to one of the connection. */
+/** An error that the server sent, as opposed to one of the connection. Of one that was explained, ask `saidBy`. */
 export function isReply(error: unknown): error is Error {
     return error instanceof Error && (error.name === 'ReplyError' || error.name === 'ScriptError');
+}
+
+/** What a server said, also when that was explained since. @returns undefined: it said nothing, or nothing that is known. */
+export function saidBy(error: unknown): ServerWord | undefined {
+    if (isReply(error)) return wordOf(error.message);
+    return error instanceof LockError && isReply(error.cause) ? wordOf(error.cause.message) : undefined;
+}
+
+/** The text that a server said, without what its version puts around it; empty: it said nothing. */
+export function textOf(error: unknown): string {
+    if (isReply(error)) return bareText(error.message);
+    return error instanceof LockError && isReply(error.cause) ? bareText(error.cause.message) : '';
 }
 
 /** Says in our words and codes what the client or the server said. */
@@ -11,32 +25,44 @@ export function explain(thrown: unknown, details: LockErrorDetails): LockError {
     if (thrown instanceof LockError) {
         return new LockError(thrown.code, thrown.message, { cause: thrown.cause, unknown: thrown.unknown, ...details });
     }
+    if (isReply(thrown)) return refusal(thrown, details);
     const cause = asError(thrown);
     // Of several addresses tried, Node.js gives an AggregateError without a message.
     const text = cause.message || ('code' in cause ? String(cause.code) : cause.name);
-    const known = { ...details, cause, unknown: isReply(thrown) ? false : details.unknown };
-    if (text.startsWith('WRONGTYPE')) {
-        return new LockError('WRONG_TYPE', `The key ${details.key} holds something that is no lock.`, known);
-    }
+    const known = { ...details, cause };
     if (/^All sentinels are unreachable.*No such master/.test(text)) {
-        return new LockError(
-            'CONNECTION_FAILED',
-            'No Sentinel knows a master named as options.sentinel_name says.',
-            known,
-        );
+        const sentence = 'No Sentinel knows a master named as options.sentinel_name says.';
+        return new LockError('CONNECTION_FAILED', sentence, known);
     }
-    if (/^(.* Last error: )?(WRONGPASS|NOAUTH|ERR invalid password|ERR AUTH)/.test(text)) {
-        return new LockError('WRONG_PASSWORD', `Redis refused the credentials: ${text}`, known);
-    }
-    if (/NOPERM|no permissions to|can't run this command|can't access at least one/i.test(text)) {
-        return new LockError('NO_PERMISSION', `The Redis user may not do this: ${text}`, known);
+    if (/ Last error: (WRONGPASS|NOAUTH)/.test(text)) {
+        return new LockError('WRONG_PASSWORD', `The Sentinels refused the credentials: ${text}`, known);
     }
     if (cause.name === 'MaxRetriesPerRequestError' || text === 'Connection is closed.') {
         return new LockError('CONNECTION_FAILED', 'The connection to Redis was lost before it answered.', known);
     }
-    return new LockError(
-        'CONNECTION_FAILED',
-        isReply(thrown) ? `Redis refused: ${text}` : `Redis failed: ${text}`,
-        known,
-    );
+    if (text.startsWith("Stream isn't writeable")) {
+        // It was not sent.
+        const sentence = 'The connection to Redis was lost.';
+        return new LockError('CONNECTION_FAILED', sentence, { ...known, unknown: false });
+    }
+    return new LockError('CONNECTION_FAILED', `Redis failed: ${text}`, known);
+}
+
+const SENTENCES: Readonly<Partial<Record<LockErrorCode, string>>> = {
+    WRONG_PASSWORD: 'Redis refused the credentials',
+    NO_PERMISSION: 'The Redis user may not do this',
+    NOT_SUPPORTED: 'The Redis server cannot do what a lock needs',
+};
+
+function refusal(reply: Error, details: LockErrorDetails): LockError {
+    const word = wordOf(reply.message);
+    const code = codeOf(word);
+    const known = { ...details, cause: reply, unknown: false };
+    if (code === 'WRONG_TYPE') {
+        return new LockError(code, `The key ${details.key} holds something that is no lock.`, known);
+    }
+    const text = bareText(reply.message);
+    // It goes on for a page.
+    const said = word === 'DENIED' ? (/^[^.]*\./.exec(text)?.[0] ?? text) : text;
+    return new LockError(code, `${SENTENCES[code] ?? 'Redis refuses to work'}: ${said}`, known);
 }

@@ -1,7 +1,9 @@
 import type { Redis } from 'ioredis';
 import { SystemClock } from '../../time/Clock';
 import type { Clock, Timer } from '../../time/Clock';
-import { LockError } from '../../port/errors';
+import { LockError, isTemporary } from '../../port/errors';
+import { saidBy, textOf } from '../connection/replies';
+import type { ServerWord } from '../connection/serverWords';
 import type { RenewReply } from '../scripts/renew';
 import type { Script } from '../scripts/Script';
 import { SLOTS, slotOf } from '../slots';
@@ -37,6 +39,9 @@ interface Member {
 
 /** While slots are on their way, or have no master, a step is tried again after so many ms. */
 const AGAIN = 25;
+
+/** A step of which this is said is done again, here or elsewhere. One that broke off when its slot began to leave, as a whole. */
+const PASSING: ReadonlySet<ServerWord> = new Set(['TRYAGAIN', 'CLUSTERDOWN', 'MASTERDOWN', 'LOADING', 'NONLOCAL']);
 
 /** While a master is away, the others are asked so often who took its place, ms. */
 const LOOK = 250;
@@ -83,7 +88,7 @@ export class ClusterServers implements RedisServers {
             const masters = await Promise.allSettled([...new Set(this._masters)].map((name) => this._member(name)));
             // The place of one that cannot be reached will be taken by another. Any other reason is here to stay.
             const failed = masters.flatMap((one) => (one.status === 'rejected' ? [asLockError(one.reason)] : []));
-            const reason = failed.find(({ code }) => code !== 'CONNECTION_FAILED');
+            const reason = failed.find((error) => !isTemporary(error));
             if (reason !== undefined) throw reason;
             if (failed[0] !== undefined && failed.length === masters.length) throw failed[0];
             this._opened = true;
@@ -148,7 +153,7 @@ export class ClusterServers implements RedisServers {
                 return await act(server, next?.asking === true);
             } catch (thrown) {
                 const error = asLockError(thrown);
-                if (!isAnswer(textOf(error))) this._look();
+                if (error.code === 'CONNECTION_FAILED' || error.code === 'CLOSED') this._look();
                 if (this._closed || error.unknown || this._clock.now() >= until) throw this._explained(error);
                 next = await this._redirected(error, slot, name);
             }
@@ -176,10 +181,13 @@ export class ClusterServers implements RedisServers {
             changed: (key) => this._events?.changed(key),
             reconnected: () => this._events?.reconnected(),
             warned: (text) => this._events?.warned(`${name}: ${text}`),
+            recovered: (text) => {
+                if (this._masters.includes(name)) this._events?.recovered(`${name}: ${text}`);
+            },
             disconnected: (error) => {
                 if (this._masters.includes(name)) this._events?.disconnected(error);
-                this._look();
             },
+            departed: () => this._look(),
         });
         const member = { server, opened };
         this._members.set(name, member);
@@ -214,11 +222,10 @@ export class ClusterServers implements RedisServers {
             if (kind === 'MOVED') this._moved(slot, address);
             return kind === 'ASK' ? { address, asking: true } : undefined;
         }
-        const away = error.code === 'CLOSED' || (error.code === 'CONNECTION_FAILED' && !isAnswer(text));
-        // A step that broke off because its slot is about to leave is done again elsewhere, as a whole.
-        if (!away && !/^(TRYAGAIN|CLUSTERDOWN|MASTERDOWN|LOADING)|non local key/.test(text))
-            throw this._explained(error);
-        if (/^(CLUSTERDOWN|MASTERDOWN)/.test(text)) this._look();
+        const away = error.code === 'CLOSED' || error.code === 'CONNECTION_FAILED';
+        const word = saidBy(error);
+        if (!away && (word === undefined || !PASSING.has(word))) throw this._explained(error);
+        if (word === 'CLUSTERDOWN' || word === 'MASTERDOWN') this._look();
         await new Promise<void>((resolve) => this._clock.timer(AGAIN, resolve));
         return undefined;
     }
@@ -311,15 +318,6 @@ function nameOf({ host, port }: ServerAddress): string {
 function addressOf(name: string): ServerAddress {
     const at = name.lastIndexOf(':');
     return { host: name.slice(0, at), port: Number(name.slice(at + 1)) };
-}
-
-function textOf(error: LockError): string {
-    return error.cause instanceof Error ? error.cause.message : '';
-}
-
-/** Whether a server said it, not a connection. */
-function isAnswer(text: string): boolean {
-    return /^[A-Z]+ /.test(text);
 }
 
 function asLockError(thrown: unknown): LockError {

@@ -5,7 +5,9 @@ import type { Script } from '../scripts/Script';
 import type { Acks, Replicated } from '../connection/Replication';
 
 /** What the servers tell of their own accord. */
-export type ServerEvents = Pick<StoreListener, 'reconnected' | 'disconnected' | 'warned'> & {
+export type ServerEvents = Pick<StoreListener, 'reconnected' | 'disconnected' | 'recovered' | 'warned'> & {
+    /** The connection to a server ended. It may be back at once. */
+    departed?(): void;
     /** A message came on our channel. */
     message(text: string): void;
     /** A watched key changed; of all of them, when that may have been missed. */

@@ -14,9 +14,10 @@ import type { Script, ScriptFrame } from '../scripts/Script';
 import { CLOCK, clockOfSlot, keysOf, slotOf } from '../slots';
 import { KeyWatch } from '../connection/KeyWatch';
 import { RedisConnection } from '../connection/RedisConnection';
-import type { Greeting, RedisConnectionOptions } from '../connection/RedisConnection';
+import type { Greeting } from '../connection/Greeting';
+import type { RedisConnectionOptions } from '../connection/RedisConnection';
 import type { RedisServers, ServerEvents, Command, CommandRequest } from './RedisServers';
-import { explain } from '../connection/replies';
+import { explain, saidBy } from '../connection/replies';
 import { Replication } from '../connection/Replication';
 import type { Acks, Replicated } from '../connection/Replication';
 import { warningsOf } from '../connection/ServerFacts';
@@ -70,18 +71,15 @@ export class SingleServer implements RedisServers {
         this._connection = new RedisConnection(client, _options, clock);
         const { acks } = _options;
         if (acks !== undefined) {
-            const apart = new RedisConnection(this._connection.duplicate(), { ..._options, borrowed: false }, clock);
-            this._replication = new Replication(apart, acks);
+            this._replication = new Replication(this._connection.second(), acks);
         }
-        this._subscription = new Subscription(
-            this._connection,
-            newId(),
-            _options,
-            clock,
-            (text) => this._events?.message(text),
-            () => this._events?.reconnected(),
-        );
-        this._watch = new KeyWatch(this._connection, (key) => this._events?.changed(key));
+        this._subscription = new Subscription(this._connection, newId(), _options, clock, {
+            message: (text) => this._events?.message(text),
+            renewed: () => this._events?.reconnected(),
+            silent: (error) => this._events?.warned(`Waiters are not woken, so they poll. ${error.message}`),
+            heard: () => this._events?.recovered('Waiters are woken again.'),
+        });
+        this._watch = new KeyWatch(this._connection, clock, (key) => this._events?.changed(key));
     }
 
     get acks(): Acks | undefined {
@@ -110,7 +108,9 @@ export class SingleServer implements RedisServers {
                 void this._watch.reset();
                 events.reconnected();
             },
+            departed: () => events.departed?.(),
             lost: (error) => events.disconnected(error),
+            recovered: (lasted) => events.recovered(`Redis works again after ${Math.round(lasted)} ms.`),
         });
         try {
             await this._replication?.open((server) => this._expect(server));
@@ -156,8 +156,7 @@ export class SingleServer implements RedisServers {
         if (this._replication === undefined) return Promise.reject(new LockError('NOT_REPLICATED', 'No acks are set.'));
         return this._replication.replicate({ keys, args }, asking).catch((error: unknown) => {
             const told = explain(error, { key });
-            const cause = told.cause instanceof Error ? told.cause.message : '';
-            if (/READONLY|WAIT cannot be used with replica/.test(cause)) this._replication?.reconnect();
+            if (saidBy(told) === 'READONLY') this._replication?.reconnect(told);
             throw told;
         });
     }
@@ -274,7 +273,10 @@ export class SingleServer implements RedisServers {
             return;
         }
         if (parsed instanceof ScriptError) void this._refuse(step, this._explained(parsed, step));
-        else step.done(parsed, sentAt);
+        else {
+            this._connection.useful();
+            step.done(parsed, sentAt);
+        }
     }
 
     /** Rejects a step that its script could not do; names the commands that it may not run. Never rejects. */
@@ -305,7 +307,8 @@ export class SingleServer implements RedisServers {
             });
         }
         // The server has lost its role to another one, which is found by the same name.
-        if (told.cause instanceof Error && told.cause.message.startsWith('READONLY')) this._connection.reconnect();
+        if (saidBy(told) === 'READONLY') this._connection.reconnect(told);
+        else if (told.code === 'SERVER_REFUSED') this._connection.refused(told);
         return told;
     }
 }

@@ -63,6 +63,7 @@ export class Scene {
         changed: (key) => this.changes.push(key),
         reconnected: () => undefined,
         disconnected: () => undefined,
+        recovered: () => undefined,
         warned: () => undefined,
     };
 

@@ -40,9 +40,12 @@ class Link {
         private readonly _onGrant: (what: string) => void,
     ) {
         this._connection = new RedisConnection(client, settings, clock);
-        const heard = (text: string): void => _onGrant(`message ${text}`);
-        const renewed = (): void => _onGrant('reconnected');
-        this._subscription = new Subscription(this._connection, name, settings, clock, heard, renewed);
+        this._subscription = new Subscription(this._connection, name, settings, clock, {
+            message: (text) => _onGrant(`message ${text}`),
+            renewed: () => _onGrant('reconnected'),
+            silent: () => _onGrant('silent'),
+            heard: () => _onGrant('heard'),
+        });
     }
 
     get channel(): string {
@@ -58,6 +61,7 @@ class Link {
             prepare: (server) => this._subscription.begin(server),
             ready: () => this._onGrant('reconnected'),
             lost: () => this._onGrant('disconnected'),
+            recovered: () => this._onGrant('recovered'),
         });
     }
 
@@ -119,9 +123,10 @@ suite('RedisConnection', function () {
     }
 
     /** Whether a message on its channel reaches the connection. */
-    async function hears(connection: Link): Promise<void> {
+    async function hears(connection: Link, clock?: VirtualClock): Promise<void> {
         told = told.filter((one) => one !== 'message hello');
         await until(async () => {
+            await clock?.advance(100);
             await raw.publish(connection.channel, 'hello');
             return told.includes('message hello');
         }, 10_000);
@@ -284,9 +289,9 @@ suite('RedisConnection', function () {
             test('survives many restarts without piling up what it listens with', async () => {
                 const connection = await opened(proxy, { protocol });
                 for (let time = 0; time < 5; time++) {
-                    const before = count('disconnected');
+                    const before = count('reconnected');
                     proxy.cut();
-                    await until(() => count('disconnected') > before, 10_000);
+                    await until(() => count('reconnected') > before, 10_000);
                     assert.strictEqual(await ping(connection), 'PONG');
                 }
                 await hears(connection);
@@ -381,6 +386,37 @@ suite('RedisConnection', function () {
             assert.strictEqual(await ping(connection), 'PONG');
         });
 
+        test('is sent on the next connection when its stream has ended and the client has not noticed', async () => {
+            const connection = await opened(server);
+            const stream = await connection.send(async (client) => Promise.resolve(client.stream));
+            const status = await connection.send(async (client) => {
+                client.stream.end();
+                return Promise.resolve(client.status);
+            });
+            assert.strictEqual(status, 'ready');
+            assert.isFalse(stream.writable);
+            assert.strictEqual(await ping(connection), 'PONG');
+            // In the turn in which the server's end of the link is read.
+            const next = await connection.send(async (client) => Promise.resolve(client.stream));
+            const answer = new Promise((resolve) => {
+                next.once('end', () => resolve(ping(connection)));
+            });
+            await raw.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+            await raw.call('CLIENT', 'KILL', 'TYPE', 'pubsub', 'SKIPME', 'yes');
+            assert.strictEqual(await answer, 'PONG');
+        });
+
+        test('that the client refuses by itself fails in a later turn of the event loop', async () => {
+            const connection = await opened(server);
+            let turned = false;
+            setImmediate(() => (turned = true));
+            await failure(
+                connection.send(() => Promise.reject(new Error('not now'))),
+                'CONNECTION_FAILED',
+            );
+            assert.isTrue(turned);
+        });
+
         test('works again when the server is thawed', async () => {
             const connection = await opened(server, { commandTimeout: 400 });
             server.freeze();
@@ -456,7 +492,7 @@ suite('RedisConnection', function () {
             assert.isFalse(wrong.error.unknown);
             const other = await failure(
                 connection.send((client) => client.call('NONSENSE')),
-                'CONNECTION_FAILED',
+                'NOT_SUPPORTED',
             );
             assert.isFalse(other.error.unknown);
             assert.match(other.error.message, /NONSENSE/i);
@@ -550,11 +586,17 @@ suite('RedisConnection', function () {
         await clock.advance(10_000);
         await clock.advance(PATIENT.commandTimeout);
         // The proxy holds back the end of the old link: this is a third one.
-        await until(() => proxy.connections >= 3, 10_000);
+        await until(async () => {
+            await clock.advance(100);
+            return proxy.connections >= 3;
+        }, 10_000);
         proxy.cut();
         proxy.resume();
-        await until(() => told.includes('reconnected'), 10_000);
-        await hears(connection);
+        await until(async () => {
+            await clock.advance(100);
+            return told.includes('reconnected');
+        }, 10_000);
+        await hears(connection, clock);
     });
 
     test('leaves a second connection alone that answers', async () => {

@@ -21,8 +21,8 @@ const CODES: Readonly<Record<string, LockErrorCode>> = {
     'NOPERM No permissions to access a key': 'NO_PERMISSION',
     "ERR Error running script: @user_script:3: The user executing the script can't run this command or subcommand":
         'NO_PERMISSION',
-    'READONLY You can not write against a read only replica.': 'CONNECTION_FAILED',
-    'OOM command not allowed when used memory > maxmemory.': 'CONNECTION_FAILED',
+    'READONLY You can not write against a read only replica.': 'SERVER_REFUSED',
+    'OOM command not allowed when used memory > maxmemory.': 'SERVER_REFUSED',
 };
 
 suite('replies', () => {

@@ -74,6 +74,7 @@ suite('ClusterServers', function () {
             changed: () => undefined,
             reconnected: () => told.push('reconnected'),
             disconnected: () => told.push('disconnected'),
+            recovered: () => undefined,
             warned: () => undefined,
         });
         await until(() => a.connections + b.connections > 0);
@@ -111,7 +112,7 @@ suite('ClusterServers', function () {
     test('does a step again no longer than a command may take', async () => {
         const store = await open(300);
         answers = Array.from({ length: 1000 }, () => '-CLUSTERDOWN Hash slot not served\r\n');
-        const error = await rejection(acquire(store, keyOn(a)), 'CONNECTION_FAILED');
+        const error = await rejection(acquire(store, keyOn(a)), 'SERVER_REFUSED');
         assert.include(error.message, 'CLUSTERDOWN');
     });
 

@@ -42,6 +42,7 @@ suite('SingleServer', function () {
             changed: () => told.push('changed'),
             reconnected: () => told.push('reconnected'),
             disconnected: () => told.push('disconnected'),
+            recovered: () => undefined,
             warned: (text) => told.push(`warned ${text}`),
         });
         return one;
@@ -117,7 +118,7 @@ suite('SingleServer', function () {
         const step = { script: acquireScript, key, keys: [key, queue], args: ['holder:', '1000'] } as const;
         const write = (): Promise<unknown> => commandDone((asked) => one.run(asked), step);
         await raw.replicaof('127.0.0.1', 1);
-        const refused = await rejection(write(), 'CONNECTION_FAILED');
+        const refused = await rejection(write(), 'SERVER_REFUSED');
         assert.include(refused.message, 'READONLY');
         await until(() => told.includes('disconnected'));
         const away = await rejection(write(), 'CONNECTION_FAILED');

@@ -1,1 +1,0 @@
-export { DefaultRedisLockFactory } from './DefaultRedisLockFactory';

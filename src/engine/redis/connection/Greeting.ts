@@ -1,0 +1,59 @@
+import type { Redis } from 'ioredis';
+import { LockError, asError } from '../../port/errors';
+import type { Clock } from '../../time/Clock';
+import { isReply, saidBy } from './replies';
+import { readFacts } from './ServerFacts';
+import type { ServerFacts } from './ServerFacts';
+
+/** What a server said first. */
+export interface Greeting extends ServerFacts {
+    /** Of the connection: with RESP3 it can be subscribed and do other things too. */
+    readonly protocol: 2 | 3;
+}
+
+/** How long a server that is still loading its data is left alone, ms. */
+const LOADING_PAUSE = 50;
+
+export interface GreetOptions {
+    /** The client is somebody else's: its database and its protocol are its owner's choice. */
+    readonly borrowed: boolean;
+    /** The server answers, but has not loaded its data yet. @returns whether to go on asking. */
+    readonly loading: (error: Error) => boolean;
+}
+
+/** Asks a new connection what it leads to, when the server has loaded its data. @throws LockError, or what it refuses. */
+export async function greet(client: Redis, { borrowed, loading }: GreetOptions, clock: Clock): Promise<Greeting> {
+    for (;;) {
+        try {
+            await at('PING', client.ping());
+            break;
+        } catch (error) {
+            if (saidBy(error) !== 'LOADING' || !loading(asError(error))) throw error;
+            await new Promise<void>((resolve) => clock.timer(LOADING_PAUSE, resolve));
+        }
+    }
+    // ioredis goes on with database 0 where the server does not have the one that was asked for.
+    const { db } = client.options;
+    if (db && !borrowed) await at('SELECT', client.select(db));
+    const [info, hello] = await Promise.all([
+        at('INFO', client.info()).catch(untold),
+        // Servers before 6.0, and proxies, do not know HELLO and speak RESP2.
+        borrowed ? [] : at('HELLO', client.call('HELLO')).catch(untold),
+    ]);
+    const facts: readonly unknown[] = Array.isArray(hello) ? hello : [];
+    return { ...readFacts(info), protocol: facts[facts.indexOf('proto') + 1] === 3 ? 3 : 2 };
+}
+
+/** What the server refuses to tell is not known. */
+function untold(error: unknown): string {
+    if (isReply(error)) return '';
+    throw error;
+}
+
+/** Says at which command a connection ended: proxies close it at one that they do not know. */
+export function at<T>(command: string, answer: Promise<T>): Promise<T> {
+    return answer.catch((error: unknown) => {
+        if (isReply(error)) throw error;
+        throw new LockError('CONNECTION_FAILED', `The connection to Redis ended at ${command}.`, { cause: error });
+    });
+}

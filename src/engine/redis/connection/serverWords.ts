@@ -1,0 +1,75 @@
+import type { LockErrorCode } from '../../port/errors';
+
+/** Why a server did not do something: the words with which it says so, and our names for what it says in sentences only. */
+export type ServerWord = keyof typeof CODES;
+
+/** What each of them is for those who use a lock. */
+const CODES = {
+    WRONGTYPE: 'WRONG_TYPE',
+    WRONGPASS: 'WRONG_PASSWORD',
+    NOAUTH: 'WRONG_PASSWORD',
+    NOPERM: 'NO_PERMISSION',
+    // The server will work again without anything being changed by us.
+    READONLY: 'SERVER_REFUSED',
+    LOADING: 'SERVER_REFUSED',
+    BUSY: 'SERVER_REFUSED',
+    OOM: 'SERVER_REFUSED',
+    MISCONF: 'SERVER_REFUSED',
+    NOREPLICAS: 'SERVER_REFUSED',
+    MASTERDOWN: 'SERVER_REFUSED',
+    CLUSTERDOWN: 'SERVER_REFUSED',
+    TRYAGAIN: 'SERVER_REFUSED',
+    DENIED: 'SERVER_REFUSED',
+    MAXCLIENTS: 'SERVER_REFUSED',
+    // No retry helps: another server has to be asked, or the server cannot do it at all.
+    MOVED: 'NOT_SUPPORTED',
+    ASK: 'NOT_SUPPORTED',
+    CROSSSLOT: 'NOT_SUPPORTED',
+    NONLOCAL: 'NOT_SUPPORTED',
+    UNKNOWN: 'NOT_SUPPORTED',
+} as const satisfies Record<string, LockErrorCode>;
+
+/** What is said without a word of its own, by servers of several versions and by proxies. */
+const SENTENCES: readonly (readonly [said: RegExp, word: ServerWord])[] = [
+    [/^ERR (invalid password|AUTH|Client sent AUTH|wrong number of arguments for 'auth')/i, 'WRONGPASS'],
+    [/no permissions to (run|access)|can't (run this command|access at least one)/i, 'NOPERM'],
+    [/^ERR max number of clients/i, 'MAXCLIENTS'],
+    [/^ERR WAIT cannot be used with replica/i, 'READONLY'],
+    [/access(ed)? a non local key/i, 'NONLOCAL'],
+    [/unknown (redis )?(sub)?command|unsupported command/i, 'UNKNOWN'],
+    [/^ERR (syntax error|wrong number of arguments|.*\bnot (supported|allowed|available|implemented)\b)/i, 'UNKNOWN'],
+    [/^ERR This instance has cluster support disabled/i, 'UNKNOWN'],
+    // An error of a script itself.
+    [/^(ERR )?user_script:\d+: /, 'UNKNOWN'],
+];
+
+/**
+ * What a server said, without what its version puts around the errors of scripts. 6.2 puts two positions and a dash before
+ * them, later versions the script's hash behind them.
+ */
+export function bareText(text: string): string {
+    return text
+        .replace(/^ERR Error running script \(call to [^)]*\): /, '')
+        .replace(/^(@\w+: ?\d+: )+/, '')
+        .replace(/^-/, '')
+        .replace(/^ERR ACL failure in script: /, 'NOPERM ')
+        .replace(/ script: \w+, on @?\w+: ?\d+\.?\s*$/, '')
+        .trim();
+}
+
+/** Which of the words it is; undefined: none that is known. */
+export function wordOf(text: string): ServerWord | undefined {
+    const bare = bareText(text);
+    const first = /^[A-Z]+\b/.exec(bare)?.[0];
+    if (first !== undefined && isWord(first)) return first;
+    return SENTENCES.find(([said]) => said.test(bare))?.[1];
+}
+
+/** What nobody knows is taken for temporary: proxies have many words for a server that is away. */
+export function codeOf(word: ServerWord | undefined): LockErrorCode {
+    return word === undefined ? 'SERVER_REFUSED' : CODES[word];
+}
+
+function isWord(text: string): text is ServerWord {
+    return Object.hasOwn(CODES, text);
+}

@@ -1,0 +1,84 @@
+import type { Lease } from '../engine/lease/Lease';
+import type { Locker } from '../engine/locker/Locker';
+
+/** What one acquisition of a call chain asked for. */
+export interface Member {
+    /** ms */
+    readonly ttl: number;
+    readonly keepAlive: boolean;
+}
+
+/** A lease that is kept alive is renewed when a third of its ttl has passed. */
+const KEPT = 2 / 3;
+
+/**
+ * One lease of the engine, and the acquisitions of a call chain that have it. Each of them gets at least what it asked for. The
+ * last one that leaves releases the lease.
+ */
+export class LeaseShare {
+    private readonly _members = new Set<Member>();
+    private _isKept: boolean;
+    /** To which the lease was renewed last, ms. */
+    private _ttl: number;
+
+    /**
+     * @param lease  as its first member asked for it.
+     * @param _ended called when nobody has the lease any more.
+     */
+    constructor(
+        readonly lease: Lease,
+        first: Member,
+        private readonly _locker: Pick<Locker, 'keepAlive'>,
+        private readonly _ended: (share: LeaseShare) => void,
+    ) {
+        this._members.add(first);
+        this._isKept = first.keepAlive;
+        this._ttl = first.ttl;
+    }
+
+    /** Adds a member, that need not have all of its ttl yet. */
+    add(member: Member): void {
+        this._members.add(member);
+        this._keep();
+    }
+
+    /** Adds a member, and renews the lease when less is left than the member asked for. @throws what the renewal throws. */
+    async join(member: Member): Promise<void> {
+        this.add(member);
+        const wanted = member.keepAlive ? member.ttl * KEPT : member.ttl;
+        if (member.ttl > this._ttl || this.lease.remaining() < wanted) await this.renew(member.ttl);
+    }
+
+    /** Renews the lease to `ttl`, ms, but to no less than those need for which it is kept alive. */
+    async renew(ttl: number): Promise<void> {
+        const kept = [...this._members].filter((one) => one.keepAlive).map((one) => one.ttl);
+        const longest = Math.max(ttl, ...kept);
+        await this.lease.renew(longest);
+        this._ttl = longest;
+    }
+
+    /** @returns whether the lease was still ours. */
+    async leave(member: Member): Promise<boolean> {
+        this._members.delete(member);
+        if (this._members.size === 0) {
+            this._ended(this);
+            return this.lease.release();
+        }
+        this._keep();
+        return this.lease.isHeld();
+    }
+
+    /** @returns the holder. */
+    handOver(): string {
+        const holder = this.lease.handOver();
+        this._ended(this);
+        return holder;
+    }
+
+    private _keep(): void {
+        const isKept = [...this._members].some((one) => one.keepAlive);
+        if (isKept === this._isKept) return;
+        this._isKept = isKept;
+        this._locker.keepAlive(this.lease, isKept);
+    }
+}
