@@ -39,7 +39,7 @@ suite('Foreign holders', function () {
     }
 
     async function waiting(key: string): Promise<number> {
-        return commands.client.zcard(`{${key}}:q`);
+        return commands.client.zcard(`redis-lock:{${key}}:q`);
     }
 
     test('exclude us, and are excluded by us', async () => {

@@ -112,7 +112,7 @@ suite('Robustness', () => {
             ['evalsha', (lock: RedisLock) => lock.tryAcquireLock(null, KEY, TTL)],
             ['eval', (lock: RedisLock) => lock.tryAcquireLock(null, KEY, TTL)],
             ['set', (lock: RedisLock) => lock.tryAcquireLock(null, KEY, TTL)],
-            ['hset', (lock: RedisLock) => lock.tryAcquireLock(null, KEY, TTL)],
+            ['hset', (lock: RedisLock) => lock.acquireLock(null, 'taken', TTL, 300)],
             ['zadd', (lock: RedisLock) => lock.acquireLock(null, 'taken', TTL, 300)],
             ['pexpire', (lock: RedisLock) => lock.renew(null, 'taken', 'somebody', 2 * TTL)],
             ['del', (lock: RedisLock) => lock.release(null, 'taken', 'somebody')],
@@ -131,7 +131,17 @@ suite('Robustness', () => {
         }
 
         test('for the key is NO_PERMISSION, and others work', async () => {
-            await redis.client.call('ACL', 'SETUSER', 'limited', 'on', '>pass', '~mine*', '~{mine*', '&*', '+@all');
+            await redis.client.call(
+                'ACL',
+                'SETUSER',
+                'limited',
+                'on',
+                '>pass',
+                '~mine*',
+                '~redis-lock:*',
+                '&*',
+                '+@all',
+            );
             const lock = await open({ 'credential.username': 'limited', 'credential.password': 'pass' });
             await rejection(lock.tryAcquireLock(null, KEY, TTL), 'NO_PERMISSION');
             assert.isTrue(await lock.tryAcquireLock(null, 'mine', TTL));

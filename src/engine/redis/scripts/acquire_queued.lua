@@ -27,9 +27,11 @@ local function keep(key, queue, waiters, id, current, request)
     local ttl = read_request(request)
     local left = redis.call('PTTL', key)
     leave(queue, waiters, acquisition_of(id))
-    local fence = tonumber(string.sub(current, #id + 1))
-    if not fence or string.sub(current, 1, #id) ~= id then
-        -- What the key holds does not tell the fence, or another attempt of the acquisition has it.
+    -- (Also when the holder of another process, with its fence, was chosen: a lease that was handed over.)
+    local random, fence = string.match(current, '^%S+:%d+:([%w_-]+):[%w#]+:(%d+)$')
+    fence = random and #random == 8 and tonumber(fence)
+    if not fence or acquisition_of(id) ~= id then
+        -- What the key holds does not tell its fence, or another attempt of the acquisition has it.
         fence = draw(0)
         redis.call('SET', key, holder_of(id, fence), 'PX', whole(math.max(tonumber(ttl), left)))
     elseif left < tonumber(ttl) then
