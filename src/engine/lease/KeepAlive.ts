@@ -3,7 +3,6 @@ import { isTemporary } from '../port/errors';
 import type { LockError } from '../port/errors';
 import type { LockEvent } from '../port/LockObserver';
 import type { LockStore, ReleaseAnswer, Renewal } from '../port/LockStore';
-import { CLAIM_WINDOW } from '../port/protocol';
 import { shareHolder } from '../port/ReservingRequest';
 import type { Clock } from '../time/Clock';
 import { inMicrotask } from '../time/hostTime';
@@ -112,8 +111,6 @@ export class KeepAlive implements UpkeepOwner {
      * told of the lease next may keep the event loop busy for longer than the claim window.
      */
     private _confirm(upkeep: Upkeep): void {
-        // Within the claim window there is nothing left to ask for.
-        if (upkeep.lease.ttl <= CLAIM_WINDOW) return;
         upkeep.isConfirmed = false;
         this._renew(upkeep);
         this._send();

@@ -1,5 +1,5 @@
 import { RecycledMap } from '../collections/RecycledMap';
-import { chosenHolder, holderOf } from '../port/holder';
+import { chosenHolder } from '../port/holder';
 import { promised } from '../port/LockStore';
 import type {
     AcquireAnswer,
@@ -16,7 +16,7 @@ import type {
     StoreListener,
 } from '../port/LockStore';
 import type { PassingStore, ReservedGrant, ReservingRequest } from '../port/ReservingRequest';
-import { deadlineByMessage } from '../port/validity';
+import { grantByMessage } from '../port/validity';
 import type { Clock } from '../time/Clock';
 import { inMicrotask } from '../time/hostTime';
 import { TimerHeap } from '../time/TimerHeap';
@@ -271,19 +271,10 @@ export class LocalGrants implements PassingStore {
 
     /** It begins without asking if the message can be relied on, else it asks. */
     private _trustGrant(line: Line, { id, busy }: Place, message: ReservedMessage): void {
-        const deadline = busy === undefined ? undefined : deadlineByMessage(message, busy, this._clock.now());
-        if (line.waiting.has(id) && deadline !== undefined) {
-            const { fence, spare: reserved } = message;
-            const holder = holderOf(id, fence);
-            const turn = this._begin(line, id, {
-                kind: 'granted',
-                holder,
-                fence,
-                deadline,
-                confirmed: false,
-                reserved,
-            });
-            turn.isFree = true;
+        const wanted = { id, ttl: line.ttl };
+        const granted = busy === undefined ? undefined : grantByMessage(wanted, message, busy, this._clock.now());
+        if (line.waiting.has(id) && granted !== undefined) {
+            this._begin(line, id, { ...granted, reserved: message.spare }).isFree = true;
         }
         this._wake(line);
     }

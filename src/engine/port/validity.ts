@@ -1,3 +1,7 @@
+import { holderOf } from './holder';
+import type { Granted } from './LockStore';
+import { CLAIM_WINDOW } from './protocol';
+
 /**
  * The instant after which a lease is not ours, counted from *before* the request was sent: the server cannot have started
  * the ttl any earlier. One per cent and 2 ms are taken off for clocks that run at different speed and for the rounding of
@@ -20,6 +24,20 @@ export function deadlineByMessage(
     if (message.fence <= busy.fence) return undefined;
     const deadline = deadlineOf(busy.sentAt, message.ttl);
     return deadline - now >= message.ttl / 2 ? deadline : undefined;
+}
+
+/** What a message grants to an acquisition; undefined: the store has to be asked. */
+export function grantByMessage(
+    { id, ttl }: { readonly id: string; readonly ttl: number },
+    message: GrantMessage,
+    busy: { readonly sentAt: number; readonly fence: number },
+    now: number,
+): Granted | undefined {
+    const deadline = deadlineByMessage(message, busy, now);
+    if (deadline === undefined) return undefined;
+    const { fence } = message;
+    // A ttl that is no longer than the claim window was granted as a whole.
+    return { kind: 'granted', holder: holderOf(id, fence), fence, deadline, confirmed: ttl <= CLAIM_WINDOW };
 }
 
 /** A message about a grant. */

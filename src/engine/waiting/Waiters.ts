@@ -1,11 +1,11 @@
 import { RecycledMap } from '../collections/RecycledMap';
 import type { GiveUps } from '../followups/GiveUps';
 import { LockError, isTemporary } from '../port/errors';
-import { holderOf, nameOf } from '../port/holder';
+import { nameOf } from '../port/holder';
 import type { LockEvent } from '../port/LockObserver';
 import type { AcquireAnswer, Busy, Callback, Granted, LockStore } from '../port/LockStore';
 import { WAITER_LEASE } from '../port/protocol';
-import { deadlineByMessage } from '../port/validity';
+import { grantByMessage } from '../port/validity';
 import type { GrantMessage } from '../port/validity';
 import type { Clock } from '../time/Clock';
 import { TimerHeap } from '../time/TimerHeap';
@@ -265,18 +265,9 @@ export class Waiters {
     private _trustGrant(waiter: Waiter, message: GrantMessage): void {
         const { busy, failure, phase, request } = waiter;
         const reliable = phase.kind === 'asleep' && failure === undefined && busy !== undefined;
-        const deadline = reliable ? deadlineByMessage(message, busy, this._clock.now()) : undefined;
-        if (deadline === undefined) this._attempt(waiter);
-        else {
-            const { fence } = message;
-            this._grant(waiter, {
-                kind: 'granted',
-                holder: holderOf(request.id, fence),
-                fence,
-                deadline,
-                confirmed: false,
-            });
-        }
+        const granted = reliable ? grantByMessage(request, message, busy, this._clock.now()) : undefined;
+        if (granted === undefined) this._attempt(waiter);
+        else this._grant(waiter, granted);
     }
 
     private _failed(waiter: Waiter, error: LockError): void {

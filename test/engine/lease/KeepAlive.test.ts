@@ -184,12 +184,6 @@ suite('KeepAlive', () => {
             assert.lengthOf(store.renewals, 1);
         });
 
-        test('is not asked again for a ttl that is no longer than the claim window', async () => {
-            keep({ keepAlive: false, claimed: true, ttl: CLAIM_WINDOW });
-            await clock.advance(TTL);
-            assert.isEmpty(store.renewals);
-        });
-
         for (const keepsAlive of [true, false]) {
             test(`is asked again while there is no answer, ${keepsAlive ? 'kept alive' : 'for once'}`, async () => {
                 store.holding = true;

@@ -171,6 +171,17 @@ suite('LocalGrants', () => {
             assert.isAbove(next?.remaining() ?? 0, TTL * 0.05);
         });
 
+        test('for all of a short ttl of the next, too', async () => {
+            const first = await contended({ keepAlive: false, ttl: 1000 });
+            const wait = locker.acquire('key', { keepAlive: false, ttl: 1000 });
+            await clock.advance(300);
+            await first.release();
+            const next = await wait;
+            assert.strictEqual(next.holder, first.holder);
+            await settled();
+            assert.isAbove(next.remaining(), 980);
+        });
+
         test('without a renewal while nearly all of the ttl is left', async () => {
             const first = await contended({ keepAlive: false });
             const waits = waiting(2, { keepAlive: false });

@@ -176,6 +176,17 @@ suite('Waiters', () => {
             assert.isAbove(deadline, sentAt + 1900);
         });
 
+        test('is for the whole ttl, if that is no longer than the claim window', async () => {
+            const confirmed: boolean[] = [];
+            for (const ttl of [2000, 2001]) {
+                const wait = want({ ttl });
+                await busy({ fence: 10 });
+                waiters.granted('key', idOf('me'), 11, 2000);
+                confirmed.push((await acquired(wait)).confirmed);
+            }
+            assert.deepEqual(confirmed, [true, false]);
+        });
+
         test('is not believed when its fence is not newer than that of the last answer', async () => {
             const wait = want();
             await busy({ fence: 10 });
