@@ -31,7 +31,7 @@ export class SharedLease implements Lease {
 
     /** Of `key`, where the keys were acquired one after the other. */
     get holder(): string {
-        return this._leaseOf(this.key)?.holder ?? '';
+        return this.holderOf(this.key) ?? '';
     }
 
     holderOf(key: string): string | undefined {

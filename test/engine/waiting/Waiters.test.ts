@@ -4,7 +4,7 @@ import { ClaimTimeouts } from '../../../src/engine/followups/ClaimTimeouts';
 import { GiveUps } from '../../../src/engine/followups/GiveUps';
 import type { LockEvent } from '../../../src/engine/port/LockObserver';
 import { promised } from '../../../src/engine/port/LockStore';
-import type { AcquireRequest, Busy, Granted, StoreListener } from '../../../src/engine/port/LockStore';
+import type { AcquireRequest, Busy, Granted } from '../../../src/engine/port/LockStore';
 import { Waiters } from '../../../src/engine/waiting/Waiters';
 import type { Acquired, WaitRequest } from '../../../src/engine/waiting/Waiter';
 import { holderOf, nameOf } from '../../../src/engine/port/holder';
@@ -12,6 +12,7 @@ import { acquireFrom, releaseTo } from '../../fixtures/asks';
 import { FakeStore } from '../../fixtures/FakeStore';
 import type { Call } from '../../fixtures/FakeStore';
 import { idOf } from '../../fixtures/ids';
+import { listenerOf } from '../../fixtures/listenerOf';
 import { rejection } from '../../fixtures/rejection';
 import { VirtualClock, settled } from '../../fixtures/VirtualClock';
 
@@ -40,17 +41,17 @@ suite('Waiters', () => {
         const claims = new ClaimTimeouts(store, clock);
         const options = { retryTimeout: RETRY_TIMEOUT, maxWaiting: 3 };
         waiters = new Waiters(store, clock, giveUps, options, (event) => events.push(event));
-        await store.open({
-            granted: (key, id, fence, ttl) => waiters.granted(key, id, fence, ttl),
-            woken: (key, id) => waiters.woken(key, id),
-            first: (key, id, remaining) => waiters.first(key, id, remaining),
-            handedOn: (key, window) => claims.follow(key, window),
-            changed: (key) => waiters.changed(key),
-            reconnected: () => waiters.recheck(),
-            disconnected: () => waiters.disconnected(),
-            recovered: () => undefined,
-            warned: () => undefined,
-        });
+        await store.open(
+            listenerOf({
+                granted: (key, id, fence, ttl) => waiters.granted(key, id, fence, ttl),
+                woken: (key, id) => waiters.woken(key, id),
+                first: (key, id, remaining) => waiters.first(key, id, remaining),
+                handedOn: (key, window) => claims.follow(key, window),
+                changed: (key) => waiters.changed(key),
+                reconnected: () => waiters.recheck(),
+                disconnected: () => waiters.disconnected(),
+            }),
+        );
     });
 
     /** Wants the key; tells how it ended, and when. */
@@ -861,7 +862,7 @@ suite('Waiters', () => {
             for (const later of [0, 200, 400, 600, 800, 1000]) {
                 const key = `died ${later}`;
                 const other = store.another();
-                await other.open(DEAF);
+                await other.open(listenerOf());
                 const held = await acquireFrom(other, { key, id: idOf('held'), ttl: 2000, ticket: undefined });
                 await acquireFrom(other, { key, id: idOf('dead'), ttl: 2000, ticket: 0 });
                 const wait = want({ key });
@@ -880,7 +881,7 @@ suite('Waiters', () => {
         test('take over from two that are frozen although the one that released dies', async () => {
             store.holding = false;
             const other = store.another();
-            await other.open(DEAF);
+            await other.open(listenerOf());
             const held = await acquireFrom(other, { key: 'key', id: idOf('held'), ttl: TTL, ticket: undefined });
             for (const name of ['f1', 'f2']) {
                 await acquireFrom(other, { key: 'key', id: idOf(name), ttl: TTL, ticket: 0 });
@@ -976,19 +977,6 @@ const BUSY: Busy = {
     rank: 0,
     foreign: false,
     holder: 'other',
-};
-
-/** Of a process that is frozen, or has died: messages reach it until it is closed. */
-const DEAF: StoreListener = {
-    granted: () => undefined,
-    woken: () => undefined,
-    first: () => undefined,
-    handedOn: () => undefined,
-    changed: () => undefined,
-    reconnected: () => undefined,
-    disconnected: () => undefined,
-    recovered: () => undefined,
-    warned: () => undefined,
 };
 
 async function acquired(wait: Wait): Promise<Acquired> {
