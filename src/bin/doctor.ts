@@ -8,7 +8,7 @@ import { asError } from '../engine/port/errors';
 import { RedisConnection } from '../engine/redis/connection/RedisConnection';
 import type { Greeting } from '../engine/redis/connection/Greeting';
 import { permissionsScript } from '../engine/redis/scripts/permissions';
-import { SLOTS, keysOf } from '../engine/redis/slots';
+import { CLOCK, SLOTS, clockOfSlot, keysOf } from '../engine/redis/slots';
 import { LockSettings } from '../lock/LockSettings';
 import { withRedis } from './connection';
 import { clientsOf, keysAt, nameOf, rangesOf } from './servers';
@@ -115,10 +115,11 @@ function eviction({ greeting: { evicts, version } }: Patient, tell: Tell): Promi
 async function rights({ connection, key, settings, topology }: Patient, tell: Tell): Promise<void> {
     const name = settings.keyPrefix + key;
     const keys = topology === 'cluster' ? await keysAt(connection, name) : keysOf(name);
+    const clock = topology === 'cluster' ? clockOfSlot(keys[0]) : CLOCK;
     const item = { keys, args: [] };
     const refused: string[] = [];
     try {
-        const [names] = await connection.send((client) => permissionsScript.run(client, [item]));
+        const [names] = await connection.send((client) => permissionsScript.run(client, [item], { clock }));
         if (names instanceof Error) throw names;
         refused.push(...(names ?? []));
     } catch (error) {

@@ -176,7 +176,7 @@ function addReading(program: Command, done: (code: number) => void): void {
         });
     reading(program.command('doctor'))
         .description('look for what is wrong with the servers; exit code 1 when something is')
-        .argument('[key]', 'one that the user may lock', 'redis-lock:doctor')
+        .argument('[key]', 'one that the user may lock', 'doctor:redis-lock')
         .action(async (key: string, options: ReadOptions) => {
             for await (const finding of doctor(configOf(options, process.env), key)) {
                 print(options.json === true ? [JSON.stringify(finding)] : told(finding));

@@ -212,7 +212,7 @@ suite('Queue', function () {
             const visits = Array.from({ length: 100 }, async (_, at) => {
                 const lease = await line[at % 2]?.acquire(null, 'dead', { ttl: 30_000, timeout: Infinity });
                 taken.push(performance.now());
-                order.push(lease?.holder ?? '');
+                order.push(acquisitionOf(lease?.holder ?? ''));
                 if (taken.length === 1) await counted;
                 await lease?.release();
             });
@@ -400,7 +400,7 @@ suite('Queue', function () {
 
             const info = await lock.inspect(null, 'look');
             assert.strictEqual(info.holder, holder.holder);
-            assert.match(info.holder ?? '', new RegExp(`^[^:]+:${process.pid}:[^:]+:[^:]+$`));
+            assert.match(info.holder ?? '', new RegExp(`^[^:]+:${process.pid}:[^:]+:[^:]+:${holder.fence}$`));
             assert.strictEqual(info.fence, holder.fence);
             assert.isAtMost(info.remaining, 30_000);
             assert.isAbove(info.remaining, 20_000);

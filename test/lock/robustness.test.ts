@@ -239,7 +239,7 @@ suite('Robustness', () => {
             await rejections(
                 [
                     lock.tryAcquireLock(null, KEY, TTL),
-                    lock.acquireLock(null, KEY, TTL, 60_000),
+                    lock.acquireLock(null, KEY, TTL, 200),
                     lock.releaseLock(null, 'held'),
                     lock.renew(null, KEY, 'holder', TTL),
                     lock.inspect(null, KEY),

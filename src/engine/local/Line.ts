@@ -31,8 +31,6 @@ export class Line implements Due {
     readonly waiting = new Set<string>();
     inLine: Place | undefined;
     turn: Turn | undefined;
-    /** Somebody has come while another of this process had the key or waited for it. */
-    isContended = false;
     /** Acquisitions whose plain try is under way. */
     readonly tries = new Set<string>();
 

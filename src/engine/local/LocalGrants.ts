@@ -95,7 +95,6 @@ export class LocalGrants implements PassingStore {
             return;
         }
         const line = this._line(key, ttl);
-        line.isContended ||= line.turn !== undefined || line.waiting.size > 0;
         if (ticket === undefined) {
             this._try(line, request, callback);
             return;
@@ -213,7 +212,7 @@ export class LocalGrants implements PassingStore {
                 : { id, ticket, busy: undefined, failure: undefined, isAsking: false, message: undefined };
         line.inLine = place;
         place.isAsking = true;
-        const asked: ReservingRequest = { key, id, ttl, ticket, spare: this._spare(line) };
+        const asked: ReservingRequest = { key, id, ttl, ticket, spare: this._passes };
         this._store.acquire(asked, (answer) => {
             place.isAsking = false;
             place.busy = undefined;
@@ -225,7 +224,9 @@ export class LocalGrants implements PassingStore {
             } else if (answer.kind === 'granted') {
                 // Whoever has left meanwhile has given it up; whoever hears of it too late asks again.
                 const late = !line.waiting.has(id) || answer.deadline <= this._clock.now();
-                callback(late ? answer : this._take(line, this._begin(line, id, answer), id));
+                callback(
+                    late ? answer : this._take(line, this._begin(line, id, reservedBy(answer, place.message)), id),
+                );
             } else {
                 place.busy = answer;
                 place.ticket = answer.ticket;
@@ -244,7 +245,7 @@ export class LocalGrants implements PassingStore {
         }
         line.tries.add(id);
         this._lineOf.set(id, line);
-        const asked: ReservingRequest = { key, id, ttl, ticket: undefined, spare: this._spare(line) };
+        const asked: ReservingRequest = { key, id, ttl, ticket: undefined, spare: this._passes };
         this._store.acquire(asked, (answer) => {
             const late = !line.tries.delete(id);
             if (!late) this._lineOf.delete(id);
@@ -254,18 +255,13 @@ export class LocalGrants implements PassingStore {
         });
     }
 
-    /** How many fences to reserve: where nobody else wants the key, none, or the clock of the server would run ahead. */
-    private _spare({ isContended }: Line): number {
-        return isContended ? this._passes : 0;
-    }
-
     /** Somebody of this process is told that it was granted the key. */
     private _onGrant(key: string, id: string, message: ReservedMessage): void {
         const line = this._lineOf.get(id);
         if (line === undefined) this._listener?.granted(key, id, message.fence, message.ttl, message.spare);
         else if (line.key === key && line.inLine?.id === id) {
-            if (line.inLine.isAsking) line.inLine.message = message;
-            else this._trustGrant(line, line.inLine, message);
+            line.inLine.message = message;
+            if (!line.inLine.isAsking) this._trustGrant(line, line.inLine, message);
         }
     }
 
@@ -373,4 +369,9 @@ export class LocalGrants implements PassingStore {
     private _tidy(line: Line): void {
         if (line.isEmpty) this._lines.delete(line.name);
     }
+}
+
+/** The answer to a claim does not tell what was reserved with the grant; the message of the grant does. */
+function reservedBy(answer: ReservedGrant, message: ReservedMessage | undefined): ReservedGrant {
+    return message?.fence === answer.fence ? { ...answer, reserved: message.spare } : answer;
 }

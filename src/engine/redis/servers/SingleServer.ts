@@ -244,7 +244,7 @@ export class SingleServer implements RedisServers {
     }
 
     private _failed(steps: readonly Command<unknown>[], error: unknown): void {
-        for (const step of steps) step.failed(this._explained(error, step));
+        for (const step of steps) void this._refuse(step, this._explained(error, step));
     }
 
     private _answered(
