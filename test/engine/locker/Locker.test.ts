@@ -134,7 +134,8 @@ suite('Locker', () => {
             await settled();
             await first.release();
             const lease = await second;
-            assert.isAtMost(lease.remaining(), 2000);
+            // Whatever its owner does now, even if it keeps the event loop busy.
+            assert.isAbove((await locker.inspect('key')).remaining, 20_000);
             await clock.advance(100);
             assert.isAbove(lease.remaining(), 20_000);
         });
@@ -207,11 +208,14 @@ suite('Locker', () => {
             );
             assert.deepEqual(
                 of(holder).map(({ kind }) => kind),
-                ['waiting', 'acquired', 'released'],
+                ['acquired', 'renewed', 'released'],
             );
+            // While it waits its fence is not known yet.
+            const waiting = events.find(({ kind }) => kind === 'waiting');
+            assert.isTrue(waiting?.kind === 'waiting' && holder.startsWith(`${waiting.holder}:`));
             for (const event of events) assert.deepInclude(event, { key: 'key', context });
             assert.deepInclude(of(first.holder)[1], { held: 500 });
-            assert.deepInclude(of(holder)[1], { waited: 500 });
+            assert.deepInclude(of(holder)[0], { waited: 500 });
         });
     });
 
@@ -224,7 +228,7 @@ suite('Locker', () => {
                 ['a', 'b', 'c'],
             );
             for (const key of lease.keys) {
-                assert.strictEqual(store.holderOf(key), lease.holder);
+                assert.strictEqual(store.holderOf(key), lease.holderOf(key));
                 assert.isNumber(lease.fenceOf(key));
             }
         });
@@ -270,7 +274,7 @@ suite('Locker', () => {
             await settled();
             store.acquires[1]?.fail('WRONG_TYPE');
             store.holding = false;
-            await rejection(waiting, 'WRONG_TYPE');
+            await Promise.all([rejection(waiting, 'WRONG_TYPE'), clock.advance(1)]);
             await settled();
             assert.isUndefined(store.holderOf('a'));
             assert.strictEqual(clock.timers, 0);
@@ -382,10 +386,10 @@ suite('Locker', () => {
             assert.strictEqual(store.holderOf('key'), 'job 7');
         });
 
-        test('gets a key again that it has, with the same fence', async () => {
+        test('gets a key again that it has, with a greater fence', async () => {
             const first = await locker.acquire('key', { holder: 'job 7' });
             const again = await locker.tryAcquire('key', { holder: 'job 7' });
-            assert.strictEqual(again?.fence, first.fence);
+            assert.isAbove(again?.fence ?? 0, first.fence);
         });
 
         test('waits like any other for a key that somebody else has', async () => {
@@ -415,7 +419,7 @@ suite('Locker', () => {
             assert.approximately((await elsewhere.inspect('key')).remaining, 50_000, 1);
             assert.isFalse(await elsewhere.release('key', 'somebody else'));
             assert.isTrue(await elsewhere.release('key', holder));
-            assert.isTrue(await elsewhere.release('key', holder), 'a resend says the same');
+            assert.isFalse(await elsewhere.release('key', holder));
             assert.isFalse(await elsewhere.renew('key', holder, 50_000));
         });
     });
@@ -654,7 +658,7 @@ suite('Locker', () => {
             store.put('key', 'other', TTL);
             const waiting = small.acquire('key', { timeout: 500 });
             await settled();
-            await rejection(small.acquire('key', { timeout: 500 }), 'TOO_MANY');
+            await Promise.all([rejection(small.acquire('key', { timeout: 500 }), 'TOO_MANY'), clock.advance(1)]);
             await Promise.all([rejection(waiting, 'LOCK_TIMEOUT'), clock.advance(500)]);
         });
     });
@@ -795,9 +799,11 @@ suite('Locker', () => {
         test('gives back what is granted in the same turn', async () => {
             const telling = new FakeStore(clock);
             const listeners: Parameters<FakeStore['open']>[0][] = [];
+            const open = telling.open.bind(telling);
+            // Of its grant the waiter hears from the test.
             telling.open = (listener) => {
                 listeners.push(listener);
-                return Promise.resolve();
+                return open({ ...listener, granted: () => undefined });
             };
             const one = new Locker(telling, { ttl: TTL }, undefined, clock);
             await one.open();
@@ -806,7 +812,7 @@ suite('Locker', () => {
             await settled();
             const [id = ''] = telling.lineOf('key');
             await first.release();
-            assert.strictEqual(telling.holderOf('key'), id);
+            assert.isTrue(telling.holderOf('key')?.startsWith(id));
             for (const listener of listeners) listener.granted('key', id, first.fence + 1, 2000);
             await one.close();
             await second;
