@@ -11,7 +11,7 @@ import { permissionsScript } from '../engine/redis/scripts/permissions';
 import { CLOCK, SLOTS, clockOfSlot, keysOf } from '../engine/redis/slots';
 import { LockSettings } from '../lock/LockSettings';
 import { withRedis } from './connection';
-import { clientsOf, keysAt, nameOf, rangesOf } from './servers';
+import { clientsOf, keyAt, nameOf, rangesOf } from './servers';
 
 /** What was found out about one thing. */
 export interface Finding {
@@ -114,7 +114,7 @@ function eviction({ greeting: { evicts, version } }: Patient, tell: Tell): Promi
 
 async function rights({ connection, key, settings, topology }: Patient, tell: Tell): Promise<void> {
     const name = settings.keyPrefix + key;
-    const keys = topology === 'cluster' ? await keysAt(connection, name) : keysOf(name);
+    const keys = keysOf(topology === 'cluster' ? await keyAt(connection, name) : name);
     const clock = topology === 'cluster' ? clockOfSlot(keys[0]) : CLOCK;
     const item = { keys, args: [] };
     const refused: string[] = [];

@@ -3,7 +3,7 @@ import type { RedisClients } from '../connect/clients';
 import { SystemClock } from '../engine/time/Clock';
 import { RedisConnection } from '../engine/redis/connection/RedisConnection';
 import type { RedisConnectionOptions } from '../engine/redis/connection/RedisConnection';
-import { SLOTS, keysOf, slotOf } from '../engine/redis/slots';
+import { SLOTS, slotOf } from '../engine/redis/slots';
 
 /** Clients of the servers, to be asked one by one. Of a cluster: of its masters, as the first server says that answers. */
 export async function clientsOf(clients: RedisClients, settings: RedisConnectionOptions): Promise<readonly Redis[]> {
@@ -53,16 +53,15 @@ export function nameOf({ options }: Redis): string {
     return options.path ?? `${options.host}:${options.port}`;
 }
 
-/** Keys that this master of a cluster has: one, four times, in place of those of a lock. */
-export async function keysAt(connection: RedisConnection, name: string): Promise<readonly string[]> {
+/** A key like `name` that this master of a cluster has. */
+export async function keyAt(connection: RedisConnection, name: string): Promise<string> {
     const ranges = rangesOf(await connection.send((client) => client.cluster('SLOTS')));
     const { port } = connection.client.options;
     const own = ranges.filter((range) => range.port === port);
     for (let number = 0; number < 10 * SLOTS; number++) {
         const slot = slotOf(String(number));
         if (!own.some(({ first, last }) => first <= slot && slot <= last)) continue;
-        const key = `${name.replace(/[{}]/g, '')}{${number}}`;
-        return [key, key, key, key];
+        return `${name.replace(/[{}]/g, '')}{${number}}`;
     }
-    return keysOf(name);
+    return name;
 }

@@ -7,7 +7,7 @@ import { Redis } from 'ioredis';
 import { ServerCommands } from '../fixtures/ServerCommands';
 import { until } from '../fixtures/until';
 import type { Topology } from '../../src/connect/RedisConnector';
-import { CLAIM_WINDOW } from '../../src/engine/redis/scripts/grant';
+import { CLAIM_WINDOW } from '../../src/engine/port/protocol';
 import { startGround } from './Ground';
 import type { Ground } from './Ground';
 import { History, instant } from './History';

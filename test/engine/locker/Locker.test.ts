@@ -343,7 +343,7 @@ suite('Locker', () => {
         test('are all given back when one ran out just as another was granted', async () => {
             const start = clock.now();
             const other = store.another();
-            await acquireFrom(other, { key: 'b', holder: 'other', id: 'other', ttl: TTL / 2, ticket: undefined });
+            await acquireFrom(other, { key: 'b', id: 'other:', ttl: TTL / 2, ticket: undefined });
             const waiting = rejection(locker.acquire(['a', 'b'], { timeout: 3 * TTL }), 'LOCK_LOST');
             await settled();
             store.holding = true;
@@ -520,6 +520,9 @@ suite('Locker', () => {
     });
 
     suite('refuses', () => {
+        /** All that the store was asked for. */
+        const requests = (): readonly unknown[] => [...store.acquires, ...store.renewals, ...store.releases];
+
         for (const key of ['', '\ud800', 'a\udfffb', 'redis-lock:{a}:q']) {
             test(`the key ${JSON.stringify(key)}`, async () => {
                 await rejection(locker.tryAcquire(key), 'BAD_KEY');
@@ -527,7 +530,7 @@ suite('Locker', () => {
                 await rejection(locker.renew(key, 'me'), 'BAD_KEY');
                 await rejection(locker.release(key, 'me'), 'BAD_KEY');
                 await rejection(locker.inspect(key), 'BAD_KEY');
-                assert.isEmpty(store.log);
+                assert.isEmpty(requests());
             });
         }
 
@@ -535,7 +538,7 @@ suite('Locker', () => {
             test(`the ttl ${ttl}`, async () => {
                 await rejection(locker.tryAcquire('key', { ttl }), 'BAD_TTL');
                 await rejection(locker.renew('key', 'me', ttl), 'BAD_TTL');
-                assert.isEmpty(store.log);
+                assert.isEmpty(requests());
             });
         }
 
@@ -551,7 +554,7 @@ suite('Locker', () => {
         for (const timeout of [-1, NaN, -Infinity, 2 ** 31]) {
             test(`the timeout ${timeout}`, async () => {
                 await rejection(locker.acquire('key', { timeout }), 'BAD_TIMEOUT');
-                assert.isEmpty(store.log);
+                assert.isEmpty(requests());
             });
         }
 
@@ -569,7 +572,7 @@ suite('Locker', () => {
                     const { message } = await rejection(refused, code);
                     if (typeof text === 'string') assert.include(message, JSON.stringify(text));
                 }
-                assert.lengthOf(store.log, 1);
+                assert.lengthOf(requests(), 1);
             });
         }
 
@@ -581,7 +584,7 @@ suite('Locker', () => {
             test(`a wrong ${name}, and names it`, async () => {
                 const refused = locker.acquire('key', options as unknown as LeaseOptions);
                 assert.include((await rejection(refused, 'BAD_PARAMETER')).message, name);
-                assert.isEmpty(store.log);
+                assert.isEmpty(requests());
             });
         }
 
@@ -593,13 +596,13 @@ suite('Locker', () => {
                     assert.include(message, 'signal');
                 }
             }
-            assert.isEmpty(store.log);
+            assert.isEmpty(requests());
         });
 
         test('work that is no function, before it takes the key', async () => {
             const work = 'work' as unknown as () => Promise<void>;
             assert.include((await rejection(locker.withLock('key', {}, work), 'BAD_PARAMETER')).message, 'work');
-            assert.isEmpty(store.log);
+            assert.isEmpty(requests());
         });
 
         for (const [name, value] of Object.entries({
@@ -608,7 +611,6 @@ suite('Locker', () => {
             retryTimeout: 0,
             maxHeld: '5',
             maxWaiting: 1.5,
-            localGrants: 33,
         })) {
             test(`the option ${name} when it is ${JSON.stringify(value)}`, () => {
                 const options = { [name]: value } as unknown as Partial<LockerOptions>;
@@ -621,7 +623,7 @@ suite('Locker', () => {
                 await rejection(locker.tryAcquire('key', { holder }), 'BAD_HOLDER');
                 await rejection(locker.renew('key', holder), 'BAD_HOLDER');
                 await rejection(locker.release('key', holder), 'BAD_HOLDER');
-                assert.isEmpty(store.log);
+                assert.isEmpty(requests());
             });
         }
 
