@@ -49,7 +49,7 @@ function here(): string {
     // Drawn at the first use, and again after a fork or a restored snapshot: another process is somebody else.
     if (origin?.pid !== process.pid) {
         const random = randomBytes(6).toString('base64url');
-        origin = { pid: process.pid, text: `${hostname().replace(/\s/g, '_')}:${process.pid}:${random}:` };
+        origin = { pid: process.pid, text: `${hostname().replace(/[\s#]/g, '_')}:${process.pid}:${random}:` };
     }
     return origin.text;
 }

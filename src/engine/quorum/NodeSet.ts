@@ -1,99 +1,104 @@
 import type { Clock } from '../time/Clock';
-import { LockError } from '../port/errors';
-import type { LockStore } from '../port/LockStore';
-import { awaitVotes, settled } from './awaitVotes';
-import type { Answers, Settled } from './awaitVotes';
+import { TimerHeap } from '../time/TimerHeap';
+import type { Due } from '../time/TimerHeap';
+import type { QuorumNode } from './QuorumNode';
 import { quorumOf } from './votes';
 
-/** One independent node: a store, with what the others need of it. */
-export interface QuorumNode extends Omit<LockStore, 'renewAll'> {
-    /** Whether a step would be sent at once. */
-    readonly isReady: boolean;
-    /** Remembers the fence that others gave, while that holder has the key. @returns whether it has. */
-    raise(key: string, holder: string, fence: number): Promise<boolean>;
+/** Something that waits for answers of nodes, for a limited time. */
+export interface Waiting extends Due {
+    /** The time is over. */
+    overdue(): void;
+}
+
+export interface NodeSetOptions {
+    /** How long a node may take to answer, ms; default 5 % of the ttl, 50 ms at least. */
+    readonly nodeTimeout?: number | undefined;
+    /** No lease is longer, ms: for so long a node that was restarted does not vote. */
+    readonly longestTtl: number;
 }
 
 /** However short the lease is, a node may take so long, ms. */
 const SHORTEST_TIMEOUT = 50;
 
-/** The nodes of a quorum: which of them leads, and how they are asked. */
+/** The nodes of a quorum: which of them leads, and how long they may take to answer. */
 export class NodeSet {
     /** How many are a majority. */
     readonly quorum: number;
     /** Nodes that did not answer in time, until they do again. */
     private readonly _slow = new Set<QuorumNode>();
+    private readonly _waiting: TimerHeap<Waiting>;
     private _led: QuorumNode | undefined;
 
     /**
-     * @param all       in the order in which they lead.
-     * @param _timeout  how long one may take to answer, ms; undefined: 5 % of the ttl.
-     * @param _changed  another one leads.
+     * @param all              in the order in which they lead.
+     * @param _anotherLeads  told when the lead has changed.
      */
     constructor(
         readonly all: readonly QuorumNode[],
-        private readonly _timeout: number | undefined,
-        private readonly _clock: Clock,
-        private readonly _changed: () => void,
+        private readonly _options: NodeSetOptions,
+        readonly clock: Clock,
+        private readonly _anotherLeads: () => void,
     ) {
         this.quorum = quorumOf(all.length);
+        this._waiting = new TimerHeap(clock, (waiting) => waiting.overdue());
     }
 
-    /** The first that is healthy. */
+    get longestTtl(): number {
+        return this._options.longestTtl;
+    }
+
+    /** The first that is healthy: the turnstile at which acquisitions stand in line. */
     get lead(): QuorumNode | undefined {
-        const ready = this.all.filter((node) => node.isReady);
-        return ready.find((node) => !this._slow.has(node)) ?? ready[0];
+        let ready: QuorumNode | undefined;
+        for (const node of this.all) {
+            if (!node.isReady) continue;
+            if (!this._slow.has(node)) return node;
+            ready ??= node;
+        }
+        return ready;
     }
 
     get ready(): number {
         return this.all.filter((node) => node.isReady).length;
     }
 
+    isHealthy(node: QuorumNode): boolean {
+        return node.isReady && !this._slow.has(node);
+    }
+
     /** How long one may take to answer about a lease of `ttl`, ms. */
     timeout(ttl: number): number {
-        return this._timeout ?? Math.max(ttl * 0.05, SHORTEST_TIMEOUT);
+        return this._options.nodeTimeout ?? Math.max(ttl * 0.05, SHORTEST_TIMEOUT);
+    }
+
+    /** Limits the time of something that waits; or ends that. */
+    limit(waiting: Waiting, within: number | undefined): void {
+        if (within === undefined) this._waiting.delete(waiting);
+        else if (within !== Infinity) this._waiting.set(waiting, this.clock.now() + within);
     }
 
     /** Tells when another one leads than the last time. */
-    look(): void {
+    checkLead(): void {
         const { lead } = this;
         const before = this._led;
         if (lead === before || lead === undefined) return;
         this._led = lead;
-        if (before !== undefined) this._changed();
-    }
-
-    /** Whether something holds for all nodes that are healthy. */
-    allHealthy(holds: (at: number) => boolean): boolean {
-        return this.all.every((node, at) => !node.isReady || this._slow.has(node) || holds(at));
+        if (before !== undefined) this._anotherLeads();
     }
 
     /** It did not answer in time. */
-    mark(node: QuorumNode | undefined): void {
-        if (node !== undefined) this._slow.add(node);
-        this.look();
+    markSlow(node: QuorumNode): void {
+        if (!node.isReady || this._slow.has(node)) return;
+        this._slow.add(node);
+        this.checkLead();
     }
 
     /** It answered in time. */
-    unmark(node: QuorumNode): void {
-        if (this._slow.delete(node)) this.look();
+    unmarkSlow(node: QuorumNode): void {
+        if (this._slow.size > 0 && this._slow.delete(node)) this.checkLead();
     }
 
-    /** Asks one; never rejects. */
-    one<T>(node: QuorumNode, what: (node: QuorumNode) => Promise<T>): Promise<Settled<T>> {
-        return node.isReady ? settled(what(node)) : Promise.resolve({ kind: 'failed', error: AWAY });
-    }
-
-    /** Asks several at once. */
-    ask<T>(
-        nodes: readonly QuorumNode[],
-        what: (node: QuorumNode) => Promise<T>,
-        within: number,
-        decided?: (so: Answers<T>) => boolean,
-    ): Promise<Answers<T>> {
-        const asked = nodes.map((node) => this.one(node, what));
-        return awaitVotes(this._clock, asked, within, decided);
+    close(): void {
+        this._waiting.clear();
     }
 }
-
-/** Why a node is not asked. */
-export const AWAY = new LockError('CONNECTION_FAILED', 'It is not connected');

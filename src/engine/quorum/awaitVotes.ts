@@ -1,67 +1,106 @@
-import type { Clock } from '../time/Clock';
-import { LockError, asError } from '../port/errors';
+import type { LockError } from '../port/errors';
+import type { Callback } from '../port/LockStore';
+import type { NodeSet, Waiting } from './NodeSet';
+import { AWAY } from './QuorumNode';
+import type { QuorumNode } from './QuorumNode';
 
-/** What became of something that was asked of a node. */
-export type Settled<T> =
-    { readonly kind: 'done'; readonly value: T } | { readonly kind: 'failed'; readonly error: LockError };
+/** What each node answered, in the order in which they were asked; undefined: nothing in time. */
+export type Answers<Answer> = readonly (Answer | LockError | undefined)[];
 
-/** Of several nodes, in their order; undefined: nothing in time. */
-export type Answers<T> = readonly (Settled<T> | undefined)[];
+/** Something that is asked of several nodes at once. */
+export interface Question<Answer> {
+    readonly of: readonly QuorumNode[];
+    /** How long they may take, ms. */
+    readonly within: number;
+    /** Asks one of them. */
+    readonly ask: (node: QuorumNode, callback: Callback<Answer>) => void;
+    /** Whether the answers that are missing make no difference. Default: never. */
+    readonly isDecided?: (answers: Answers<Answer>) => boolean;
+    /** Is told of every node that failed, also after the decision. */
+    readonly failed?: (node: QuorumNode, error: LockError) => void;
+}
 
-/** What was answered, of those that did what they were asked. */
-export function doneOf<T>(answers: Answers<T>): T[] {
-    const done: T[] = [];
-    for (const one of answers) if (one?.kind === 'done') done.push(one.value);
+/** Asks several nodes: until it is decided, all have answered, or the time is over. */
+export function awaitVotes<Answer>(nodes: NodeSet, question: Question<Answer>): Promise<Answers<Answer>> {
+    return new Promise((resolve) => countVotes(nodes, question, resolve));
+}
+
+/** What {@link awaitVotes} does, told without a promise. */
+export function countVotes<Answer>(
+    nodes: NodeSet,
+    question: Question<Answer>,
+    decided: (answers: Answers<Answer>) => void,
+): void {
+    new Ballot(nodes, question, decided).begin();
+}
+
+/** The answers that were given, without those of nodes that failed. */
+export function given<Answer>(answers: Answers<Answer>): Answer[] {
+    const done: Answer[] = [];
+    for (const answer of answers) if (answer !== undefined && !(answer instanceof Error)) done.push(answer);
     return done;
 }
 
-/** Never rejects. */
-export function settled<T>(promise: Promise<T>): Promise<Settled<T>> {
-    return promise.then(
-        (value) => ({ kind: 'done', value }),
-        (thrown: unknown) => ({ kind: 'failed', error: asFailure(thrown) }),
-    );
-}
+class Ballot<Answer> implements Waiting {
+    place = -1;
+    private readonly _answers: (Answer | LockError | undefined)[];
+    private _missing: number;
+    private _phase: 'asking' | 'open' | 'decided' = 'asking';
+    private _isLate = false;
 
-/**
- * Waits for the answers of several nodes: until it is decided, all have answered, or the time is over.
- *
- * @param asked   never reject.
- * @param within  ms.
- * @param decided is asked after each answer.
- * @returns the answers so far; undefined stands for those that did not come in time.
- */
-export function awaitVotes<T>(
-    clock: Clock,
-    asked: readonly Promise<T>[],
-    within: number,
-    decided: (answers: readonly (T | undefined)[]) => boolean = () => false,
-): Promise<readonly (T | undefined)[]> {
-    if (asked.length === 0) return Promise.resolve([]);
-    return new Promise((resolve) => {
-        const answers = Array.from<T | undefined>({ length: asked.length });
-        let missing = asked.length;
-        const finish = (): void => resolve([...answers]);
-        // Where the event loop was late, answers may have arrived that nobody has looked at: they come before a second timer.
-        let timer = within === Infinity ? undefined : clock.timer(within, () => (timer = clock.timer(1, finish)));
-        const look = (): void => {
-            if (missing > 0 && !decided(answers)) return;
-            timer?.cancel();
-            finish();
-        };
-        asked.forEach((one, at) => {
-            void one.then((answer) => {
-                answers[at] = answer;
-                missing -= 1;
-                look();
-            });
+    constructor(
+        private readonly _nodes: NodeSet,
+        private readonly _question: Question<Answer>,
+        private readonly _decided: (answers: Answers<Answer>) => void,
+    ) {
+        this._missing = _question.of.length;
+        this._answers = Array.from({ length: this._missing });
+    }
+
+    begin(): void {
+        const { ask, of, within } = this._question;
+        of.forEach((node, at) => {
+            if (node.isReady) ask(node, (answer) => this._heard(node, at, answer));
+            else this._heard(node, at, AWAY);
         });
-        look();
-    });
-}
+        if (this._missing > 0) this._nodes.limit(this, within);
+        this._phase = 'open';
+        this._count();
+    }
 
-function asFailure(thrown: unknown): LockError {
-    if (thrown instanceof LockError) return thrown;
-    const cause = asError(thrown);
-    return new LockError('CONNECTION_FAILED', cause.message, { cause, unknown: true });
+    overdue(): void {
+        if (!this._isLate) {
+            // Where the event loop was late, answers may have arrived that nobody has read yet: they come before a second timer.
+            this._isLate = true;
+            this._nodes.limit(this, 1);
+            return;
+        }
+        this._question.of.forEach((node, at) => {
+            if (this._answers[at] === undefined) this._nodes.markSlow(node);
+        });
+        if (this._phase === 'open') this._decide();
+    }
+
+    private _heard(node: QuorumNode, at: number, answer: Answer | LockError): void {
+        this._missing -= 1;
+        if (this._missing === 0) this._nodes.limit(this, undefined);
+        if (answer instanceof Error) this._question.failed?.(node, answer);
+        else if (!this._isLate) this._nodes.unmarkSlow(node);
+        if (this._phase === 'decided') {
+            this._answers[at] ??= answer;
+            return;
+        }
+        this._answers[at] = answer;
+        this._count();
+    }
+
+    private _count(): void {
+        if (this._phase !== 'open') return;
+        if (this._missing === 0 || this._question.isDecided?.(this._answers) === true) this._decide();
+    }
+
+    private _decide(): void {
+        this._phase = 'decided';
+        this._decided([...this._answers]);
+    }
 }

@@ -36,7 +36,7 @@ import { inspectScript } from './scripts/inspect';
 import type { InspectReply } from './scripts/inspect';
 import { parseMessage } from './scripts/message';
 import { raiseScript } from './scripts/raise';
-import { releaseQueuedNodeScript, releaseQueuedScript, releaseScript } from './scripts/release';
+import { releaseNodeScript, releaseQueuedNodeScript, releaseQueuedScript, releaseScript } from './scripts/release';
 import type { ReleaseQueuedReply, ReleaseReply } from './scripts/release';
 import { renewNodeScript, renewScript } from './scripts/renew';
 import { commandDone } from './servers/RedisServers';
@@ -79,6 +79,7 @@ export class RedisStore implements LockStore {
             prefix: keyPrefix,
             acquire: node ? acquireNodeScript : acquireScript,
             acquireQueued: node ? acquireQueuedNodeScript : acquireQueuedScript,
+            release: node ? releaseNodeScript : releaseScript,
             releaseQueued: node ? releaseQueuedNodeScript : releaseQueuedScript,
             renew: node ? renewNodeScript : renewScript,
             hinted: node,
@@ -139,8 +140,7 @@ export class RedisStore implements LockStore {
     }
 
     release({ buried, holder, key }: ReleaseRequest, callback: Callback<ReleaseAnswer>): void {
-        // On a node the holder is compared without its fence.
-        if (buried !== undefined || this._options.node === true || this._contended.has(key)) {
+        if (buried !== undefined || this._contended.has(key)) {
             this._giveBack({ key, holder, id: buried, underWay: buried !== undefined }, callback);
             return;
         }
@@ -148,8 +148,8 @@ export class RedisStore implements LockStore {
             if (reply === 'queued') this._giveBack(giving, callback);
             else callback(reply);
         };
-        const { prefix } = this._context;
-        this._servers.run(new ReleaseCommand({ key, holder }, releaseScript, prefix, released, callback));
+        const { prefix, release } = this._context;
+        this._servers.run(new ReleaseCommand({ key, holder }, release, prefix, released, callback));
     }
 
     giveUp(request: GiveUpRequest): Promise<ReleaseAnswer> {
@@ -202,7 +202,7 @@ export class RedisStore implements LockStore {
             return;
         }
         const { holder, remaining } = reply;
-        if (request.ticket === undefined && remaining !== FREE && !holder.startsWith(request.id)) {
+        if (request.ticket === undefined && remaining !== FREE && !isOfAcquisition(holder, request.id)) {
             callback(busy({ sentAt, holder, remaining, fence: 0, ticket: 0, rank: 0 }));
             return;
         }
@@ -355,6 +355,12 @@ function busy(reply: Omit<Busy, 'kind' | 'foreign'>): Busy {
         foreign: holder !== '' && holder !== SHARED && readHolder(holder) === undefined,
         holder,
     };
+}
+
+/** On a node, another attempt of the same acquisition may have the key: its id has another `#<number>`. */
+function isOfAcquisition(holder: string, id: string): boolean {
+    const name = id.replace(/(?:#\d+)?:$/, '');
+    return holder.startsWith(`${name}:`) || holder.startsWith(`${name}#`);
 }
 
 /** A text as a pattern of Redis that fits nothing else. */

@@ -21,6 +21,7 @@ export interface CommandContext {
     readonly prefix: string;
     readonly acquire: Script<AcquireReply>;
     readonly acquireQueued: Script<AcquireQueuedReply>;
+    readonly release: Script<ReleaseReply>;
     readonly releaseQueued: Script<ReleaseQueuedReply>;
     readonly renew: Script<RenewReply>;
     /** On a node of a quorum: the hint is its last argument. */

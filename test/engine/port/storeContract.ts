@@ -19,8 +19,11 @@ export interface StoreFacts {
     readonly wakes: boolean;
     /** Whether a holder that is no user of this library is looked out for. */
     readonly watches: boolean;
-    /** A message about a grant is only a hint: no time is left that could be relied on. */
-    readonly hints?: boolean;
+    /**
+     * It is a quorum: a message about a grant is only a hint. And it tells the attempts of an acquisition apart: the last one has the key,
+     * with a fence of its own.
+     */
+    readonly isQuorum?: boolean;
 }
 
 const KEYS = ['a}b', '{}x', '{a', 'a{}b', '}{', '{x}y', 'a b', 'two\nlines', ':', '\0', 'ключ', '🔒', 'k'.repeat(5000)];
@@ -29,10 +32,10 @@ const HOLDERS = ['two words', 'host:1:x', '}{', '{x}', 'владелец', '🔑
 /** Declares what every store must do. Keys are new in each test, so that a server may be shared. */
 export function storeContract(
     name: string,
-    { hints = false, wakes, watches }: StoreFacts,
+    { isQuorum = false, wakes, watches }: StoreFacts,
     open: () => Promise<StoreWorld>,
 ): void {
-    const scene = new Scene(open);
+    const scene = new Scene(open, isQuorum);
     suite(`${name} as a lock store`, () => {
         setup(() => scene.setUp());
         teardown(() => scene.tearDown());
@@ -41,7 +44,7 @@ export function storeContract(
         suite('waiting', () => waiting(scene));
         suite('release', () => {
             releasing(scene);
-            if (wakes) telling(scene, hints);
+            if (wakes) telling(scene);
         });
         suite('renew', () => renewing(scene));
         suite('a hand-off', () => handingOn(scene));
@@ -55,7 +58,7 @@ export function storeContract(
             else unwatched(scene);
         });
         suite('list', () => listing(scene));
-        suite('inspect', () => inspecting(scene, hints));
+        suite('inspect', () => inspecting(scene));
 
         for (const odd of KEYS) {
             test(`works with the key ${JSON.stringify(odd.slice(0, 10))}`, async () => {

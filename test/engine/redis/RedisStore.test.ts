@@ -315,6 +315,42 @@ suite('RedisStore', () => {
             assert.strictEqual(await releaseTo(node, key, attemptOf(id, 1)), 'released');
         });
 
+        test('releases whatever attempt of an acquisition, or of an owner, has the key', async () => {
+            for (const acquisition of [id, `job#${newId()}`]) {
+                for (const contended of [false, true]) {
+                    await granted(attempt(3, acquisition));
+                    if (contended) await attempt(1, newId());
+                    const name = acquisition === id ? id.slice(0, -1) : 'job';
+                    assert.strictEqual(await releaseTo(node, key, name.slice(0, -1)), 'gone');
+                    assert.strictEqual((await node.renew(key, name, 20_000)).kind, 'renewed');
+                    assert.strictEqual(await releaseTo(node, key, name), 'released');
+                    await raw.del(keysOf(key)[0], keysOf(key)[1]);
+                }
+            }
+        });
+
+        test('releases what a stranger has as it is only', async () => {
+            await raw.set(key, 'stranger');
+            assert.strictEqual(await releaseTo(node, key, 'stran'), 'gone');
+            assert.strictEqual(await releaseTo(node, key, 'stranger'), 'released');
+        });
+
+        test('lets no attempt that arrives late put its name on the vote of a later one', async () => {
+            const second = await granted(attempt(2));
+            assert.include(await rejection(attempt(1)), { code: 'LOCK_ABORTED' });
+            // What takes it back is behind it.
+            assert.strictEqual(await node.giveUp({ key, id: attemptOf(id, 1), underWay: false }), 'gone');
+            assert.strictEqual(await raw.get(key), second.holder);
+        });
+
+        test('leaves what an owner has when an acquisition of it is given up', async () => {
+            const acquisition = `job#${newId()}`;
+            await granted(attempt(1, acquisition));
+            assert.strictEqual(await node.giveUp({ key, id: acquisition, underWay: true }), 'gone');
+            assert.include(await rejection(attempt(2, acquisition)), { code: 'LOCK_ABORTED' });
+            assert.strictEqual(await node.giveUp({ key, id: attemptOf(acquisition, 1), underWay: false }), 'released');
+        });
+
         test('takes a greater fence only while that attempt has the key', async () => {
             const { fence } = await granted(attempt(1));
             assert.isFalse(await node.raise(key, attemptOf(id, 2), fence + 7_000_000));

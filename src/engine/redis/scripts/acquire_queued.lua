@@ -8,11 +8,12 @@
 -- ticket   place in line: as in the last answer; 0: none yet; '': a plain try, which takes no place
 --
 -- Answers, per item
---   fence                                              granted; or the acquisition has the key already: then {fence}, and none is reserved
+--   fence                                              granted, and the spare fences are reserved
+--   {fence}                                            the acquisition had the key already: none is reserved
 --   {remaining, clock, ticket, rank, window, holder}   busy. remaining: of the holder, ms; -1: its key never expires. clock: every later grant has a
 --                                                      greater fence. rank: how many are before this one. window: the holder was granted the key in
 --                                                      this step, and has so many ms to claim it; 0: not. holder '': the key is left free for others.
---   -1                                                 refused: the acquisition was given up
+--   -1                                                 refused: the acquisition was given up; or, on a node, a later attempt of it has the key
 
 --@include hand_off
 --@include answers
@@ -24,7 +25,7 @@ end
 
 -- The key is this acquisition's: its answer was lost, or it claims what a message told.
 local function keep(key, queue, waiters, id, current, request)
-    local ttl = read_request(request)
+    local ttl, spare = read_request(request)
     local left = redis.call('PTTL', key)
     leave(queue, waiters, acquisition_of(id))
     -- (Also when the holder of another process, with its fence, was chosen: a lease that was handed over.)
@@ -32,9 +33,11 @@ local function keep(key, queue, waiters, id, current, request)
     fence = random and #random == 8 and tonumber(fence)
     if not fence or acquisition_of(id) ~= id then
         -- What the key holds does not tell its fence, or another attempt of the acquisition has it.
-        fence = draw(0)
+        fence = draw(spare)
         redis.call('SET', key, holder_of(id, fence), 'PX', whole(math.max(tonumber(ttl), left)))
-    elseif left < tonumber(ttl) then
+        return spare > 0 and fence or { fence }
+    end
+    if left < tonumber(ttl) then
         redis.call('PEXPIRE', key, ttl)
     end
     return { fence }
@@ -71,6 +74,9 @@ local function acquire(key, queue, waiters, id, request, wait)
     end
     local current = redis.call('GET', key)
     if current and is_of(current, me) then
+        if is_later(current, id) then
+            return -1
+        end
         return keep(key, queue, waiters, id, current, request)
     end
     local ticket = tonumber(wait)

@@ -15,7 +15,9 @@ for i = 1, #ARGV do
         answers[i] = -1
     else
         local current = redis.pcall('GET', key)
-        if current == ARGV[i] then
+        local holder = ARGV[i]
+--@include is_held
+        if is_held then
             answers[i] = redis.call('DEL', key)
         else
             answers[i] = current and current.err or 0

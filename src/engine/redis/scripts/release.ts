@@ -17,6 +17,7 @@ const REPLIES: ReadonlyMap<unknown, ReleaseReply> = new Map([
 ]);
 
 export const releaseScript = new Script('release', false, (answer) => REPLIES.get(answer));
+export const releaseNodeScript = new Script('release_node', false, (answer) => REPLIES.get(answer));
 export const releaseQueuedScript = new Script('release_queued', true, read);
 export const releaseQueuedNodeScript = new Script('release_queued_node', true, read);
 

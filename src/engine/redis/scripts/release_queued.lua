@@ -64,7 +64,7 @@ local function give_back(key, queue, waiters, holder, id, underway)
     if holder ~= '' then
         ours = current and holds(current, holder)
     else
-        ours = current and id ~= '' and not string.find(id, '\r', 1, true) and is_of(current, id)
+        ours = current and id ~= '' and takes_back(current, id)
     end
     local was_first = false
     if id ~= '' and acquisition_of(id) == id then

@@ -6,7 +6,7 @@ import { LockError } from '../../port/errors';
 import { newId } from '../../port/holder';
 import { acquireNodeScript, acquireQueuedNodeScript, acquireQueuedScript, acquireScript } from '../scripts/acquire';
 import { permissionsScript } from '../scripts/permissions';
-import { releaseQueuedNodeScript, releaseQueuedScript, releaseScript } from '../scripts/release';
+import { releaseNodeScript, releaseQueuedNodeScript, releaseQueuedScript, releaseScript } from '../scripts/release';
 import { renewNodeScript, renewScript } from '../scripts/renew';
 import type { RenewReply } from '../scripts/renew';
 import { ScriptError } from '../scripts/Script';
@@ -51,6 +51,7 @@ export class SingleServer implements RedisServers {
             releaseQueuedScript,
             releaseQueuedNodeScript,
             releaseScript,
+            releaseNodeScript,
             renewScript,
             renewNodeScript,
             acquireQueuedScript,

@@ -57,7 +57,7 @@ export class Scene {
     private _ids = new Map<string, string>();
     private readonly _listener: StoreListener = {
         granted: (key, id, fence, time) => this.told.push({ kind: 'granted', key, id, fence, time }),
-        woken: () => undefined,
+        woken: (key, id) => this.told.push({ kind: 'granted', key, id, fence: 0, time: 0 }),
         first: (key, id, time) => this.told.push({ kind: 'first', key, id, fence: 0, time }),
         handedOn: (key, window) => this.handOffs.push({ key, window }),
         changed: (key) => this.changes.push(key),
@@ -67,7 +67,11 @@ export class Scene {
         warned: () => undefined,
     };
 
-    constructor(private readonly _open: () => Promise<StoreWorld>) {}
+    /** @param isQuorum see StoreFacts. */
+    constructor(
+        private readonly _open: () => Promise<StoreWorld>,
+        readonly isQuorum: boolean,
+    ) {}
 
     get world(): StoreWorld {
         return this._world ?? assert.fail('Not set up.');

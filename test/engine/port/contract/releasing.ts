@@ -29,9 +29,11 @@ export function releasing(scene: Scene): void {
 
     test('by anybody else does nothing', async () => {
         const a = await scene.granted('a');
-        assert.strictEqual(await scene.release({ holder: a.holder.slice(0, -1) }), 'gone');
+        // The fences of nodes differ, so it is not compared on a quorum.
+        const holder = scene.isQuorum ? a.holder.slice(1) : a.holder.slice(0, -1);
+        assert.strictEqual(await scene.release({ holder }), 'gone');
         await scene.wait('b');
-        assert.strictEqual(await scene.release({ holder: a.holder.slice(0, -1) }), 'gone');
+        assert.strictEqual(await scene.release({ holder }), 'gone');
         assert.strictEqual(await scene.holder(), 'a');
     });
 
@@ -112,7 +114,7 @@ export function releasing(scene: Scene): void {
 }
 
 /** What release must do where waiters are woken. */
-export function telling(scene: Scene, hints: boolean): void {
+export function telling(scene: Scene): void {
     test('tells the waiter of its grant, with the fence, and the next one that it is the first', async () => {
         const a = await scene.granted('a');
         await scene.wait('b');
@@ -120,9 +122,9 @@ export function telling(scene: Scene, hints: boolean): void {
         await scene.release(a);
         const grant = await scene.grantOf('b');
         assert.strictEqual(grant.key, scene.key);
-        assert.isAbove(grant.fence, a.fence);
-        assert.strictEqual(grant.time, hints ? 0 : CLAIM_WINDOW);
-        assert.strictEqual(grant.fence, (await scene.granted('b', { ticket: 0 })).fence);
+        const { fence } = await scene.granted('b', { ticket: 0 });
+        assert.isAbove(fence, a.fence);
+        if (!scene.isQuorum) assert.deepInclude(grant, { fence, time: CLAIM_WINDOW });
         const first = await scene.firstOf('c');
         assert.strictEqual(first.key, scene.key);
         assert.isAtMost(first.time, CLAIM_WINDOW);

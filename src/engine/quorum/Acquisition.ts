@@ -1,0 +1,362 @@
+import type { Timer } from '../time/Clock';
+import { LockError, isTemporary } from '../port/errors';
+import { chosenHolder, holderOf, nameOf } from '../port/holder';
+import type { AcquireAnswer, Busy, Callback, GiveUpRequest } from '../port/LockStore';
+import type { ReservedGrant, ReservingRequest } from '../port/ReservingRequest';
+import { Attempt } from './Attempt';
+import type { AttemptOwner, NodeVote } from './Attempt';
+import { decideFence, spreadFence, writeFence } from './fences';
+import type { DecidedFence } from './fences';
+import type { QuorumContext } from './QuorumContext';
+import { attemptIdOf, nodeIdOf, publicHolder, readStored } from './names';
+import type { QuorumNode } from './QuorumNode';
+import { leaseOf } from './reads';
+import { renewLease } from './renew';
+import { deadlineOfVotes, verdictOf } from './votes';
+
+/** Between two attempts of an acquisition whose turn it is, ms: a release and a grant may just cross each other. */
+const SHORTEST_PAUSE = 2;
+const LONGEST_PAUSE = 40;
+
+/**
+ * An acquisition that the lead lets in, and that gets no quorum for so many ms, lets the next in line try; and asks again after
+ * `ASK_AGAIN`. The first time is shorter, so that a caller with a short timeout is told that the key is busy.
+ */
+const PATIENCE = 500;
+const FIRST_PATIENCE = 50;
+const ASK_AGAIN = 100;
+
+/** The lead lets it in, and others refuse it for so many ms: it takes a place in their lines, too. */
+const LINE_UP_AFTER = 20;
+
+/** A call of the store. */
+interface Call {
+    readonly request: ReservingRequest;
+    readonly callback: Callback<AcquireAnswer>;
+    readonly since: number;
+    /** No attempt is made after that. */
+    readonly until: number;
+    readonly pause: number;
+}
+
+/** One acquisition on a quorum, over all its attempts: until it is granted or given up, and nothing of it is under way. */
+export class Acquisition implements AttemptOwner {
+    readonly nodeId: string;
+    /** Where it stands in line: the lead, when it asked last. */
+    line: QuorumNode | undefined;
+    /** Other nodes in whose lines it stands. */
+    private readonly _otherLines = new Set<QuorumNode>();
+    /** A node has handed the key to it. */
+    private _isItsTurn = false;
+    private _call: Call | undefined;
+    private _pausing: Timer | undefined;
+    private _last: Attempt | undefined;
+    /** Of the grant; undefined: there is none. */
+    private _fence: number | undefined;
+    /** Nodes where an attempt may still arrive: its answer was lost. */
+    private readonly _strays = new Set<QuorumNode>();
+    private _isOver = false;
+
+    /** @param _ended nothing of it needs to be known any more. */
+    constructor(
+        readonly key: string,
+        readonly id: string,
+        private readonly _context: QuorumContext,
+        private readonly _ended: (acquisition: Acquisition) => void,
+    ) {
+        this.nodeId = nodeIdOf(id);
+    }
+
+    /** Nodes in whose lines it stands; all that have to be told when it leaves. */
+    get lines(): readonly QuorumNode[] {
+        return this.line === undefined ? [...this._otherLines] : [this.line, ...this._otherLines];
+    }
+
+    acquire(request: ReservingRequest, callback: Callback<AcquireAnswer>): void {
+        const since = this._context.nodes.clock.now();
+        const patience = this.line === undefined ? FIRST_PATIENCE : PATIENCE;
+        const until = since + Math.min(patience, request.ttl / 3);
+        this._try({ request, callback, since, until, pause: SHORTEST_PAUSE });
+    }
+
+    /** A node told that it has handed the key to it. */
+    onGrant(): void {
+        this._isItsTurn = true;
+        if (this._pausing === undefined || this._call === undefined) return;
+        this._pausing.cancel();
+        this._try(this._call);
+    }
+
+    /** It was released, given up, or failed: what it may still get is given back. */
+    end(): void {
+        this._isOver = true;
+        this._pausing?.cancel();
+        if (this._pausing !== undefined) this._answer(this._givenUp());
+        this._bury();
+        this._ended(this);
+    }
+
+    /** Whether it has the key under a holder that its caller has chosen. */
+    isGrantedTo(holder: string): boolean {
+        return this._call === undefined && this.line === undefined && chosenHolder(this.id) === holder;
+    }
+
+    decided(attempt: Attempt): void {
+        const { led, votes } = attempt;
+        const { all } = this._context.nodes;
+        votes.forEach((vote, at) => this._note(all[at], vote));
+        if (this._isOver) {
+            this._takeBack(attempt, all);
+            this._answer(this._givenUp());
+        } else if (this._ownerHas(attempt)) void this._regain(attempt);
+        else if (led?.kind === 'no') this._busy(attempt, led.busy);
+        else if (verdictOf(votes) === 'won') this._won(attempt);
+        else this._lost(attempt);
+    }
+
+    late(attempt: Attempt, node: QuorumNode, vote: NodeVote): void {
+        this._note(node, vote);
+        if (vote.kind === 'yes' && (attempt.takenBackFrom.has(node) || this._isOver)) {
+            this._context.undelivered.giveUp(node, this._giveUpOf(attempt));
+        } else if (this._fence !== undefined) spreadFence(attempt, node, vote, this._fence);
+        if (this._isOver || this._fence !== undefined) this._leaveLines();
+        if (this._isOver) this._bury();
+        else this._forget();
+    }
+
+    private _try(call: Call): void {
+        const { hint, nodes } = this._context;
+        const { id, key, spare, ticket, ttl } = call.request;
+        const { lead } = nodes;
+        this._call = call;
+        this._pausing = undefined;
+        if (lead === undefined) {
+            this._fail(this._context.noQuorum(`No node can be asked for ${key}`, [], { key, holder: nameOf(id) }));
+            return;
+        }
+        this._moveTo(lead);
+        const now = nodes.clock.now();
+        const request = {
+            key,
+            id: attemptIdOf(this.nodeId, this._context.nextAttempt()),
+            ttl,
+            ticket: undefined,
+            spare,
+            hint: hint.next(now),
+        };
+        const leadFirst = this.line !== undefined && (ticket ?? 0) > 0 && !this._isItsTurn;
+        const isRefused = ticket !== undefined && now - call.since >= LINE_UP_AFTER;
+        const linesUp = isRefused || this._otherLines.size > 0;
+        this._isItsTurn = false;
+        this._last = new Attempt(nodes, { request, lead, ticket, leadFirst, linesUp }, this);
+        this._last.begin();
+    }
+
+    /** Leaves the lines where it stood when another node leads. */
+    private _moveTo(lead: QuorumNode): void {
+        if (this.line === undefined || this.line === lead) return;
+        this._leaveLines();
+    }
+
+    private _leaveLines(): void {
+        const { key, nodeId } = this;
+        for (const node of this.lines) this._context.undelivered.giveUp(node, { key, id: nodeId, underWay: false });
+        this.line = undefined;
+        this._otherLines.clear();
+    }
+
+    private _busy(attempt: Attempt, busy: Busy): void {
+        const { nodes } = this._context;
+        this._takeBack(
+            attempt,
+            nodes.all.filter((node) => node !== attempt.options.lead),
+        );
+        if (attempt.options.ticket !== undefined) this.line = attempt.options.lead;
+        this._answer({ ...publicBusy(busy), sentAt: attempt.sentAt });
+        if (attempt.options.ticket === undefined) this.end();
+    }
+
+    /** The lease may be used when a quorum has its fence, and if there is time left. */
+    private _won(attempt: Attempt): void {
+        const { hint, nodes } = this._context;
+        hint.learn(attempt.sentAt, attempt.fences);
+        const decided = decideFence(attempt, nodes.quorum);
+        if (decided.behind.length === 0) this._grant(attempt, decided.fence);
+        else void this._writeFence(attempt, decided);
+    }
+
+    private async _writeFence(attempt: Attempt, decided: DecidedFence): Promise<void> {
+        const { answers, isWritten } = await writeFence(this._context, attempt, decided);
+        if (this._isOver) {
+            this._takeBack(attempt, this._context.nodes.all);
+            this._answer(this._givenUp());
+        } else if (isWritten) this._grant(attempt, decided.fence);
+        else {
+            const text = `The fencing token of ${this.key} could not be stored`;
+            this._fail(this._context.noQuorum(text, answers, { ...this._details(), unknown: true }), attempt);
+        }
+    }
+
+    private _grant(attempt: Attempt, fence: number): void {
+        const { nodes } = this._context;
+        const { ttl } = attempt.options.request;
+        const deadline = deadlineOfVotes(attempt.votes);
+        if (deadline <= nodes.clock.now()) {
+            const text = `The nodes took longer to answer than the lease of ${this.key} would have lasted (ttl ${ttl}).`;
+            this._fail(new LockError('NO_QUORUM', text, { ...this._details(), unknown: true }), attempt);
+            return;
+        }
+        const granted = nodes.all.filter((_, at) => attempt.votes[at]?.kind === 'yes');
+        for (const node of granted) this._otherLines.delete(node);
+        if (this.line !== undefined && granted.includes(this.line)) this.line = undefined;
+        this._leaveLines();
+        const holder = chosenHolder(this.id) ?? holderOf(attempt.id, fence);
+        this._fence = fence;
+        nodes.all.forEach((node, at) => spreadFence(attempt, node, attempt.votes[at], fence));
+        const { spare: reserved } = attempt.options.request;
+        this._answer({ kind: 'granted', holder, fence, deadline, confirmed: true, reserved });
+        this._forget();
+    }
+
+    /** Gives the votes back; but for that of the lead, which keeps our turn where others only have to let go. */
+    private _lost(attempt: Attempt): void {
+        const { nodes } = this._context;
+        const { votes } = attempt;
+        const { lead } = attempt.options;
+        const call = this._call;
+        const refusal = votes.find((vote) => vote?.kind === 'no');
+        const answered = votes.filter((vote) => vote !== undefined && vote.kind !== 'unknown').length;
+        if (answered < nodes.quorum || refusal === undefined || call === undefined) {
+            // What is wrong with the key, or with our rights, is more than a node that is away.
+            const wrong = votes.find((vote) => vote?.kind === 'unknown' && !isTemporary(vote.error));
+            const text = `Too few nodes answered for ${this.key}`;
+            const error = this._context.noQuorum(text, votes, { ...this._details(), unknown: true });
+            this._fail(wrong?.kind === 'unknown' && wrong.error instanceof LockError ? wrong.error : error, attempt);
+        } else if (nodes.clock.now() < call.until) {
+            this._takeBack(
+                attempt,
+                nodes.all.filter((node) => node !== lead),
+            );
+            const pause = call.pause * (0.5 + Math.random());
+            this._call = { ...call, pause: Math.min(2 * call.pause, LONGEST_PAUSE) };
+            this._pausing = nodes.clock.timer(pause, () => this._call !== undefined && this._try(this._call));
+        } else {
+            this._takeBack(attempt, nodes.all);
+            const { ticket } = call.request;
+            const { remaining, ...busy } = publicBusy(refusal.busy);
+            if (ticket !== undefined) this.line = lead;
+            this._answer({ ...busy, ticket: ticket ?? 0, rank: 0, remaining: Math.min(remaining, ASK_AGAIN) });
+            if (ticket === undefined) this.end();
+        }
+    }
+
+    /** Whether an earlier acquisition with the holder that the caller has chosen has the key, as far as the lead knows. */
+    private _ownerHas({ led, votes }: Attempt): boolean {
+        const chosen = chosenHolder(this.id);
+        if (chosen === undefined) return false;
+        const refusals = led?.kind === 'no' ? [led] : votes;
+        return refusals.some((vote) => vote?.kind === 'no' && readStored(vote.busy.holder)?.chosen === chosen);
+    }
+
+    /** The key is its owner's already: who asks again for it is given it again. */
+    private async _regain(attempt: Attempt): Promise<void> {
+        this._takeBack(attempt, this._context.nodes.all);
+        const granted = await this._leaseOfOwner(attempt.options.request.ttl).catch(() => undefined);
+        const refusal = attempt.votes.find((vote) => vote?.kind === 'no');
+        if (this._isOver) this._answer(this._givenUp());
+        else if (granted !== undefined) {
+            this._leaveLines();
+            this._answer(granted);
+            this.end();
+        } else if (attempt.led?.kind !== 'no' && refusal?.kind === 'no') this._lost(attempt);
+        else if (attempt.led?.kind === 'no') this._busy(attempt, attempt.led.busy);
+    }
+
+    /** Undefined: it is over, or no quorum has it. */
+    private async _leaseOfOwner(ttl: number): Promise<AcquireAnswer | undefined> {
+        const { key } = this;
+        const holder = chosenHolder(this.id);
+        const lease = await leaseOf(this._context, key);
+        if (lease === undefined || holder === undefined || lease.chosen !== holder) return undefined;
+        const deadline = await renewLease(this._context, key, lease, ttl);
+        const { fence } = lease;
+        return deadline === undefined ? undefined : { kind: 'granted', holder, fence, deadline, confirmed: true };
+    }
+
+    private _fail(error: LockError, attempt?: Attempt): void {
+        if (attempt !== undefined) this._takeBack(attempt, this._context.nodes.all);
+        this._answer(error);
+        // One that waits keeps its place until it is given up.
+        if (this.line === undefined) this.end();
+    }
+
+    private _answer(answer: ReservedGrant | Busy | LockError): void {
+        const call = this._call;
+        this._call = undefined;
+        this._pausing = undefined;
+        call?.callback(answer);
+    }
+
+    /** Takes back what an attempt got or may still get, but nothing of what a later one gets, however late it arrives. */
+    private _takeBack(attempt: Attempt, from: readonly QuorumNode[]): void {
+        const { nodes, undelivered } = this._context;
+        nodes.all.forEach((node, at) => {
+            const vote = attempt.votes[at];
+            const wasAsked = attempt.hasAskedAll || node === attempt.options.lead;
+            const hasNone = vote?.kind === 'no' || (vote?.kind === 'unknown' && !mayArrive(vote.error));
+            if (!wasAsked || hasNone || !from.includes(node) || attempt.takenBackFrom.has(node)) return;
+            attempt.takenBackFrom.add(node);
+            undelivered.giveUp(node, this._giveUpOf(attempt));
+        });
+    }
+
+    private _giveUpOf(attempt: Attempt): GiveUpRequest {
+        const { key } = this;
+        return { key, id: attempt.id, underWay: false };
+    }
+
+    /** Remembers what a vote means for later. */
+    private _note(node: QuorumNode | undefined, vote: NodeVote | undefined): void {
+        if (node === undefined || vote === undefined) return;
+        if (vote.kind === 'unknown' && mayArrive(vote.error)) this._strays.add(node);
+        if (vote.kind === 'no' && vote.busy.ticket > 0 && node !== this._last?.options.lead) this._otherLines.add(node);
+        if (vote.kind === 'yes') this._otherLines.delete(node);
+    }
+
+    /** Refuses what may still arrive of it. */
+    private _bury(): void {
+        const { key, nodeId } = this;
+        for (const node of this._strays) {
+            this._context.undelivered.giveUp(node, { key, id: nodeId, underWay: true });
+        }
+        this._strays.clear();
+    }
+
+    /** A granted acquisition needs to be known for as long as something of it is under way. */
+    private _forget(): void {
+        const isWaiting = this._call !== undefined || this.line !== undefined;
+        if (!isWaiting && this._strays.size === 0 && (this._last?.missing ?? 0) === 0) this._ended(this);
+    }
+
+    private _givenUp(): LockError {
+        const text = `The acquisition of ${this.key} was given up.`;
+        return this._context.closed(this._details()) ?? new LockError('LOCK_ABORTED', text, this._details());
+    }
+
+    private _details(): { readonly key: string; readonly holder: string } {
+        return { key: this.key, holder: nameOf(this.id) };
+    }
+}
+
+/** Whether a request whose answer was lost may still reach the node. */
+function mayArrive(error: Error): boolean {
+    return !(error instanceof LockError) || error.unknown;
+}
+
+/** For those who do not know of attempts. */
+function publicBusy(busy: Busy): Busy {
+    const stored = readStored(busy.holder);
+    return stored === undefined
+        ? busy
+        : { ...busy, holder: publicHolder(busy.holder), foreign: stored.chosen !== undefined };
+}

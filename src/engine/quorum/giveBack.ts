@@ -1,0 +1,77 @@
+import { asLockError, isTemporary } from '../port/errors';
+import type { Callback, GiveUpRequest, ReleaseAnswer, ReleaseRequest } from '../port/LockStore';
+import { awaitVotes, countVotes, given } from './awaitVotes';
+import type { Answers } from './awaitVotes';
+import { nodeIdOf, readStored } from './names';
+import type { QuorumContext } from './QuorumContext';
+import type { QuorumNode } from './QuorumNode';
+
+/** Releases a lease: whatever attempt of its acquisition has the key at a node, for the acquisition is over. */
+export function release(context: QuorumContext, request: ReleaseRequest, callback: Callback<ReleaseAnswer>): void {
+    const { nodes, undelivered } = context;
+    const { buried, holder, key } = request;
+    const name = readStored(holder)?.name;
+    const lead = nodes.lead === undefined ? -1 : nodes.all.indexOf(nodes.lead);
+    const asked = { key, holder: name ?? holder, buried: buried === undefined ? undefined : nodeIdOf(buried) };
+    const question = {
+        of: nodes.all,
+        within: nodes.timeout(nodes.longestTtl),
+        ask: (node: QuorumNode, answered: Callback<ReleaseAnswer>) => node.release(asked, answered),
+        // The lead is waited for: whoever is told of the release would be refused there.
+        isDecided: (answers: Answers<ReleaseAnswer>) =>
+            (lead < 0 || answers[lead] !== undefined) && verdictOf(answers, nodes.quorum) !== undefined,
+        failed: (node: QuorumNode, error: Error) => {
+            // By a holder that the caller has chosen a later lease of it would be released, too.
+            const id = name === undefined ? asked.buried : `${name}:`;
+            if (id !== undefined && isTemporary(error)) undelivered.keep(node, { key, id, underWay: true });
+        },
+    };
+    countVotes<ReleaseAnswer>(nodes, question, (answers) => {
+        const text = `It is unknown whether ${key} was released`;
+        callback(verdictOf(answers, nodes.quorum) ?? context.noQuorum(text, answers, { key, holder, unknown: true }));
+    });
+}
+
+/**
+ * Gives up an acquisition.
+ *
+ * @param request its `id` as nodes see it.
+ * @param of      the nodes that may know of it; undefined: all.
+ */
+export async function giveUp(
+    context: QuorumContext,
+    request: GiveUpRequest,
+    of: readonly QuorumNode[] = context.nodes.all,
+): Promise<ReleaseAnswer> {
+    const { nodes, undelivered } = context;
+    const { key } = request;
+    const { lead } = nodes;
+    const enough = Math.min(nodes.quorum, of.length);
+    const answers = await awaitVotes<ReleaseAnswer>(nodes, {
+        of,
+        within: nodes.timeout(nodes.longestTtl),
+        ask: (node, callback) => {
+            node.giveUp(request).then(callback, (error: unknown) => callback(asLockError(error, key)));
+        },
+        isDecided: (all) =>
+            given(all).length >= enough && of.every((node, at) => node !== lead || all[at] !== undefined),
+        failed: (node, error) => {
+            if (isTemporary(error)) undelivered.keep(node, { ...request, underWay: true });
+        },
+    });
+    const done = given(answers);
+    if (done.length >= enough) return done.includes('released') ? 'released' : 'gone';
+    throw context.noQuorum(`It is unknown whether ${key} was given up`, answers, { key, unknown: true });
+}
+
+/** Undefined: the answers that are missing make a difference. */
+function verdictOf(answers: Answers<ReleaseAnswer>, quorum: number): ReleaseAnswer | undefined {
+    let released = 0;
+    let gone = 0;
+    for (const answer of answers) {
+        if (answer === 'released') released += 1;
+        else if (answer === 'gone') gone += 1;
+    }
+    if (released >= quorum) return 'released';
+    return gone > answers.length - quorum ? 'gone' : undefined;
+}

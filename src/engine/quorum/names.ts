@@ -1,0 +1,55 @@
+/*
+ * An acquisition is called `host:pid:random:counter`, or `chosen#host:pid:random:counter` where the caller has chosen the holder.
+ * Behind that name its nodes see:
+ *
+ *     name:          the acquisition: its place in line, its tombstone
+ *     name#n:        its n-th attempt
+ *     name#n:fence   what the key holds, with the fence of this node
+ *
+ * An attempt that failed is taken back while the next one may have begun, so a node must tell them apart.
+ */
+
+/** What the key holds at a node, taken apart. */
+export interface StoredHolder {
+    /** `name#n:`; `name:` when the node has handed the key to the acquisition, which has not claimed it yet. */
+    readonly attempt: string;
+    /** Without the number of the attempt. */
+    readonly name: string;
+    /** The holder that the caller has chosen; undefined: it is an id of our own. */
+    readonly chosen: string | undefined;
+    readonly fence: number;
+}
+
+const STORED = /^(((?:([^#]*)#)?\S+:\d+:[\w-]{8}:[0-9a-z]+)(?:#\d+)?:)(\d+)$/;
+
+/** Undefined: no acquisition of a quorum has stored it. */
+export function readStored(value: string): StoredHolder | undefined {
+    const [, attempt, name, chosen, fence] = STORED.exec(value) ?? [];
+    return attempt === undefined || name === undefined ? undefined : { attempt, name, chosen, fence: Number(fence) };
+}
+
+/** The id of an acquisition at its nodes. */
+export function nodeIdOf(id: string): string {
+    return id.replace('\r', '#');
+}
+
+/** Of an acquisition, by its id at the nodes. */
+export function idOf(nodeId: string): string {
+    return nodeId.replace('#', '\r');
+}
+
+/** The id of its n-th attempt. */
+export function attemptIdOf(nodeId: string, number: number): string {
+    return `${nodeId.slice(0, -1)}#${number}:`;
+}
+
+/** The holder, for those who do not know of attempts. */
+export function publicHolder(stored: string): string {
+    return readStored(stored)?.chosen ?? stored;
+}
+
+/** A waiter, for those who do not know how nodes name it. */
+export function publicName(name: string): string {
+    const end = name.indexOf('#');
+    return end < 0 ? name : name.slice(0, end);
+}

@@ -1,0 +1,1 @@
+local is_held = current == holder
