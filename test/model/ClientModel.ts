@@ -58,8 +58,9 @@ export class ClientModel {
     /** It may ask for the key. */
     get mayStart(): boolean {
         if (this.phase.kind !== 'idle' || !this.connected) return false;
-        const unknown = [...this.leftovers, ...this.late].some(({ kind }) => kind === 'release');
-        return !this.rules.chosenHolder || !this.rules.waitsForOutcome || !unknown;
+        if (!this.rules.chosenHolder || !this.rules.waitsForOutcome) return true;
+        const known = [...this.sent, ...this.answers.map(({ command }) => command), ...this.leftovers, ...this.late];
+        return known.every(({ kind }) => kind !== 'release');
     }
 
     believes(now: number): boolean {
@@ -175,8 +176,9 @@ export class ClientModel {
     /** The deadline of a lease has passed. */
     lose(): void {
         if (this.phase.kind !== 'held') return;
-        // A renewal without an answer may have arrived; without any, the key runs out by itself.
-        if (this.rules.keepsAlive) this._end(this._releaseOf(this.phase), false);
+        // A renewal without an answer may have arrived, and an attempt may arrive yet; without any, the key runs out by itself.
+        if (this.rules.keepsAlive || (this.phase.astray && this.rules.buries))
+            this._end(this._releaseOf(this.phase), false);
         else this._become({ kind: 'idle' });
     }
 

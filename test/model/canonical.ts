@@ -54,8 +54,11 @@ class Canonical {
             this._fence(lastFence) +
             digit(this._fences.filter((fence) => fence <= voided).length) +
             this._left(foreignUntil) +
-            // A clock that is ahead of the time is one that may be lost.
-            flags(server.clock !== undefined, server.queue.value.length > 0);
+            flags(
+                server.clock !== undefined,
+                (server.clock?.value ?? Infinity) < lastFence,
+                server.queue.value.length > 0,
+            );
         if (holder !== undefined) text += this._holder(holder) + this._left(server.key?.expires);
         if (options.yields) text += this._left(server.freeUntil);
         if (options.client.chosenHolder) text += this._holder(lastHolder);
