@@ -175,7 +175,7 @@ export class LockModel {
             return { kind: 'taken', holder: this.key?.value ?? '', remaining: this._remaining() };
         const fence = this._draw(0);
         this._set(holderOf(id, fence), ttl);
-        return { kind: 'granted', fence, reserved: true };
+        return { kind: 'granted', fence, reserved: false };
     }
 
     /** Try, enqueue, heartbeat, claim and resend in one. */

@@ -1,12 +1,21 @@
-import type { Message } from '../../src/engine/redis/scripts/grant';
+import { holderOf } from '../../src/engine/port/holder';
+import type { BusyReply, Message } from '../../src/testing/LockModel';
 import { delayOf, windowOf } from './Command';
-import type { Answer, Busy, Command, Release, Reply } from './Command';
+import type { Answer, Command, Reply } from './Command';
 import type { Held, Phase, Waiting } from './Phase';
 import type { ClientRules } from './rules';
 
+interface Grant {
+    readonly fence: number;
+    readonly deadline: number;
+    readonly promised: number;
+    readonly passes: number;
+    readonly confirmed: boolean;
+}
+
 /**
- * One process with one connection and at most one acquisition at a time, by the rules of Waiters, KeepAlive, Cleanup and
- * RedisStore. Like ScriptModel it changes in place and copies share what is inside.
+ * One process with one connection and at most one acquisition at a time, by the rules of Waiters, KeepAlive, GiveUps and
+ * RedisStore. Like LockModel it changes in place and copies share what is inside.
  */
 export class ClientModel {
     phase: Phase = { kind: 'idle' };
@@ -42,48 +51,60 @@ export class ClientModel {
         return 'id' in this.phase ? this.phase.id : undefined;
     }
 
-    holderOf(id: string): string {
-        return this.rules.chosenHolder ? this.name : id;
+    get isStopped(): boolean {
+        return this.phase.kind === 'held' && this.phase.stopped;
+    }
+
+    /** It may ask for the key. */
+    get mayStart(): boolean {
+        if (this.phase.kind !== 'idle' || !this.connected) return false;
+        if (!this.rules.chosenHolder || !this.rules.waitsForOutcome) return true;
+        const known = [...this.sent, ...this.answers.map(({ command }) => command), ...this.leftovers, ...this.late];
+        return known.every(({ kind }) => kind !== 'release');
     }
 
     believes(now: number): boolean {
-        return this.phase.kind === 'held' && now < this.phase.deadline;
+        const { phase } = this;
+        return phase.kind === 'held' && now < (phase.stopped ? phase.promised : phase.deadline);
     }
 
     /** Something is to be done by its own clock. */
     isDue(now: number): boolean {
-        return this.connected && (this.followAt <= now || this._isToLook(now));
+        return this.connected && !this.isStopped && (this.followAt <= now || this._isToLook(now));
     }
 
     /** Something is to be done at once, by it, the network or the server. */
     isBusy(now: number): boolean {
         const { phase, connected, sent, answers, inbox, leftovers } = this;
         if (phase.kind === 'crashed') return false;
+        if (this.isStopped) return connected && sent.length > 0;
         const underWay = connected ? sent.length + answers.length + leftovers.length : 0;
         return underWay + inbox.length > 0 || this.isDue(now);
     }
 
-    start(plain: boolean, now: number, before?: string): void {
+    start(plain: boolean, now: number): void {
         this.started += 1;
-        const phase: Waiting = {
-            kind: 'waiting',
-            id: `${this.name}${this.started}`,
-            plain,
-            attempting: false,
-            busy: undefined,
-            failed: false,
-            again: false,
-            message: undefined,
-            wakeAt: Infinity,
-        };
-        this._attempt(phase, now, before);
+        const own = `${this.name}${this.started}:`;
+        this._attempt(
+            {
+                kind: 'waiting',
+                id: this.rules.chosenHolder ? `${this.name}\r${own}` : own,
+                plain,
+                attempting: false,
+                busy: undefined,
+                failed: false,
+                astray: false,
+                again: false,
+                message: undefined,
+                wakeAt: Infinity,
+            },
+            now,
+        );
     }
 
     /** The server has executed a command of the present connection. */
     executed(command: Command, reply: Reply): void {
-        // A release that is sent again does harm, if any, only to a later acquisition of the same holder.
-        const matters = command.kind === 'release' ? this.rules.chosenHolder : command.id === this.id;
-        if (matters || this._isToFollow(reply)) this.answers = [...this.answers, { command, reply }];
+        if (this._matters(command, reply)) this.answers = [...this.answers, { command, reply }];
     }
 
     /** The server has published a message on our channel. */
@@ -107,9 +128,10 @@ export class ClientModel {
         if (answer === undefined) return;
         const { command, reply } = answer;
         if (this._isToFollow(reply)) this.followAt = now + windowOf(reply);
+        if (command.kind === 'release' && reply === 'queued') this._send({ ...command, queued: true });
         if (command.id !== this.id) return;
         if (command.kind === 'acquire' && this.phase.kind === 'waiting') {
-            this._acquired({ ...this.phase, attempting: false, failed: false }, command.sentAt, reply, now);
+            this._acquired(this.phase, command, reply, now);
         } else if (command.kind === 'renew' && this.phase.kind === 'held') {
             this._renewed({ ...this.phase, renewing: false }, command.sentAt, reply, now);
         }
@@ -122,54 +144,62 @@ export class ClientModel {
         const { phase } = this;
         if (message === undefined || phase.kind !== 'waiting') return;
         if (message.kind === 'grant') {
-            const told = { ...phase, message: { fence: message.fence, ttl: message.ttl } };
+            const { fence, spare, ttl } = message;
+            const told = { ...phase, message: { fence, spare, ttl } };
             if (phase.attempting) this.phase = told;
             else this._trustGrant(told, now);
-        } else if (phase.attempting || phase.busy === undefined) this.phase = { ...phase, again: true };
-        else if (now - phase.busy.sentAt > this.rules.fresh) this._attempt(phase, now);
+        } else if (phase.attempting) this.phase = { ...phase, again: true };
+        else if (phase.busy === undefined || now - phase.busy.sentAt > this.rules.fresh) this._attempt(phase, now);
         else this._sleep(phase, message.taken, now);
     }
 
     renew(now: number): void {
         if (this.phase.kind !== 'held') return;
+        const { id, holder } = this.phase;
         this.phase = { ...this.phase, renewing: true };
-        this._send({ kind: 'renew', id: this.phase.id, sentAt: now });
+        this._send({ kind: 'renew', id, holder, sentAt: now });
     }
 
     /** Of a lease. */
     release(): void {
-        if (this.phase.kind === 'held')
-            this._end({ kind: 'release', id: this.phase.id, givesUp: false, tombstone: false });
+        if (this.phase.kind === 'held') this._end(this._releaseOf(this.phase));
     }
 
     /** To another caller, who begins with the next fence. */
-    passOn(): void {
+    passOn(now: number): void {
         const { phase } = this;
         if (phase.kind !== 'held') return;
         this.phase = { ...phase, fence: phase.fence + 1, passes: phase.passes - 1, confirmed: false };
-    }
-
-    /** Gives a lease back in the step in which another caller asks for one. */
-    exchange(now: number): void {
-        if (this.phase.kind !== 'held') return;
-        const before = this.phase.id;
-        this._become({ kind: 'idle' });
-        this.start(false, now, before);
+        if (this.rules.confirmsFirst && !phase.renewing) this.renew(now);
     }
 
     /** The deadline of a lease has passed. */
     lose(): void {
         if (this.phase.kind !== 'held') return;
-        const { id } = this.phase;
-        // A renewal without an answer may have arrived; without any, the key runs out by itself.
-        if (this.rules.keepsAlive) this._end({ kind: 'release', id, givesUp: true, tombstone: false });
+        // A renewal without an answer may have arrived, and an attempt may arrive yet; without any, the key runs out by itself.
+        if (this.rules.keepsAlive || (this.phase.astray && this.rules.buries))
+            this._end(this._releaseOf(this.phase), false);
         else this._become({ kind: 'idle' });
     }
 
     /** Of a waiter. */
-    giveUp(underWay = this.phase.kind === 'waiting' && this.phase.attempting): void {
-        if (this.phase.kind !== 'waiting') return;
-        this._end({ kind: 'release', id: this.phase.id, givesUp: true, tombstone: underWay });
+    giveUp(): void {
+        const { phase } = this;
+        if (phase.kind !== 'waiting') return;
+        const { id, attempting, astray, busy, plain } = phase;
+        const underWay = attempting || astray;
+        if (underWay || (busy !== undefined && !plain)) this._end({ kind: 'give up', id, underWay }, false);
+        else this._become({ kind: 'idle' });
+    }
+
+    stop(): void {
+        if (this.phase.kind === 'held') this.phase = { ...this.phase, stopped: true };
+    }
+
+    resume(now: number): void {
+        if (this.phase.kind !== 'held') return;
+        this.phase = { ...this.phase, stopped: false };
+        if (this.phase.deadline <= now) this.lose();
     }
 
     crash(): void {
@@ -185,18 +215,14 @@ export class ClientModel {
     disconnect(now: number): void {
         this.connected = false;
         const unanswered = [...this.answers.map(({ command }) => command), ...this.sent];
-        const undone = unanswered.flatMap((one): Command[] => {
-            if (one.kind === 'release') return [{ ...one, givesUp: true }];
-            if (one.kind !== 'acquire' || one.before === undefined) return [];
-            return [{ kind: 'release', id: one.before, givesUp: true, tombstone: false }];
-        });
+        const undone = unanswered.filter(({ kind }) => kind === 'release' || kind === 'give up');
         this.leftovers = [...this.leftovers, ...undone];
         this.late = [...this.late, ...this.sent];
         this.sent = [];
         this.answers = [];
         const { phase } = this;
         if (phase.kind === 'held') this.phase = { ...phase, renewing: false };
-        else if (phase.kind === 'waiting' && phase.attempting) this._failed({ ...phase, attempting: false }, now);
+        else if (phase.kind === 'waiting' && phase.attempting) this._failed({ ...phase, astray: true }, now);
     }
 
     disconnectMessages(): void {
@@ -221,12 +247,19 @@ export class ClientModel {
         if (command !== undefined) this._send(command);
     }
 
+    /** Whether an answer changes anything when it arrives, or when it does not. */
+    private _matters(command: Command, reply: Reply): boolean {
+        if (this._isToFollow(reply)) return true;
+        // A release that is sent again does harm, if any, only to a later acquisition of the same holder.
+        if (command.kind === 'release') return reply === 'queued' || this.rules.chosenHolder;
+        return command.id === this.id;
+    }
+
     /** A new phase, in which what is on its way to the last one changes nothing. */
     private _become(phase: Phase): void {
         this.phase = phase;
         this.inbox = [];
-        const matters = ({ command, reply }: Answer): boolean => command.kind === 'release' || this._isToFollow(reply);
-        this.answers = this.answers.filter(matters);
+        this.answers = this.answers.filter(({ command, reply }) => this._matters(command, reply));
     }
 
     private _isToFollow(reply: Reply): boolean {
@@ -241,47 +274,68 @@ export class ClientModel {
         this.sent = [...this.sent, command];
     }
 
-    private _end(command: Release): void {
+    private _releaseOf({ id, holder, astray, contended }: Held): Command {
+        const buries = astray && this.rules.buries;
+        return { kind: 'release', id, holder, queued: contended || buries || this.rules.chosenHolder, buries };
+    }
+
+    /** @param first what is given up without a connection may be tried again much later; a release is sent first of all. */
+    private _end(command: Command, first = true): void {
         this._become({ kind: 'idle' });
-        // What is given up without a connection may be tried again much later; a release is sent first of all.
-        if (this.connected || !command.givesUp) this._send(command);
+        if (this.connected || first) this._send(command);
         else this.leftovers = [...this.leftovers, command];
     }
 
-    private _attempt(phase: Waiting, now: number, before?: string): void {
+    private _attempt(phase: Waiting, now: number): void {
         const { id, plain, busy } = phase;
         this.phase = phase;
         // It attempts when it is connected again.
         if (!this.connected) return;
-        this.phase = { ...phase, attempting: true };
-        this._send({ kind: 'acquire', id, sentAt: now, ticket: plain ? undefined : (busy?.ticket ?? 0), before });
+        this.phase = { ...phase, attempting: true, again: false };
+        const ticket = plain ? undefined : (busy?.ticket ?? 0);
+        const queued = busy !== undefined || this.rules.chosenHolder;
+        this._send({ kind: 'acquire', id, sentAt: now, ticket, queued });
     }
 
-    private _acquired(phase: Waiting, sentAt: number, reply: Reply, now: number): void {
-        if (typeof reply === 'string') return;
-        switch (reply.kind) {
-            case 'released':
-            case 'already':
-            case 'gone':
-                return;
-            case 'granted':
-                this._believe(phase, reply.fence, this._deadline(sentAt, this.rules.ttl, now), true, now);
-                return;
-            case 'busy':
-                this._stillBusy(phase, { ...reply, sentAt }, now);
-                return;
-            case 'refused':
-                this._become({ kind: 'idle' });
+    private _acquired(before: Waiting, command: Command & { kind: 'acquire' }, reply: Reply, now: number): void {
+        const { sentAt } = command;
+        const phase = { ...before, attempting: false, failed: false };
+        if (reply === 'refused') {
+            this.phase = phase;
+            this.giveUp();
+        } else if (typeof reply === 'object' && 'kind' in reply) {
+            switch (reply.kind) {
+                case 'taken':
+                    if (phase.plain && reply.holder !== '' && !reply.holder.startsWith(phase.id)) {
+                        this.phase = phase;
+                        this.giveUp();
+                    } else this._send({ ...command, sentAt: now, queued: true });
+                    return;
+                case 'granted': {
+                    const { ttl, passes } = this.rules;
+                    const deadline = this._deadline(sentAt, ttl, now);
+                    const { fence } = reply;
+                    const grant = { fence, deadline, promised: sentAt + ttl, confirmed: true };
+                    this._believe(phase, { ...grant, passes: reply.reserved ? passes : 0 }, now);
+                    return;
+                }
+                case 'busy':
+                    this._stillBusy(phase, reply, sentAt, now);
+                    return;
+                case 'refused':
+                    this._become({ kind: 'idle' });
+            }
         }
     }
 
-    private _stillBusy(phase: Waiting, busy: Busy & { sentAt: number }, now: number) {
-        const { sentAt, fence, ticket } = busy;
-        const known: Waiting = { ...phase, busy: { sentAt, fence, ticket } };
-        if (phase.plain) this._become({ kind: 'idle' });
-        else if (phase.message !== undefined) this._trustGrant(known, now);
-        else if (phase.again) this._attempt({ ...known, again: false }, now);
-        else this._sleep(known, delayOf(busy, this.rules), now);
+    private _stillBusy(phase: Waiting, reply: BusyReply, sentAt: number, now: number): void {
+        const known: Waiting = { ...phase, busy: { sentAt, fence: reply.clock, ticket: reply.ticket } };
+        if (phase.plain) {
+            this.phase = known;
+            this.giveUp();
+        } else if (phase.message !== undefined) this._trustGrant(known, now);
+        else if (phase.again) this._attempt(known, now);
+        else this._sleep(known, delayOf(reply, this.rules), now);
     }
 
     private _sleep(phase: Waiting, delay: number, now: number): void {
@@ -291,14 +345,16 @@ export class ClientModel {
 
     private _trustGrant(phase: Waiting, now: number): void {
         const { message, busy, failed } = phase;
-        const { comparesFence, wantsEnoughLeft } = this.rules;
+        const { comparesFence, ttl, wantsEnoughLeft } = this.rules;
         const looked = { ...phase, message: undefined };
         if (message !== undefined && busy !== undefined && !failed) {
+            const { fence, spare } = message;
             const deadline = this._deadline(busy.sentAt, message.ttl, now);
-            const newer = message.fence > busy.fence || !comparesFence;
+            const newer = fence > busy.fence || !comparesFence;
             const enough = deadline - now >= message.ttl / 2 || !wantsEnoughLeft;
             if (newer && enough) {
-                this._believe(looked, message.fence, deadline, false, now);
+                const grant = { fence, deadline, promised: now + ttl, passes: spare, confirmed: false };
+                this._believe(looked, grant, now);
                 return;
             }
         }
@@ -309,27 +365,40 @@ export class ClientModel {
         return ttl + (this.rules.countsFromSend ? sentAt : now);
     }
 
-    private _believe(phase: Waiting, fence: number, deadline: number, confirmed: boolean, now: number): void {
+    private _believe(phase: Waiting, grant: Grant, now: number): void {
+        const { id, astray, busy } = phase;
         // An answer may take longer than the lease lasts; a message was looked at before.
-        if (confirmed && deadline <= now) this._failed(phase, now);
-        else {
-            const { passes } = this.rules;
-            const held = { id: phase.id, fence: fence - passes, deadline, confirmed, renewing: false, passes };
-            this._become({ kind: 'held', ...held });
+        if (grant.confirmed && grant.deadline <= now) {
+            this._failed({ ...phase, astray: true }, now);
+            return;
         }
+        const { confirmsFirst, passes, reserves } = this.rules;
+        this._become({
+            kind: 'held',
+            ...grant,
+            id,
+            holder: holderOf(id, grant.fence),
+            passes: astray ? 0 : reserves ? grant.passes : passes,
+            astray,
+            contended: busy !== undefined,
+            renewing: false,
+            stopped: false,
+        });
+        if (!grant.confirmed && confirmsFirst) this.renew(now);
     }
 
     private _renewed(phase: Held, sentAt: number, reply: Reply, now: number): void {
-        const deadline = Math.max(phase.deadline, this._deadline(sentAt, this.rules.ttl, now));
-        this.phase = { ...phase, deadline, confirmed: true };
+        const { ttl } = this.rules;
+        const deadline = Math.max(phase.deadline, this._deadline(sentAt, ttl, now));
+        const promised = Math.max(phase.promised, sentAt + ttl);
+        this.phase = { ...phase, deadline, promised, confirmed: true };
         if (reply === 'gone') this.lose();
     }
 
     /** An attempt has no answer, or one that came too late. */
     private _failed(phase: Waiting, now: number): void {
-        const failed: Waiting = { ...phase, failed: true, again: false, message: undefined };
-        this.phase = failed;
-        if (phase.busy === undefined) this.giveUp(true);
-        else this._sleep(failed, this.rules.pause, now);
+        this.phase = { ...phase, attempting: false, failed: true, again: false, message: undefined };
+        if (phase.plain) this.giveUp();
+        else this._sleep(this.phase, this.rules.pause, now);
     }
 }

@@ -1,6 +1,11 @@
-import type { AcquireReply } from '../../src/engine/redis/scripts/acquire';
-import type { ReleaseReply } from '../../src/engine/redis/scripts/release';
-import type { RenewReply } from '../../src/engine/redis/scripts/renew';
+import type {
+    AcquireReply,
+    BusyReply,
+    QueuedAcquireReply,
+    QueuedReleaseReply,
+    ReleaseReply,
+    RenewReply,
+} from '../../src/testing/LockModel';
 import type { ClientRules } from './rules';
 
 /** What a client asks of the server. */
@@ -11,24 +16,37 @@ export type Command =
           readonly sentAt: number;
           /** Undefined: a plain try. */
           readonly ticket: number | undefined;
-          /** An acquisition whose lease is given back in the same step. */
-          readonly before: string | undefined;
+          /** For a key that may not be free; else the command for one that is. */
+          readonly queued: boolean;
       }
-    | { readonly kind: 'renew'; readonly id: string; readonly sentAt: number }
+    | { readonly kind: 'renew'; readonly id: string; readonly holder: string; readonly sentAt: number }
     | Release
+    | GiveUp
     | { readonly kind: 'hand on'; readonly id: '' };
 
 export interface Release {
     readonly kind: 'release';
     readonly id: string;
-    /** The acquisition is given up; else whatever the holder has is released. */
-    readonly givesUp: boolean;
-    readonly tombstone: boolean;
+    readonly holder: string;
+    /** For a key that others may wait for; else the command for one that nobody waits for. */
+    readonly queued: boolean;
+    readonly buries: boolean;
 }
 
-export type Reply = AcquireReply | RenewReply | ReleaseReply;
+export interface GiveUp {
+    readonly kind: 'give up';
+    readonly id: string;
+    readonly underWay: boolean;
+}
 
-export type Busy = Extract<AcquireReply, { kind: 'busy' }>;
+export type Reply =
+    | AcquireReply
+    | QueuedAcquireReply
+    | ReleaseReply
+    | QueuedReleaseReply
+    | RenewReply
+    /** The server refused a write. */
+    | 'refused';
 
 export interface Answer {
     readonly command: Command;
@@ -37,12 +55,15 @@ export interface Answer {
 
 /** For how long the key was handed on to another in a step that was answered so; 0: it was not. */
 export function windowOf(reply: Reply): number {
-    if (typeof reply === 'string') return 0;
-    if (reply.kind === 'busy') return reply.handedOn ? reply.remaining : 0;
-    return 'handedOn' in reply ? reply.handedOn : 0;
+    return typeof reply === 'object' && 'window' in reply ? reply.window : 0;
 }
 
 /** Until a waiter looks again if nobody wakes it, but for its heartbeat. */
-export function delayOf({ foreign, rank, remaining }: Busy, { pause, standIn }: ClientRules): number {
-    return foreign && rank === 0 ? pause : remaining + rank * standIn;
+export function delayOf({ holder, rank, remaining }: BusyReply, { pause, standIn }: ClientRules): number {
+    return isForeign(holder) && rank === 0 ? pause : remaining + rank * standIn;
+}
+
+/** No hand-off will come from such a holder. */
+function isForeign(holder: string): boolean {
+    return holder !== '' && !holder.includes(':');
 }

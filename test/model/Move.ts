@@ -1,11 +1,14 @@
-import type { ClientRules, ScriptRules } from './rules';
+import type { Durations } from '../../src/testing/LockModel';
+import type { ServerKind } from './ServerModel';
+import type { ClientRules } from './rules';
 
 /**
  * What may go wrong with a client: half-open means that the server does not know; messages come on a connection of their own,
- * which may be lost alone.
+ * which may be lost alone. One that is stopped does nothing for a while, and what it holds it relies on.
  */
 export type ClientFault =
     | 'lose'
+    | 'stop'
     | 'crash'
     | 'crash half-open'
     | 'disconnect'
@@ -14,12 +17,14 @@ export type ClientFault =
     | 'disconnect messages';
 
 /** Which keys an outsider may delete: a side key, or all of the lock, as FLUSHALL does. */
-export type Side = 'queue' | 'waiters' | 'memory' | 'all';
+export type Side = 'queue' | 'waiters' | 'clock' | 'all';
 
-export type Fault = ClientFault | 'wipe' | 'flush';
+export type Fault = ClientFault | 'wipe' | 'flush' | 'refuse';
 
 export interface WorldOptions {
     readonly clients: number;
+    /** What they are called. */
+    readonly names: readonly string[];
     /** How many acquisitions there are, over all clients. */
     readonly acquisitions: number;
     /** What may go wrong, and how often in one run. */
@@ -31,14 +36,15 @@ export interface WorldOptions {
     readonly delays: number;
     /** How often a client of another edition takes the key. */
     readonly foreign: number;
-    /** After so many hand-offs in a row the key is left free for a pause; undefined: never. */
-    readonly yieldAfter: number | undefined;
+    /** With each release the key may be left free for a pause. */
+    readonly yields: boolean;
     /** The last fence before it all: one that is ahead of the server's clock, which was set back. */
     readonly lastFence: number;
     /** Besides those that wait: acquisitions that only try; waiters that give up. */
     readonly tries: boolean;
     readonly givesUp: boolean;
-    readonly script: ScriptRules;
+    readonly durations: Durations;
+    readonly server: ServerKind;
     readonly client: ClientRules;
 }
 
@@ -46,12 +52,15 @@ export interface WorldOptions {
 export type Move =
     | { readonly kind: 'tick' | 'foreign set' | 'foreign del' }
     | { readonly kind: 'wipe'; readonly what: Side }
+    /** The server accepts so many writes of the command. */
+    | { readonly kind: 'execute refused'; readonly at: number; readonly accepts: number }
     | { readonly kind: ClientMove | ClientFault; readonly at: number };
 
 type ClientMove =
     | 'wait'
     | 'try'
     | 'execute'
+    | 'execute yielding'
     | 'execute late'
     | 'answer'
     | 'message'
@@ -59,7 +68,7 @@ type ClientMove =
     | 'renew'
     | 'release'
     | 'pass on'
-    | 'exchange'
     | 'give up'
     | 'clean up'
+    | 'resume'
     | 'connect';

@@ -1,7 +1,9 @@
+import { chosenHolder } from '../../src/engine/port/holder';
+import { Refusal } from '../../src/testing/LockModel';
 import { ClientModel } from './ClientModel';
 import type { Command, Reply } from './Command';
 import type { ClientFault, Move, Side, WorldOptions } from './Move';
-import { ScriptModel } from './ScriptModel';
+import type { ServerModel } from './ServerModel';
 
 /** A client of another edition. */
 export const FOREIGN = 'F';
@@ -16,9 +18,18 @@ const LOCAL: ReadonlySet<Move['kind']> = new Set([
     'renew',
     'release',
     'give up',
+    'pass on',
     'clean up',
     'lose',
+    'stop',
+    'resume',
 ]);
+
+/** More than the numbers that a command draws from the clock at a time: it takes longer than so many µs. */
+const STEP = 64;
+
+/** For how long a key is left free, in ticks. */
+const PAUSE = 1;
 
 /**
  * One server, its clients and everything on the way between them: a state of the explorer. Time is whole ticks, the same for
@@ -28,6 +39,7 @@ export class World {
     clients: readonly ClientModel[] = [];
     started = 0;
     faults = 0;
+    wipes = 0;
     delays = 0;
     foreignSets = 0;
     /** A client of another edition believes until then that it has the key. */
@@ -44,15 +56,15 @@ export class World {
 
     private constructor(
         readonly options: WorldOptions,
-        public server: ScriptModel,
+        public server: ServerModel,
     ) {}
 
     static start(options: WorldOptions): World {
-        const names = ['A', 'B', 'C', 'D'].slice(0, options.clients);
-        const world = new World(options, new ScriptModel('k', options.script));
-        world.server.channels = names;
+        const names = options.names.slice(0, options.clients);
+        const world = new World(options, new options.server(options.durations));
+        world.server.channels = new Set(names);
         const fence = options.lastFence;
-        if (fence > 0) world.server.memory = { value: { fence }, expires: Infinity };
+        if (fence > 0) world.server.clock = { value: fence, expires: Infinity };
         world.lastFence = fence;
         world.clients = names.map((name) => new ClientModel(name, options.client));
         return world;
@@ -62,9 +74,9 @@ export class World {
         return this.server.now;
     }
 
-    /** What may still be begun, or fail. */
+    /** What may still be begun, or fail; and whether Redis has forgotten something. */
     get budget(): string {
-        return [this.started, this.faults, this.delays, this.foreignSets].join();
+        return [this.started, this.faults, this.delays, this.foreignSets, this.wipes].join();
     }
 
     /** Whether something could be done at once. */
@@ -98,6 +110,7 @@ export class World {
         next.clients = this.clients;
         next.started = this.started;
         next.faults = this.faults;
+        next.wipes = this.wipes;
         next.delays = this.delays;
         next.foreignSets = this.foreignSets;
         next.foreignUntil = this.foreignUntil;
@@ -125,7 +138,8 @@ export class World {
                 if (this.isBusy) this.delays += 1;
                 server.now += 1;
                 this.clients.forEach((client, at) => {
-                    if (client.phase.kind === 'held' && client.phase.deadline <= this.now) this._client(at).lose();
+                    const isOver = client.phase.kind === 'held' && client.phase.deadline <= this.now;
+                    if (isOver && !client.isStopped) this._client(at).lose();
                 });
                 return;
             case 'foreign set':
@@ -145,14 +159,20 @@ export class World {
 
     private _wipe(what: Side): void {
         const { server } = this;
-        const fence = server.memory?.value.fence ?? 0;
+        this.wipes += 1;
         if (what === 'queue' || what === 'all') server.queue = { value: [], expires: Infinity };
-        if (what === 'waiters' || what === 'all') server.waiters = { value: [], expires: Infinity };
-        if (what === 'memory' || what === 'all') server.memory = undefined;
-        if (what !== 'all' || this.holder === undefined) return;
+        if (what === 'waiters' || what === 'all') {
+            server.waiters = { value: [], expires: Infinity };
+            server.freeUntil = 0;
+        }
+        if (what !== 'all' || this.holder === undefined) {
+            if (what === 'clock' || what === 'all') server.clock = undefined;
+            return;
+        }
         // A key that is deleted while it is held: the README promises no more than that fences rise.
         if (this.holder === FOREIGN) this.foreignUntil = -Infinity;
-        else this.voided = Math.max(server.clock, fence);
+        else this.voided = Math.max(server.time, server.clock?.value ?? 0);
+        server.clock = undefined;
         server.key = undefined;
     }
 
@@ -164,16 +184,24 @@ export class World {
                 this.started += 1;
                 client.start(move.kind === 'try', now);
                 return;
-            case 'execute': {
+            case 'execute':
+            case 'execute yielding':
+            case 'execute refused': {
+                if (move.kind === 'execute refused') {
+                    this.faults += 1;
+                    server.accepts = move.accepts;
+                }
                 const [command, ...sent] = client.sent;
                 client.sent = sent;
-                if (command !== undefined) client.executed(command, this._execute(client, command));
+                const pause = move.kind === 'execute yielding' ? PAUSE : 0;
+                if (command !== undefined) client.executed(command, this._execute(client, command, pause));
+                server.accepts = Infinity;
                 return;
             }
             case 'execute late': {
                 const [command, ...late] = client.late;
                 client.late = late;
-                if (command !== undefined) this._execute(client, command);
+                if (command !== undefined) this._executeLate(client, command);
                 return;
             }
             case 'answer':
@@ -192,13 +220,10 @@ export class World {
                 client.release();
                 return;
             case 'pass on':
-                // That takes more than a µs.
-                server.clock += 1;
-                client.passOn();
+                client.passOn(now);
                 return;
-            case 'exchange':
-                this.started += 1;
-                client.exchange(now);
+            case 'resume':
+                client.resume(now);
                 return;
             case 'give up':
                 client.giveUp();
@@ -207,7 +232,7 @@ export class World {
                 client.cleanUp();
                 return;
             case 'connect':
-                server.channels = [...new Set([...server.channels, client.name])];
+                this._listen(client.name, true);
                 client.connect(now);
                 return;
             default:
@@ -216,16 +241,23 @@ export class World {
         }
     }
 
+    private _listen(name: string, on: boolean): void {
+        const others = this.options.names.filter((one) => one !== name && this.server.channels.has(one));
+        this.server.channels = new Set(on ? [...others, name] : others);
+    }
+
     private _fail(kind: ClientFault, client: ClientModel): void {
-        const { server } = this;
         // Closed sockets are known to the server; half-open ones stay subscribed.
         if (kind === 'crash' || kind === 'disconnect' || kind === 'disconnect messages') {
-            server.channels = server.channels.filter((channel) => channel !== client.name);
+            this._listen(client.name, false);
         }
         if (kind.startsWith('disconnect') && kind !== 'disconnect commands') client.disconnectMessages();
         switch (kind) {
             case 'lose':
                 client.inbox = client.inbox.slice(1);
+                break;
+            case 'stop':
+                client.stop();
                 break;
             case 'crash':
             case 'crash half-open':
@@ -242,11 +274,23 @@ export class World {
     }
 
     /** The server runs a command. */
-    private _execute(client: ClientModel, command: Command): Reply {
+    private _execute(client: ClientModel, command: Command, pause = 0): Reply {
         const { server } = this;
-        // Real clocks count µs: no two steps see the same, nor does one take less than the fences that it may reserve.
-        server.clock += 1 + client.rules.passes;
-        this.reply = this._run(client, command);
+        const before = this.holder;
+        server.time += STEP;
+        server.writes = 0;
+        try {
+            this.reply = this._run(client, command, pause);
+        } catch (error) {
+            if (!(error instanceof Refusal)) throw error;
+            this.reply = 'refused';
+        }
+        const isRelease = command.kind === 'release' && this.reply !== 'queued';
+        // An owner may have been granted it once more.
+        const isFreed = this.reply !== 'refused' && chosenHolder(command.id) !== undefined;
+        if (isRelease && !isFreed && before === command.holder && this.holder === before) {
+            this.violation = `${command.holder} is released, and has the key`;
+        }
         for (const { channel, message } of server.published) {
             const at = this.clients.findIndex(({ name }) => name === channel);
             // The client of this very move has been copied already.
@@ -255,43 +299,58 @@ export class World {
         return this.reply;
     }
 
-    private _run(client: ClientModel, command: Command): Reply {
-        const { server, options } = this;
+    /** What an earlier connection has left. */
+    private _executeLate(client: ClientModel, command: Command): void {
+        const reply = this._execute(client, command);
         const { id } = command;
-        const holder = client.holderOf(id);
-        const { passes, pause, ttl } = client.rules;
+        const isGranted = typeof reply === 'object' && 'kind' in reply && reply.kind === 'granted';
+        const isOver = client.phase.kind !== 'crashed' && client.id !== id;
+        const isUndone = [...client.sent, ...client.leftovers, ...client.late].some(
+            (one) => one.id === id && (one.kind === 'give up' || one.kind === 'release'),
+        );
+        if (isGranted && isOver && !isUndone && this.wipes === 0) this.violation = `${id} is over, and gets the key`;
+    }
+
+    private _run(client: ClientModel, command: Command, pause: number): Reply {
+        const { server } = this;
+        const { id } = command;
+        const { passes, reserves, ttl } = client.rules;
         switch (command.kind) {
             case 'acquire': {
-                const { ticket, before } = command;
-                const wait = ticket === undefined ? undefined : { ticket, channel: client.name, before };
-                const isNew = this.holder !== holder;
+                const { queued, ticket } = command;
+                const isNew = this.holder === undefined || !isOf(this.holder, id);
                 const overtaken = this._waiterBefore(id, ticket);
-                const reply = server.acquire({ holder, id, ttl, spare: passes, wait });
+                const spare = reserves ? passes : 0;
+                const request = { id, ttl, spare, ticket, channel: client.name };
+                const reply = queued ? server.acquireQueued(request) : server.acquire({ id, ttl });
                 if (isNew && overtaken !== undefined && reply.kind === 'granted') {
                     this.violation = `${id} is granted the key before ${overtaken}, which waits for longer`;
                 }
                 return reply;
             }
             case 'renew':
-                return server.renew({ holder, ttl });
+                return server.renew({ holder: command.holder, ttl });
             case 'release': {
-                const { givesUp, tombstone } = command;
-                const yields = options.yieldAfter === undefined ? undefined : { after: options.yieldAfter, pause };
-                return server.release({ holder, id: givesUp ? id : '', tombstone, yields });
+                const { holder, buries, queued } = command;
+                if (!queued) return server.release(holder);
+                return server.releaseQueued({ holder, id: buries ? id : '', underWay: buries, pause });
             }
+            case 'give up':
+                return server.releaseQueued({ holder: '', id, underWay: command.underWay, pause });
             case 'hand on':
-                return server.release({ holder: '', id: '', tombstone: false, yields: undefined });
+                return server.releaseQueued({ holder: '', id: '', underWay: false, pause: 0 });
         }
     }
 
     /** Who waits, can be told, and has to be served before an acquisition. */
     private _waiterBefore(id: string, asked = 0): string | undefined {
         const { queue, waiters, channels } = this.server;
-        const own = asked > 0 ? asked : (queue.value.find((place) => place.id === id)?.ticket ?? Infinity);
+        const present = queue.value.find((place) => place.id === id)?.score ?? 0;
+        const own = present > 0 ? present : asked > 0 ? asked : Infinity;
         const first = queue.value.find((place) => {
             const record = waiters.value.find((one) => one.id === place.id);
-            const isAlive = record?.kind === 'waiter' && record.lease > this.now && channels.includes(record.channel);
-            return isAlive && place.id !== id && place.ticket < own;
+            const isAlive = record !== undefined && record.lease > this.now && channels.has(record.channel);
+            return isAlive && place.id !== id && place.score > 0 && place.score < own;
         });
         return first?.id;
     }
@@ -304,7 +363,7 @@ export class World {
             const last = before.clients[at]?.phase;
             if (phase.kind !== 'held' || phase.fence <= this.voided) return;
             if (last?.kind === 'held' && last.fence === phase.fence) return;
-            const holder = client.holderOf(phase.id);
+            const { holder } = phase;
             const rises =
                 phase.fence > this.lastFence ||
                 (phase.fence === this.lastFence && holder === this.lastHolder && last?.kind !== 'held');
@@ -313,4 +372,9 @@ export class World {
             this.lastHolder = holder;
         });
     }
+}
+
+/** Whether the key is an acquisition's, or its owner's. */
+function isOf(holder: string, id: string): boolean {
+    return holder === chosenHolder(id) || holder.startsWith(id);
 }

@@ -1,6 +1,7 @@
 import type { ClientModel } from './ClientModel';
 import { delayOf, windowOf } from './Command';
 import type { Answer, Command } from './Command';
+import type { Told } from './Phase';
 import type { World } from './World';
 
 /**
@@ -49,23 +50,22 @@ class Canonical {
 
     private _server(): string {
         const { server, holder, foreignUntil, lastFence, lastHolder, voided, options } = this._world;
-        const memory = server.memory?.value;
         let text =
             this._fence(lastFence) +
             digit(this._fences.filter((fence) => fence <= voided).length) +
-            this._fence(memory?.fence) +
-            this._left(foreignUntil);
-        if (holder !== undefined) {
-            text += this._id(holder) + this._left(server.key?.expires) + (memory?.holder === holder ? '=' : '-');
-        }
-        // Without waiters and tombstones it is as good as marked; whether those are there says what a mark would be.
-        text += flags(memory?.released !== undefined, server.queue.value.length + server.waiters.value.length > 0);
-        if (options.yieldAfter !== undefined) text += digit(memory?.handOffs ?? 0) + this._left(memory?.freeUntil ?? 0);
-        if (options.client.chosenHolder) text += `${this._id(memory?.acquisition ?? '-')}${this._id(lastHolder)}`;
-        for (const { id, ticket } of server.queue.value) {
+            this._left(foreignUntil) +
+            flags(
+                server.clock !== undefined,
+                (server.clock?.value ?? Infinity) < lastFence,
+                server.queue.value.length > 0,
+            );
+        if (holder !== undefined) text += this._holder(holder) + this._left(server.key?.expires);
+        if (options.yields) text += this._left(server.freeUntil);
+        if (options.client.chosenHolder) text += this._holder(lastHolder);
+        for (const { id, score } of server.queue.value) {
+            if (score < 0) continue;
             const record = server.waiters.value.find((one) => one.id === id);
-            text += `/${this._id(id)}${this._ticket(ticket)}`;
-            text += record?.kind === 'waiter' ? this._left(record.lease) : '-';
+            text += `/${this._id(id)}${this._ticket(score)}${record === undefined ? '-' : this._left(record.lease)}`;
         }
         return text;
     }
@@ -73,7 +73,7 @@ class Canonical {
     private _client(client: ClientModel): string {
         const { name, connected, listening, sent, answers, late, inbox, leftovers } = client;
         const { server, options } = this._world;
-        let text = flags(connected, listening, server.channels.includes(name)) + this._phase(client);
+        let text = flags(connected, listening, server.channels.has(name)) + this._phase(client);
         if (client.followAt !== Infinity) text += `f${this._left(client.followAt)}`;
         for (const command of sent) text += `>${this._command(command, true)}`;
         for (const answer of answers) text += `<${this._answer(answer, client)}`;
@@ -81,13 +81,14 @@ class Canonical {
         for (const command of leftovers) text += `_${this._command(command, false)}`;
         for (const message of inbox) {
             text +=
-                message.kind === 'head'
+                message.kind === 'first'
                     ? `(${digit(Math.min(message.taken, options.client.heartbeat))}`
                     : `)${this._grant(client, message)}`;
         }
-        for (const record of server.waiters.value) {
-            const isAwaited = [...sent, ...late].some(({ kind, id }) => kind === 'acquire' && id === record.id);
-            if (record.kind === 'tombstone' && isAwaited) text += `x${this._id(record.id)}`;
+        for (const { id, score } of server.queue.value) {
+            if (score > 0) continue;
+            const isAwaited = [...sent, ...late].some((one) => one.kind === 'acquire' && one.id === id);
+            if (isAwaited) text += `x${this._id(id)}`;
         }
         return text;
     }
@@ -100,71 +101,90 @@ class Canonical {
             case 'crashed':
                 return 'c';
             case 'waiting': {
-                const { plain, attempting, busy, failed, again, message, wakeAt } = phase;
-                let text = `w${flags(plain, attempting, failed, again)}${this._left(wakeAt)}`;
+                const { plain, attempting, astray, busy, failed, again, message, wakeAt } = phase;
+                let text = `w${flags(plain, attempting, failed, again, astray)}${this._left(wakeAt)}`;
                 if (busy !== undefined) text += this._age(busy.sentAt) + this._ticket(busy.ticket);
                 if (message !== undefined) text += `m${this._grant(client, message)}`;
                 return text;
             }
             case 'held': {
-                const { confirmed, renewing, fence, deadline, passes } = phase;
-                const text = `h${flags(confirmed, renewing, fence > this._world.voided)}${this._left(deadline)}`;
-                return client.rules.passes === 0 ? text : `${text}${digit(passes)}${this._fence(fence)}`;
+                const { astray, confirmed, contended, renewing, stopped, fence, deadline, passes, promised } = phase;
+                const isValid = fence > this._world.voided;
+                const text = `h${flags(confirmed, renewing, isValid)}${flags(astray, contended, stopped)}`;
+                const times = this._left(deadline) + (this._mayStop || stopped ? this._left(promised) : '');
+                const named = this._holder(phase.holder);
+                return text + times + named + (client.rules.passes === 0 ? '' : digit(passes) + this._fence(fence));
             }
         }
+    }
+
+    /** Whether it matters until when somebody that is stopped relies on its lease. */
+    private get _mayStop(): boolean {
+        const { faults, options } = this._world;
+        return faults < options.faults && options.kinds.includes('stop');
     }
 
     private _command(command: Command, heard: boolean): string {
         const id = this._id(command.id);
         switch (command.kind) {
             case 'acquire': {
-                const { ticket, sentAt, before } = command;
-                const after = before === undefined ? '' : `e${this._id(before)}`;
-                return `a${id}${ticket === undefined ? '-' : this._ticket(ticket)}${heard ? this._age(sentAt) : ''}${after}`;
+                const { ticket, sentAt, queued } = command;
+                const text = `a${id}${flags(queued)}${ticket === undefined ? '-' : this._ticket(ticket)}`;
+                return text + (heard ? this._age(sentAt) : '');
             }
             case 'renew':
-                return `n${id}${heard ? this._age(command.sentAt) : ''}`;
+                return `n${id}${this._holder(command.holder)}${heard ? this._age(command.sentAt) : ''}`;
             case 'release':
-                return `r${id}${flags(command.givesUp, command.tombstone)}`;
+                return `r${id}${this._holder(command.holder)}${flags(command.queued, command.buries)}`;
+            case 'give up':
+                return `g${id}${flags(command.underWay)}`;
             case 'hand on':
                 return 'o';
         }
     }
 
     /** A message of a grant: whether it is newer than an answer is all that matters of the fence in that. */
-    private _grant({ phase, answers }: ClientModel, { fence, ttl }: { fence: number; ttl: number }): string {
-        let text = digit(ttl) + this._fence(fence);
+    private _grant({ phase, answers }: ClientModel, { fence, ttl, spare }: Told): string {
+        let text = digit(ttl) + digit(spare) + this._fence(fence);
         if (phase.kind === 'waiting') text += flags(fence > (phase.busy?.fence ?? 0));
-        for (const { reply } of answers)
-            if (typeof reply === 'object' && 'fence' in reply) text += flags(fence > reply.fence);
+        for (const { reply } of answers) {
+            if (typeof reply === 'object' && 'clock' in reply) text += flags(fence > reply.clock);
+        }
         return text;
     }
 
     private _answer({ command, reply }: Answer, { rules }: ClientModel): string {
         const asked = this._command(command, true) + (rules.follows ? digit(windowOf(reply)) : '');
         if (typeof reply === 'string') return asked + reply;
+        if (!('kind' in reply)) return asked;
         switch (reply.kind) {
             case 'refused':
                 return `${asked}x`;
             case 'granted':
-                return `${asked}g${this._fence(reply.fence)}`;
+                return `${asked}g${flags(reply.reserved)}${this._fence(reply.fence)}`;
+            case 'taken':
+                return `${asked}t${reply.holder === '' ? '' : this._holder(reply.holder)}`;
             case 'busy': {
                 const delay = Math.min(delayOf(reply, rules), rules.heartbeat);
                 return `${asked}b${this._ticket(reply.ticket)}${digit(delay)}`;
             }
-            case 'released':
-            case 'already':
-            case 'gone':
-                return asked;
         }
     }
 
-    /** Whose, and which: 0 is the present acquisition of that client. */
+    /** Whose acquisition, and which: 0 is the present one of that client. */
     private _id(id: string): string {
-        const at = this._clients.findIndex(({ name }) => id.startsWith(name));
+        const own = /([A-Z]+)(\d+):$/.exec(id);
+        const at = this._clients.findIndex(({ name }) => name === own?.[1]);
         const client = this._clients[at];
-        if (client === undefined) return id;
-        return digit(at) + (id === client.name ? '' : digit(client.started - Number(id.slice(1))));
+        return client === undefined ? id : digit(at) + digit(client.started - Number(own?.[2]));
+    }
+
+    /** What a key holds: an acquisition with its fence, a name that was chosen, or another's. */
+    private _holder(holder: string): string {
+        const end = holder.indexOf(':') + 1;
+        if (end > 0) return this._id(holder.slice(0, end)) + this._fence(Number(holder.slice(end)));
+        const at = this._clients.findIndex(({ name }) => name === holder);
+        return at < 0 ? holder : digit(at);
     }
 
     private _fence(fence: number | undefined): string {
@@ -187,30 +207,39 @@ class Canonical {
     }
 }
 
-function fencesOf({ server, lastFence, clients }: World): number[] {
+/** The fences that are compared with each other, also those in what is asked for by holder. */
+function fencesOf({ server, holder, lastFence, clients }: World): number[] {
     const fences = [lastFence];
-    const last = server.memory?.value.fence;
-    if (last !== undefined) fences.push(last);
-    for (const { phase, inbox, answers, rules } of clients) {
+    const add = (text: string | undefined): void => {
+        const end = text?.indexOf(':') ?? -1;
+        if (text !== undefined && end >= 0) fences.push(Number(text.slice(end + 1)));
+    };
+    if (server.key !== undefined) add(holder);
+    for (const { phase, inbox, answers, sent, late, leftovers, rules } of clients) {
         for (const message of inbox) if (message.kind === 'grant') fences.push(message.fence);
         for (const { reply } of answers) {
-            if (typeof reply === 'object' && reply.kind === 'granted') fences.push(reply.fence);
+            if (typeof reply !== 'object' || !('kind' in reply)) continue;
+            if (reply.kind === 'granted') fences.push(reply.fence);
+            else if (reply.kind === 'taken') add(reply.holder);
         }
+        const commands = [...sent, ...late, ...leftovers, ...answers.map(({ command }) => command)];
+        for (const command of commands) if ('holder' in command) add(command.holder);
         if (phase.kind === 'waiting' && phase.message !== undefined) fences.push(phase.message.fence);
-        if (phase.kind === 'held' && rules.passes > 0) {
-            for (let more = 0; more <= phase.passes; more++) fences.push(phase.fence + more);
-        }
+        if (phase.kind !== 'held') continue;
+        add(phase.holder);
+        for (let more = 0; rules.passes > 0 && more <= phase.passes; more++) fences.push(phase.fence + more);
     }
     return fences;
 }
 
 function ticketsOf({ server, clients }: World): number[] {
     const tickets = [0];
-    for (const { ticket } of server.queue.value) tickets.push(ticket);
+    for (const { score } of server.queue.value) if (score > 0) tickets.push(score);
     for (const { phase, sent, late, answers } of clients) {
         if (phase.kind === 'waiting' && phase.busy !== undefined) tickets.push(phase.busy.ticket);
-        for (const command of sent) if (command.kind === 'acquire') tickets.push(command.ticket ?? 0);
-        for (const command of late) if (command.kind === 'acquire') tickets.push(command.ticket ?? 0);
+        for (const command of [...sent, ...late, ...answers.map((answer) => answer.command)]) {
+            if (command.kind === 'acquire') tickets.push(command.ticket ?? 0);
+        }
         for (const { reply } of answers) if (typeof reply === 'object' && 'ticket' in reply) tickets.push(reply.ticket);
     }
     return tickets;

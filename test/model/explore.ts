@@ -13,12 +13,11 @@ const USAGE = `Explores the protocol of one lock: every order in which things ca
   --kinds A,B,…     of these: ${FAULTS.join(', ')}; default: all
   --delays N        how many ticks pass while something is on its way or due: 2
   --foreign N       how often a client of another edition takes the key: 0
-  --yield-after N   hand-offs in a row, after which the key is left free for a tick: never
   --depth N         the longest sequence of moves: all
   --bound N         ticks within which waiters are served once nothing fails any more: ${scenario({}).bound}
-  --tries, --gives-up, --keep-alive, --follows, --chosen-holder
-                    clients also try without waiting, give up, renew leases, follow their hand-offs, use one holder for all
-                    their acquisitions
+  --tries, --gives-up, --yields, --keep-alive, --follows, --chosen-holder
+                    clients also try without waiting, give up, leave a key free that they release, renew leases, follow their
+                    hand-offs, use one holder for all their acquisitions
   --no-late         what was sent on a connection that was lost is lost
   --mutant NAME     leaves out a rule, with budgets of its own: ${Object.keys(MUTANTS).join('; ')}
 `;
@@ -34,11 +33,11 @@ const { values } = parseArgs({
         kinds: VALUE,
         delays: VALUE,
         foreign: VALUE,
-        'yield-after': VALUE,
         depth: VALUE,
         bound: VALUE,
         tries: FLAG,
         'gives-up': FLAG,
+        yields: FLAG,
         'keep-alive': FLAG,
         follows: FLAG,
         'chosen-holder': FLAG,
@@ -55,14 +54,13 @@ else explore(asked());
 function asked(): Changes {
     const mutant = values.mutant === undefined ? undefined : MUTANTS[values.mutant];
     if (values.mutant !== undefined && mutant === undefined) throw new Error(`There is no mutant "${values.mutant}".`);
-    const { kinds, tries, follows } = values;
+    const { kinds, tries, follows, yields } = values;
     const numbers = {
         clients: values.clients,
         acquisitions: values.acquisitions,
         faults: values.faults,
         delays: values.delays,
         foreign: values.foreign,
-        yieldAfter: values['yield-after'],
         depth: values.depth,
         bound: values.bound,
     };
@@ -70,7 +68,7 @@ function asked(): Changes {
     return {
         ...(mutant ?? { faults: 1, delays: 2 }),
         ...Object.fromEntries(Object.entries(given(numbers)).map(([name, text]) => [name, Number(text)])),
-        ...given({ tries, givesUp: values['gives-up'], kinds: kinds?.split(',').map(fault) }),
+        ...given({ tries, yields, givesUp: values['gives-up'], kinds: kinds?.split(',').map(fault) }),
         late: values['no-late'] !== true,
         client: { ...mutant?.client, ...client },
     };

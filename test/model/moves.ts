@@ -1,4 +1,5 @@
 import type { ClientModel } from './ClientModel';
+import type { Command } from './Command';
 import type { ClientFault, Fault, Move } from './Move';
 import type { World } from './World';
 
@@ -13,7 +14,7 @@ const DISCONNECTS: readonly ClientFault[] = [
 /** Everything that may happen next. */
 export function movesOf(world: World): Move[] {
     const { foreign } = world.options;
-    const moves = world.clients.flatMap((client, at) => [
+    const moves: Move[] = world.clients.flatMap((client, at): Move[] => [
         ...clientMoves(world, client, at),
         ...clientFaults(world, client, at),
     ]);
@@ -31,6 +32,7 @@ export function movesOf(world: World): Move[] {
 export function calmMoveOf(world: World): Move {
     for (const [at, client] of world.clients.entries()) {
         if (client.phase.kind === 'crashed') continue;
+        if (client.isStopped) return { kind: 'resume', at };
         if (!client.connected || !client.listening) return { kind: 'connect', at };
         if (client.sent.length > 0) return { kind: 'execute', at };
         if (client.leftovers.length > 0) return { kind: 'clean up', at };
@@ -42,11 +44,16 @@ export function calmMoveOf(world: World): Move {
     return { kind: 'tick' };
 }
 
-function clientMoves({ options, started, now }: World, client: ClientModel, at: number): Move[] {
+function clientMoves(world: World, client: ClientModel, at: number): Move[] {
+    const { options, started, now } = world;
     const { phase, connected, listening } = client;
     const moves: Move[] = [];
     if (client.late.length > 0) moves.push({ kind: 'execute late', at });
-    if (connected && client.sent.length > 0) moves.push({ kind: 'execute', at });
+    if (connected && client.sent.length > 0) {
+        moves.push({ kind: 'execute', at });
+        if (options.yields && isRelease(client.sent[0])) moves.push({ kind: 'execute yielding', at });
+    }
+    if (client.isStopped) return [...moves, { kind: 'resume', at }];
     if (client.answers.length > 0) moves.push({ kind: 'answer', at });
     if (client.inbox.length > 0) moves.push({ kind: 'message', at });
     if (connected && client.leftovers.length > 0) moves.push({ kind: 'clean up', at });
@@ -54,7 +61,7 @@ function clientMoves({ options, started, now }: World, client: ClientModel, at: 
         case 'crashed':
             return moves;
         case 'idle':
-            if (connected && started < options.acquisitions) {
+            if (client.mayStart && started < options.acquisitions) {
                 moves.push({ kind: 'wait', at });
                 if (options.tries) moves.push({ kind: 'try', at });
             }
@@ -63,28 +70,39 @@ function clientMoves({ options, started, now }: World, client: ClientModel, at: 
             if (options.givesUp) moves.push({ kind: 'give up', at });
             break;
         case 'held':
-            if (phase.renewing) break;
-            if (connected && (client.rules.keepsAlive || !phase.confirmed)) moves.push({ kind: 'renew', at });
+            if (connected && !phase.renewing && (client.rules.keepsAlive || !phase.confirmed)) {
+                moves.push({ kind: 'renew', at });
+            }
             moves.push({ kind: 'release', at });
             if (phase.passes > 0) moves.push({ kind: 'pass on', at });
-            if (client.rules.passes > 0 && connected && started < options.acquisitions) {
-                moves.push({ kind: 'exchange', at });
-            }
     }
     if (client.isDue(now)) moves.push({ kind: 'timer', at });
     if (!connected || !listening) moves.push({ kind: 'connect', at });
     return moves;
 }
 
+function isRelease(command: Command | undefined): boolean {
+    return command?.kind === 'release' && command.queued;
+}
+
 function clientFaults(world: World, client: ClientModel, at: number): Move[] {
     const moves: Move[] = [];
     if (client.inbox.length > 0 && mayFail(world, 'lose')) moves.push({ kind: 'lose', at });
     const { phase, connected, listening, sent, answers } = client;
+    if (connected && sent.length > 0 && mayFail(world, 'refuse')) moves.push(...refusals(world, at));
+    if (client.isStopped) return moves;
+    if (phase.kind === 'held' && mayFail(world, 'stop')) moves.push({ kind: 'stop', at });
     const isQuiet = phase.kind === 'idle' && sent.length + answers.length === 0;
     if (phase.kind === 'crashed' || isQuiet) return moves;
     const kinds = connected && listening ? [...CRASHES, ...DISCONNECTS] : CRASHES;
     for (const kind of kinds) if (mayFail(world, kind)) moves.push({ kind, at });
     return moves;
+}
+
+/** The server refuses the first write of the command, or the second, and so on. */
+function refusals(world: World, at: number): Move[] {
+    const { writes } = world.apply({ kind: 'execute', at }).server;
+    return Array.from({ length: writes }, (_, accepts): Move => ({ kind: 'execute refused', at, accepts }));
 }
 
 function wipes(world: World): Move[] {
@@ -93,9 +111,9 @@ function wipes(world: World): Move[] {
     if (mayFail(world, 'wipe')) {
         if (server.queue.value.length > 0) moves.push({ kind: 'wipe', what: 'queue' });
         if (server.waiters.value.length > 0) moves.push({ kind: 'wipe', what: 'waiters' });
-        if (server.memory !== undefined) moves.push({ kind: 'wipe', what: 'memory' });
+        if (server.clock !== undefined) moves.push({ kind: 'wipe', what: 'clock' });
     }
-    const isEmpty = world.holder === undefined && server.queue.value.length === 0 && server.memory === undefined;
+    const isEmpty = world.holder === undefined && server.queue.value.length === 0 && server.clock === undefined;
     if (mayFail(world, 'flush') && !isEmpty) moves.push({ kind: 'wipe', what: 'all' });
     return moves;
 }

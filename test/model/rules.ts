@@ -1,33 +1,3 @@
-import { CLAIM_WINDOW, WAITER_LEASE } from '../../src/engine/redis/scripts/grant';
-
-/** The durations that the scripts know, ms, and what a mutant of them leaves out. */
-export interface ScriptRules {
-    readonly claimWindow: number;
-    readonly waiterLease: number;
-    /** How long queue and waiters last after their last use. */
-    readonly side: number;
-    readonly memory: number;
-    /** Release compares the holder. */
-    readonly compares: boolean;
-    /** A key that an acquisition gets because its holder has it is that acquisition's from then on. */
-    readonly takesOver: boolean;
-    /** The fences of a lease that may be passed on are nobody else's. */
-    readonly reserves: boolean;
-    /** Who begins to wait takes away the mark that nobody does. */
-    readonly unmarks: boolean;
-}
-
-export const SCRIPT_RULES: ScriptRules = {
-    claimWindow: CLAIM_WINDOW,
-    waiterLease: WAITER_LEASE,
-    side: 2 * WAITER_LEASE,
-    memory: 600_000,
-    compares: true,
-    takesOver: true,
-    reserves: true,
-    unmarks: true,
-};
-
 /** The durations of a client, in ticks, and the rules that a mutant of it breaks. */
 export interface ClientRules {
     readonly ttl: number;
@@ -46,11 +16,19 @@ export interface ClientRules {
     readonly comparesFence: boolean;
     /** A message is believed only while enough of the grant is left, counted from the send of the last answered attempt. */
     readonly wantsEnoughLeft: boolean;
+    /** What was granted by a message is asked for in full before the caller is told. */
+    readonly confirmsFirst: boolean;
+    /** An acquisition that has lost sight of an attempt is released with a tombstone. */
+    readonly buries: boolean;
+    /** Whoever has chosen its holder does not ask again before it knows what became of its last release. */
+    readonly waitsForOutcome: boolean;
     readonly hasTimer: boolean;
     /** Leases are renewed, not only confirmed. */
     readonly keepsAlive: boolean;
     /** How often in a row the client passes a lease on to another of its callers, without the server. */
     readonly passes: number;
+    /** It asks for the fences that it passes on to be reserved. */
+    readonly reserves: boolean;
     /** After a hand-off of its own it looks whether the key was claimed. */
     readonly follows: boolean;
 }

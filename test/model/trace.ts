@@ -1,4 +1,4 @@
-import type { Message } from '../../src/engine/redis/scripts/grant';
+import type { Message } from '../../src/testing/LockModel';
 import type { Command } from './Command';
 import type { Violation } from './Explorer';
 import type { Move, WorldOptions } from './Move';
@@ -37,9 +37,12 @@ function describe(before: World, move: Move, after: World): string {
     switch (move.kind) {
         case 'wait':
         case 'try':
-            return `${name} asks for the key, ${move.kind === 'wait' ? 'to wait' : 'once'}: ${after.clients[move.at]?.id}`;
+            return `${name} asks for the key, ${move.kind === 'wait' ? 'to wait' : 'once'}: ${named(after.clients[move.at]?.id ?? '')}`;
         case 'execute':
+        case 'execute yielding':
             return `the server runs ${name}'s ${command(client.sent[0])}${answered}`;
+        case 'execute refused':
+            return `the server accepts ${move.accepts} writes of ${name}'s ${command(client.sent[0])}${answered}`;
         case 'execute late':
             return `the server runs ${name}'s ${command(client.late[0])}, from an earlier connection${answered}`;
         case 'answer':
@@ -57,8 +60,9 @@ function describe(before: World, move: Move, after: World): string {
         case 'renew':
         case 'release':
         case 'pass on':
-        case 'exchange':
         case 'give up':
+        case 'stop':
+        case 'resume':
         case 'crash':
         case 'crash half-open':
         case 'disconnect':
@@ -73,32 +77,44 @@ function command(sent: Command | undefined): string {
     if (sent === undefined) return '';
     switch (sent.kind) {
         case 'acquire':
+            return `acquire${queued(sent)} of ${named(sent.id)} (sent at ${sent.sentAt})`;
         case 'renew':
-            return `${sent.kind} of ${sent.id} (sent at ${sent.sentAt})`;
+            return `renewal of ${sent.holder} (sent at ${sent.sentAt})`;
         case 'release':
-            return `${sent.givesUp ? 'give-up' : 'release'} of ${sent.id}`;
+            return `release${queued(sent)} of ${sent.holder}${sent.buries ? ', which is buried' : ''}`;
+        case 'give up':
+            return `give-up of ${named(sent.id)}${sent.underWay ? ', which is buried' : ''}`;
         case 'hand on':
             return 'request to hand the key on if nobody has it';
     }
 }
 
+function queued(sent: { readonly queued: boolean }): string {
+    return sent.queued ? ' (queued)' : '';
+}
+
+function named(id: string): string {
+    return id.replace('\r', ' ');
+}
+
 function message(told: Message | undefined): string {
     if (told === undefined) return '';
-    return told.kind === 'head' ? `${told.id} is the first in line` : `granted to ${told.id} with fence ${told.fence}`;
+    const id = named(told.id);
+    return told.kind === 'first' ? `${id} is the first in line` : `granted to ${id} with fence ${told.fence}`;
 }
 
 function reply({ reply: answer }: World): string {
     if (typeof answer !== 'object') return answer ?? '';
+    if (!('kind' in answer)) return `${answer.released ? 'released' : 'gone'}${answer.window > 0 ? ', handed on' : ''}`;
     switch (answer.kind) {
         case 'granted':
             return `granted with fence ${answer.fence}`;
         case 'busy':
-            return `busy, last fence ${answer.fence}`;
+            return `busy, clock ${answer.clock}`;
+        case 'taken':
+            return `taken by ${answer.holder === '' ? 'nobody, but there is a queue' : answer.holder}`;
         case 'refused':
-        case 'released':
-        case 'already':
-        case 'gone':
-            return answer.kind;
+            return 'given up before';
     }
 }
 

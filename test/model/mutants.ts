@@ -1,0 +1,84 @@
+import { chosenHolder, holderOf } from '../../src/engine/port/holder';
+import type { QueuedAcquire, QueuedAcquireReply, WaiterRecord } from '../../src/testing/LockModel';
+import { ServerModel } from './ServerModel';
+
+/** Release and renewal believe whoever asks. */
+export class Uncompared extends ServerModel {
+    protected override _holds(): boolean {
+        return this.key !== undefined;
+    }
+}
+
+/** Release and renewal compare only as much of the key as the holder is long. */
+export class ComparedByPrefix extends ServerModel {
+    protected override _holds(holder: string): boolean {
+        return this.key?.value.startsWith(holder) === true;
+    }
+}
+
+/** An acquisition that was given up is not refused. */
+export class Unburied extends ServerModel {
+    protected override _bury(): void {}
+}
+
+/** Numbers come from the time of the server alone. */
+export class TimeAlone extends ServerModel {
+    protected override _least(): number {
+        return this.time;
+    }
+}
+
+/** The clock is read, but not written. */
+export class UnwrittenClock extends ServerModel {
+    protected override _setClock(): void {}
+}
+
+/** A waiter is told of its grant before that is written. */
+export class ToldBeforeWritten extends ServerModel {
+    protected override _give(waiter: WaiterRecord, fence: number, window: number): boolean {
+        if (!this._tellGrant(waiter, fence, window)) return false;
+        this._set(holderOf(waiter.id, fence), window);
+        return true;
+    }
+}
+
+/** A key that is absent is taken without a look at who waits. */
+export class UnseenQueue extends ServerModel {
+    override acquireQueued(request: QueuedAcquire): QueuedAcquireReply {
+        const { queue } = this;
+        if (this.key !== undefined && this.key.expires > this.now) return super.acquireQueued(request);
+        this.queue = { value: queue.value.filter(({ id }) => id === request.id), expires: Infinity };
+        const reply = super.acquireQueued(request);
+        this.queue = { value: queue.value.filter(({ id }) => id !== request.id), expires: Infinity };
+        return reply;
+    }
+}
+
+/** Release looks only at the queue: a key for which nobody waits is deleted whoever has it. */
+export class QueueAlone extends ServerModel {
+    protected override _holds(holder: string): boolean {
+        return this.queue.value.length === 0 ? this.key !== undefined : super._holds(holder);
+    }
+}
+
+/** The common release does not look at the queue: nobody is told. */
+export class ReleasedUnseen extends ServerModel {
+    override release(holder: string): 'released' | 'gone' {
+        const { queue } = this;
+        this.queue = { value: [], expires: Infinity };
+        const reply = super.release(holder);
+        this.queue = queue;
+        return reply === 'released' ? 'released' : 'gone';
+    }
+}
+
+/** A give-up frees also a key that is held under a chosen holder. */
+export class FreesForOwner extends ServerModel {
+    override releaseQueued(
+        request: Parameters<ServerModel['releaseQueued']>[0],
+    ): ReturnType<ServerModel['releaseQueued']> {
+        const chosen = chosenHolder(request.id);
+        const isGiveUp = request.holder === '' && chosen !== undefined;
+        return super.releaseQueued(isGiveUp ? { ...request, holder: chosen } : request);
+    }
+}
