@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { keysOf } from '../../src/engine/redis/slots';
+import { CLOCK, keysOf } from '../../src/engine/redis/slots';
 import type { RedisServer } from '../fixtures/RedisServer';
 import { ServerCommands } from '../fixtures/ServerCommands';
 import { until } from '../fixtures/until';
@@ -157,7 +157,7 @@ const SERVER_FAULTS: readonly Fault[] = [
     // The order of the line is in them.
     fault('queues deleted', { exempts: ['I5'], tail: HEARTBEAT, apply: (lab) => deleted(lab, 1) }),
     fault('waiters deleted', { exempts: ['I5'], tail: HEARTBEAT, apply: (lab) => deleted(lab, 2) }),
-    fault('memory deleted', { apply: (lab) => deleted(lab, 3) }),
+    fault('clock deleted', { apply: async ({ client }) => void (await client.del(CLOCK)) }),
     fault('clock 2 s forward', { ...FORGOTTEN, apply: (lab) => jump(lab, 2000) }),
     // What is held runs out later by as much; so much later the fault is over.
     fault('clock 2 s back', {
@@ -178,7 +178,7 @@ async function killed(lab: Lab, type: 'normal' | 'pubsub'): Promise<void> {
     await lab.client.call('CLIENT', 'KILL', 'TYPE', type, 'SKIPME', 'yes');
 }
 
-async function deleted({ client, keys }: Lab, which: 0 | 1 | 2 | 3): Promise<void> {
+async function deleted({ client, keys }: Lab, which: 0 | 1 | 2): Promise<void> {
     await client.del(...keys.map((key) => keysOf(key)[which]));
 }
 
