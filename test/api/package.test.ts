@@ -98,7 +98,8 @@ suite('The packed package', () => {
         const files = packed();
         for (const page of files.filter((file) => file.endsWith('.md'))) {
             const links = readFileSync(join(installed, page), 'utf8').matchAll(/\]\((?!https?:|mailto:|#)([^)\s#]+)/g);
-            for (const [, target = ''] of links) assert.include(files, join(dirname(page), target), `${page} links to it`);
+            for (const [, target = ''] of links)
+                assert.include(files, join(dirname(page), target), `${page} links to it`);
         }
     });
 
