@@ -2,7 +2,7 @@ import { asError } from '../engine/port/errors';
 import { codeOf } from './ExitCode';
 
 /** What passes without anything being changed. */
-const TEMPORARY = new Set(['CONNECTION_FAILED', 'NO_QUORUM']);
+const TEMPORARY = new Set(['CONNECTION_FAILED', 'SERVER_REFUSED', 'NO_QUORUM']);
 
 /** For commands that ask again and again: while Redis is away they go on, and say so once. */
 export class Outage {

@@ -84,6 +84,15 @@ suite('The names in a configuration', () => {
         await refusal(() => configure('connections.0', null), 'connections.0');
     });
 
+    test('are those of ConfigParams: a plain object is refused with the way to make them', async () => {
+        for (const plain of [{ connection: { host: 'one' } }, 'host=one', null, undefined]) {
+            for (const component of [new RedisLock(), new RedisConnector()] as { configure(config: unknown): void }[]) {
+                const error = await refusal(() => component.configure(plain), 'config');
+                assert.include(error.message, 'ConfigParams.fromValue');
+            }
+        }
+    });
+
     test('of options are those that are read', () => {
         const config = new RecordingConfig();
         config.put('options.tls.servername', 'one');

@@ -1,12 +1,12 @@
 import { Script, isList } from './Script';
 
 /**
- * Finds out which commands the user may not run: inside a script servers before 7.2 do not say which one they refuse. Each is
- * called in a way that changes nothing, even where it is allowed.
+ * Tries the commands that scripts need: inside a script servers before 7.2 do not say which one they refuse. Each is called in
+ * a way that changes nothing, even where it is allowed.
  *
  * KEYS key, queue, waiters, memory. ARGV none.
  *
- * Answers, per item: the names of the commands that are refused.
+ * Answers, per item: of each command that failed its name and what the server said.
  */
 const BODY = `
 local function step(key, queue, waiters, memory)
@@ -18,15 +18,15 @@ local function step(key, queue, waiters, memory)
         { 'zadd', queue, 'x', '' }, { 'zrem', queue, '' }, { 'zrange', queue, 0, 0 }, { 'zrank', queue, '' },
         { 'zscore', queue, '' }, { 'zcard', queue },
     }
-    local refused = {}
+    local failed = {}
     for _, call in ipairs(calls) do
         local answer = redis.pcall(unpack(call))
-        local why = type(answer) == 'table' and answer.err or ''
-        if string.find(why, 'NOPERM') or string.find(why, 'run this command') then
-            refused[#refused + 1] = call[1]
+        if type(answer) == 'table' and answer.err then
+            failed[#failed + 1] = call[1]
+            failed[#failed + 1] = answer.err
         end
     end
-    return refused
+    return failed
 end
 `;
 

@@ -5,7 +5,6 @@ import { SystemClock } from '../../time/Clock';
 import { LockError } from '../../port/errors';
 import { newHolder } from '../../port/holder';
 import { acquireScript } from '../scripts/acquire';
-import { permissionsScript } from '../scripts/permissions';
 import { releaseNodeScript, releaseScript } from '../scripts/release';
 import { renewScript } from '../scripts/renew';
 import type { RenewReply } from '../scripts/renew';
@@ -13,6 +12,7 @@ import { ScriptError } from '../scripts/Script';
 import type { Script } from '../scripts/Script';
 import { slotOf } from '../slots';
 import { KeyWatch } from '../connection/KeyWatch';
+import { missingRights } from '../connection/missingRights';
 import { RedisConnection } from '../connection/RedisConnection';
 import type { Greeting } from '../connection/Greeting';
 import type { RedisConnectionOptions } from '../connection/RedisConnection';
@@ -268,11 +268,7 @@ export class SingleServer implements RedisServers {
         }
         // A renewal has no queue; any key of the lock will do instead.
         const [key, second = key, third = second, fourth = third] = step.keys;
-        const item = { keys: [key, second, third, fourth], args: [] };
-        const names = await this._connection
-            .send((client) => permissionsScript.run(client, [item]))
-            .then(([answer]) => (answer === undefined || answer instanceof ScriptError ? [] : answer))
-            .catch(() => []);
+        const names = await missingRights(this._connection, [key, second, third, fourth]).catch(() => []);
         const text = `The Redis user may not run ${names.join(', ')}, which the scripts of a lock need.`;
         const { cause } = error;
         step.failed(names.length === 0 ? error : new LockError('NO_PERMISSION', text, { key: error.key, cause }));
