@@ -340,7 +340,8 @@ export class Locker {
             holder: holder ?? id,
             id,
             ttl,
-            timeout,
+            // Who says so long means as long as it takes; no timer is longer.
+            timeout: timeout > LONGEST ? Infinity : timeout,
             ticket: undefined,
             passable: holder === undefined && rest.length === 0,
             keepAlive,

@@ -548,7 +548,7 @@ suite('Locker', () => {
             });
         }
 
-        for (const timeout of [-1, NaN, -Infinity, 2 ** 31]) {
+        for (const timeout of [-1, NaN, -Infinity]) {
             test(`the timeout ${timeout}`, async () => {
                 await rejection(locker.acquire('key', { timeout }), 'BAD_TIMEOUT');
                 assert.isEmpty(store.log);
