@@ -20,6 +20,8 @@ suite('The names in a configuration', () => {
     for (const [given, meant] of [
         ['options.retry_timout', 'options.retry_timeout'],
         ['options.retryTimeout', 'options.retry_timeout'],
+        // The toolkit's own lock has it.
+        ['options.timeout', 'options.retry_timeout'],
         ['options.prefix', 'options.key_prefix'],
         ['options.database', 'options.db_num'],
         ['options.tls.rejectUnauthorized', 'options.tls.reject_unauthorized'],
