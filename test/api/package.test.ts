@@ -2,7 +2,7 @@ import { assert } from 'chai';
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { satisfies } from 'semver';
 
 const ROOT = join(__dirname, '..', '..', '..');
@@ -189,6 +189,8 @@ suite('The packed package', () => {
 
 /** What the package is made of: no test, and nothing that a fresh clone has not. */
 function isSource(path: string): boolean {
+    const made = readFileSync(join(ROOT, '.gitignore'), 'utf8').split('\n');
+    if (made.includes(relative(ROOT, path))) return false;
     return !/[/\\](node_modules|obj|\.git)$|[/\\]test[/\\].*\.ts$/.test(path);
 }
 
