@@ -8,7 +8,7 @@ import type { LockEvent } from '../engine/port/LockObserver';
 /** What we use of the toolkit's logger, counters and tracer, of whichever generation: they are found by descriptor. */
 interface Logger {
     debug(context: unknown, message: string, ...args: unknown[]): void;
-    info(context: unknown, message: string, ...args: unknown[]): void;
+    info?(context: unknown, message: string, ...args: unknown[]): void;
     warn(context: unknown, message: string, ...args: unknown[]): void;
 }
 interface Counters {
@@ -39,7 +39,7 @@ export class LockTelemetry {
     private _tracers: readonly Tracer[] = [];
 
     setReferences(references: IReferences): void {
-        this._loggers = find(references, 'logger', ['debug', 'info', 'warn']);
+        this._loggers = find(references, 'logger', ['debug', 'warn']);
         this._counters = find(references, 'counters', ['incrementOne', 'stats', 'last']);
         this._tracers = find(references, 'tracer', ['beginTrace']);
     }
@@ -107,7 +107,7 @@ function log(logger: Logger, event: LockEvent): void {
             logger.warn(null, 'Redis cannot be used: %s', event.error.message);
             break;
         case 'reachable':
-            logger.info(null, event.message);
+            (logger.info ?? logger.debug).call(logger, null, event.message);
             break;
         case 'warning':
             logger.warn(null, event.message);

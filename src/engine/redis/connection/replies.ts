@@ -49,6 +49,9 @@ export function explain(thrown: unknown, details: LockErrorDetails): LockError {
         const sentence = 'The connection to Redis was lost.';
         return new LockError('CONNECTION_FAILED', sentence, { ...known, unknown: false });
     }
+    if (/wrong version number|packet length too long|EPROTO/i.test(text)) {
+        return new LockError('CONNECTION_FAILED', `The server does not speak TLS at this port: ${text}`, known);
+    }
     return new LockError('CONNECTION_FAILED', `Redis failed: ${text}`, known);
 }
 
