@@ -107,7 +107,8 @@ function log(logger: Logger, event: LockEvent): void {
             logger.warn(null, 'Redis cannot be used: %s', event.error.message);
             break;
         case 'reachable':
-            (logger.info ?? logger.debug).call(logger, null, event.message);
+            if (logger.info === undefined) logger.debug(null, event.message);
+            else logger.info(null, event.message);
             break;
         case 'warning':
             logger.warn(null, event.message);
