@@ -20,6 +20,7 @@ import { HeldLease } from '../lease/Lease';
 import type { Lease, LeasedKey } from '../lease/Lease';
 import type { LockEvent, LockObserver } from '../port/LockObserver';
 import { promised } from '../port/LockStore';
+import { quietly } from '../port/quietly';
 import type { Asker, Busy, LockInfo, LockStore, ReleaseAnswer } from '../port/LockStore';
 import { LocalGrants } from '../local/LocalGrants';
 import { Waiters } from '../waiting/Waiters';
@@ -481,11 +482,8 @@ export class Locker {
     }
 
     private _tell(event: LockEvent): void {
-        try {
-            this._observer.observe(event);
-        } catch {
-            // An observer cannot change what it observes.
-        }
+        // An observer cannot change what it observes.
+        quietly(() => this._observer.observe(event));
     }
 }
 

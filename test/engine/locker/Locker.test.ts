@@ -694,6 +694,17 @@ suite('Locker', () => {
         });
     });
 
+    suite('an observer that rejects later', () => {
+        test('changes nothing, and leaves no rejection to nobody', async () => {
+            const observe = (): Promise<never> => Promise.reject(new Error('The observer failed.'));
+            const watched = new Locker(store, { ttl: TTL }, { observe }, clock);
+            await watched.open();
+            const lease = await watched.acquire('key');
+            assert.isTrue(await lease.release());
+            await watched.close();
+        });
+    });
+
     suite('list and forceRelease', () => {
         test('tell which keys are held, and take one from its holder, who is told to the observer', async () => {
             const lease = await locker.acquire('key:1');
