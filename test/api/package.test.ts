@@ -65,7 +65,7 @@ suite('The packed package', () => {
     let installed: string;
 
     suiteSetup(function () {
-        this.timeout(60_000);
+        this.timeout(180_000);
         folder = realpathSync(mkdtempSync(join(tmpdir(), 'package-')));
         const clone = join(folder, 'clone');
         cpSync(ROOT, clone, { recursive: true, filter: isSource });
@@ -169,7 +169,7 @@ suite('The packed package', () => {
     });
 
     test('has types for a strict consumer, in CommonJS and in ESM', function () {
-        this.timeout(60_000);
+        this.timeout(180_000);
         for (const name of ['consumer.cts', 'consumer.mts'])
             cpSync(join(ROOT, 'test/api/consumer.ts'), join(folder, name));
         run(process.execPath, [
