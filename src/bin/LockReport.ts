@@ -1,15 +1,16 @@
 import { readHolder } from '../engine/port/holder';
 import type { LockInfo } from '../engine/port/LockStore';
-import { printable, spoken } from './text';
+import { clockTime, spoken } from './text';
 
-/** What is told of a lock, as JSON. Durations in ms; null: unknown, or never. */
+/** What is told of a lock as JSON, by the names of `LockInfo`. Durations in ms; null: unknown, or never. */
 export interface LockReport {
     readonly key: string;
-    readonly held: boolean;
+    /** Null: free. */
     readonly holder: string | null;
     readonly host: string | null;
     readonly pid: number | null;
-    readonly age: number | null;
+    /** How long ago it was granted. */
+    readonly held: number | null;
     readonly remaining: number | null;
     readonly fence: number | null;
     readonly waiters: readonly { readonly holder: string; readonly waited: number }[];
@@ -19,40 +20,38 @@ export function reportOf({ fence, held, holder, key, remaining, waiters }: LockI
     const origin = holder === undefined ? undefined : readHolder(holder);
     return {
         key,
-        held: holder !== undefined,
         holder: holder ?? null,
         host: origin?.host ?? null,
         pid: origin?.pid ?? null,
-        age: held ?? null,
+        held: held ?? null,
         remaining: holder === undefined || remaining === Infinity ? null : remaining,
         fence: fence ?? null,
         waiters,
     };
 }
 
-export const COLUMNS = ['KEY', 'HOST', 'PID', 'AGE', 'TTL', 'FENCE', 'WAITERS'] as const;
+export const COLUMNS = ['KEY', 'HOST', 'PID', 'HELD', 'TTL', 'FENCE', 'WAITERS'] as const;
 
 /** One line of a table. A holder that is no user of this library is shown as it is. */
-export function rowOf({ age, fence, held, holder, host, key, pid, remaining, waiters }: LockReport): string[] {
-    const cells = [
+export function rowOf({ fence, held, holder, host, key, pid, remaining, waiters }: LockReport): string[] {
+    return [
         key,
-        held ? (host ?? holder ?? '') : '(free)',
+        holder === null ? '(free)' : (host ?? holder),
         String(pid ?? '-'),
-        age === null ? '-' : spoken(age),
-        held ? spoken(remaining ?? Infinity) : '-',
+        held === null ? '-' : spoken(held),
+        holder === null ? '-' : spoken(remaining ?? Infinity),
         String(fence ?? '-'),
         String(waiters.length),
     ];
-    return cells.map(printable);
 }
 
 /** All there is to say. */
 export function linesOf(report: LockReport): string[] {
-    const { age, fence, held, holder, host, key, pid, remaining, waiters } = report;
+    const { fence, held, holder, host, key, pid, remaining, waiters } = report;
     const waiting = waiters.map((one) => `             ${one.holder}, for ${spoken(one.waited)}`);
     const line = waiters.length === 0 ? [] : ['  waiters    in order', ...waiting];
-    if (!held) return [`${key} is free`, ...line].map(printable);
-    const since = age === null ? [] : [`  since      ${spoken(age)}`];
+    if (holder === null) return [`${key} is free`, ...line];
+    const since = held === null ? [] : [`  held       for ${spoken(held)}, since ${clockTime(ago(held))}`];
     return [
         `${key} is held`,
         `  holder     ${holder}`,
@@ -61,5 +60,10 @@ export function linesOf(report: LockReport): string[] {
         remaining === null ? '  runs out   never' : `  runs out   in ${spoken(remaining)}, unless it is renewed`,
         `  fence      ${fence ?? 'none: the holder is no user of this library'}`,
         ...line,
-    ].map(printable);
+    ];
+}
+
+/** By this host's clock. */
+function ago(duration: number): Date {
+    return new Date(new Date().getTime() - duration);
 }

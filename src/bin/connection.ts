@@ -1,3 +1,5 @@
+import { Option } from 'commander';
+import type { Command } from 'commander';
 import { ConfigException } from 'pip-services4-commons-node';
 import { ConfigParams, Descriptor } from 'pip-services4-components-node';
 import { YamlConfigReader } from 'pip-services4-config-node';
@@ -16,6 +18,15 @@ type Environment = Readonly<Record<string, string | undefined>>;
 export const SECRETS = ['REDIS_PASS', 'REDIS_URI'] as const;
 
 const LOCK = new Descriptor('*', 'lock', 'redis', '*', '*');
+
+/** Adds the options that say where Redis is. */
+export function withConnection(command: Command): Command {
+    return command
+        .addOption(
+            new Option('--uri <uri>', 'redis://user:password@host:port/db, rediss://… for TLS').conflicts('config'),
+        )
+        .option('-c, --config <file>', "a container's YAML file, which has a pip-services:lock:redis component");
+}
 
 /** What a lock component would be configured with: by a uri, by a container's file, or by the environment. */
 export function configOf({ uri, config }: ConnectionOptions, environment: Environment): ConfigParams {
@@ -58,7 +69,22 @@ function ofContainer(file: string, environment: Environment): ConfigParams {
     for (const name of container.getSectionNames()) {
         const section = container.getSection(name);
         const descriptor = section.getAsNullableString('descriptor');
-        if (descriptor && LOCK.match(Descriptor.fromString(descriptor))) return section;
+        if (descriptor && LOCK.match(Descriptor.fromString(descriptor))) return checked(section, file);
     }
     throw new ConfigException('', 'BAD_OPTION', `${file} has no component "pip-services:lock:redis:*:1.0".`);
+}
+
+/** A container asks its discovery and its credential stores; here there is none of either. */
+function checked(section: ConfigParams, file: string): ConfigParams {
+    for (const name of section.getKeys()) {
+        const [, kind] = /\.(discovery_key|store_key)$/.exec(name) ?? [];
+        if (kind === undefined || !section.getAsNullableString(name)) continue;
+        const asked = kind === 'store_key' ? 'a credential store' : 'a discovery';
+        const text =
+            `Option ${name} in ${file} asks ${asked}, which the command line does not have. ` +
+            'Give --uri instead of --config, or REDIS_SERVICE_HOST, REDIS_USER and REDIS_PASS in the environment.';
+        const error = new ConfigException('', 'BAD_OPTION', text);
+        throw error.withDetails('option', name);
+    }
+    return section;
 }

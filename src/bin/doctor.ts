@@ -5,9 +5,9 @@ import type { RedisClients } from '../connect/clients';
 import { RedisConnector } from '../connect/RedisConnector';
 import { SystemClock } from '../engine/time/Clock';
 import { asError } from '../engine/port/errors';
+import { missingRights } from '../engine/redis/connection/missingRights';
 import { RedisConnection } from '../engine/redis/connection/RedisConnection';
 import type { Greeting } from '../engine/redis/connection/Greeting';
-import { permissionsScript } from '../engine/redis/scripts/permissions';
 import { CLOCK, SLOTS, clockOfSlot, keysOf } from '../engine/redis/slots';
 import { LockSettings } from '../lock/LockSettings';
 import { withRedis } from './connection';
@@ -116,14 +116,9 @@ async function rights({ connection, key, settings, topology }: Patient, tell: Te
     const name = settings.keyPrefix + key;
     const keys = keysOf(topology === 'cluster' ? await keyAt(connection, name) : name);
     const clock = topology === 'cluster' ? clockOfSlot(keys[0]) : CLOCK;
-    const item = { keys, args: [] };
-    const refused: string[] = [];
-    try {
-        const [names] = await connection.send((client) => permissionsScript.run(client, [item], { clock }));
-        if (names instanceof Error) throw names;
-        refused.push(...(names ?? []));
-    } catch (error) {
-        tell('error', 'rights', asError(error).message, "See the README's ACL rule; give a key that the user may use.");
+    const refused = await missingRights(connection, keys, clock).catch(asError);
+    if (refused instanceof Error) {
+        tell('error', 'rights', refused.message, "See the README's ACL rule; give a key that the user may use.");
         return;
     }
     if (refused.length > 0) {

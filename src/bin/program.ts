@@ -1,31 +1,25 @@
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import { constants } from 'node:os';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { LONGEST } from '../engine/time/Clock';
+import { Command, CommanderError, Option } from 'commander';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { asError } from '../engine/port/errors';
-import type { RedisLock } from '../lock/RedisLock';
-import { configOf, withRedis } from './connection';
+import { configOf, withConnection, withRedis } from './connection';
 import type { ConnectionOptions } from './connection';
-import { doctor } from './doctor';
-import type { Finding } from './doctor';
 import { ExitCode, exitCodeOf } from './ExitCode';
-import { COLUMNS, linesOf, reportOf, rowOf } from './LockReport';
+import { say } from './output';
+import { addReading } from './reading';
 import { release } from './release';
 import type { ReleaseOptions } from './release';
 import { run } from './run';
 import type { RunOptions } from './run';
-import { printable, redacted, table } from './text';
-import { reportsOf, watch } from './watch';
-
-/** How often `wait` looks, ms. */
-const LOOK = 200;
+import { printableLines, redacted } from './text';
+import { duration, exitCode, signalNamed } from './values';
 
 const AFTER = `
 Where Redis is, says --uri, or the lock of a container's file (--config), or the environment: REDIS_URI, or
 REDIS_SERVICE_HOST and REDIS_SERVICE_PORT, with REDIS_USER and REDIS_PASS. Sentinels, a cluster or a quorum need a file.
 Passwords belong into the environment or the file: a command line can be read by others.
 
-Times are in ms, or with a unit: 500ms, 30s, 5m, 2h.
+A time has a unit: 500ms, 30s, 5m, 2h, 1d.
 
 Exit codes:
   0    done
@@ -47,10 +41,6 @@ Examples:
   redis-lock release nightly-report --force --reason 'host 7 is off'
   redis-lock doctor --config config/config.yml`;
 
-interface ReadOptions extends ConnectionOptions {
-    readonly json?: boolean;
-}
-
 /** Runs the command line. @returns its exit code. */
 export async function main(args: readonly string[]): Promise<number> {
     let code: number = ExitCode.Done;
@@ -59,7 +49,8 @@ export async function main(args: readonly string[]): Promise<number> {
         .description(
             'Locks on Redis for the command line: run a command on one host only, see who holds what, free it.',
         )
-        .configureOutput({ writeErr: (text) => void process.stderr.write(redacted(text)) })
+        .configureOutput({ writeErr: (text) => void process.stderr.write(printableLines(redacted(text))) })
+        .version(versionOf(), '-V, --version', 'tell the version')
         .exitOverride()
         .showHelpAfterError('(redis-lock --help tells more)')
         .addHelpText('after', AFTER);
@@ -77,7 +68,7 @@ export async function main(args: readonly string[]): Promise<number> {
 }
 
 function addRun(program: Command, done: (code: number) => void): void {
-    connected(program.command('run'))
+    withConnection(program.command('run'))
         .description('run a command while holding a lock')
         .usage('<key> [options] -- <command> [args…]')
         .argument('<key>', 'of the lock')
@@ -85,24 +76,32 @@ function addRun(program: Command, done: (code: number) => void): void {
         .option('--ttl <time>', 'length of the lease, which is renewed at a third of it (default: 30s)', duration)
         .option('--timeout <time>', 'how long to wait for the lock (default: as long as it takes)', duration)
         .option('--try', 'do not wait: the same as --timeout 0')
+        .option('-v, --verbose', 'say for whom it waits (default: on a terminal)')
         .option('--signal-on-loss <signal>', 'what the command gets when the lock is lost', signalNamed, 'SIGTERM')
-        .option('--kill-after <time>', 'how long it may go on after that, until SIGKILL', duration, 5000)
+        .addOption(killAfter())
         .option('-E, --conflict-exit-code <code>', 'exit code when the lock was busy', exitCode, ExitCode.No)
         .addHelpText(
             'after',
             `
 The command runs with REDIS_LOCK_KEY, REDIS_LOCK_HOLDER and REDIS_LOCK_FENCE in its environment, and without REDIS_PASS
 and REDIS_URI. Signals are passed on to it, and to all that it started. It should hand the fence to whatever it writes to:
-a number that rises with every grant, by which a write that comes late can be refused.
+a number that rises with every grant, by which a write that comes late can be refused. What it leaves running when it
+ends goes on without the lock.
 
 Example, for the cron tables of two hosts: one of them makes the report.
   0 3 * * *  redis-lock run nightly-report --try -- /usr/local/bin/report`,
         )
         .action(async (key: string, command: string[], options: Partial<RunOptions> & RunFlags) => {
             const timeout = options.try === true ? 0 : (options.timeout ?? Infinity);
-            const wanted = { ...(options as RunOptions), timeout };
+            const verbose = options.verbose === true || process.stderr.isTTY;
+            const wanted = { ...(options as RunOptions), timeout, verbose };
             done(await withRedis(configOf(options, process.env), (lock) => run(lock, key, command, wanted, say)));
         });
+}
+
+function killAfter(): Option {
+    const text = 'how long it may go on after that, until SIGKILL';
+    return new Option('--kill-after <time>', text).argParser(duration).default(5000, '5s');
 }
 
 interface RunFlags extends ConnectionOptions {
@@ -110,7 +109,7 @@ interface RunFlags extends ConnectionOptions {
 }
 
 function addRelease(program: Command, done: (code: number) => void): void {
-    const command = connected(program.command('release'))
+    const command = withConnection(program.command('release'))
         .description('give a lock back; it passes to the next who waits')
         .argument('<key>', 'of the lock')
         .option('--holder <id>', 'in the name of this holder, as status tells it')
@@ -124,122 +123,9 @@ function addRelease(program: Command, done: (code: number) => void): void {
     });
 }
 
-function addReading(program: Command, done: (code: number) => void): void {
-    reading(program.command('status'))
-        .description('tell who holds a lock and who waits for it; exit code 1 when it is free')
-        .argument('<key>', 'of the lock')
-        .action(async (key: string, options: ReadOptions) => {
-            await withLock(options, async (lock) => {
-                const report = reportOf(await lock.inspect(null, key));
-                print(options.json === true ? [JSON.stringify(report)] : linesOf(report));
-                done(report.held ? ExitCode.Done : ExitCode.No);
-            });
-        });
-    reading(program.command('list'))
-        .description('list the locks that are held; --json: one object a line')
-        .argument('[pattern]', 'of their keys: * stands for any characters, ? for one', '*')
-        .action(async (pattern: string, options: ReadOptions) => {
-            await withLock(options, async (lock) => {
-                const reports = await reportsOf(lock, pattern);
-                if (options.json === true) print(reports.map((report) => JSON.stringify(report)));
-                else if (reports.length > 0) print(table([COLUMNS, ...reports.map(rowOf)]));
-            });
-        });
-    reading(program.command('watch'))
-        .description('show the locks that are held until Ctrl-C; a line for each change where there is no terminal')
-        .argument('[pattern]', 'of their keys', '*')
-        .option('--interval <time>', 'how often to look', duration, 1000)
-        .action(async (pattern: string, options: ReadOptions & { readonly interval: number }) => {
-            const stop = stopped();
-            await withLock(options, async (lock) => {
-                // Some terminals do not know how high they are.
-                const rows = process.stdout.isTTY ? process.stdout.rows || 24 : undefined;
-                const how = { interval: options.interval, json: options.json === true, rows };
-                await watch(lock, pattern, how, (text) => void process.stdout.write(text), stop);
-            });
-        });
-    reading(program.command('wait'))
-        .description('wait until nobody holds a lock, without taking it; exit code 1 when it is still held')
-        .argument('<key>', 'of the lock')
-        .option('--timeout <time>', 'how long (default: as long as it takes)', duration)
-        .action(async (key: string, options: ReadOptions & { readonly timeout?: number }) => {
-            const stop = stopped(options.timeout);
-            await withLock(options, async (lock) => {
-                let report = reportOf(await lock.inspect(null, key));
-                while (report.held && !stop.aborted) {
-                    await sleep(LOOK, undefined, { signal: stop }).catch(() => undefined);
-                    report = reportOf(await lock.inspect(null, key));
-                }
-                print(options.json === true ? [JSON.stringify(report)] : linesOf(report));
-                done(report.held ? ExitCode.No : ExitCode.Done);
-            });
-        });
-    reading(program.command('doctor'))
-        .description('look for what is wrong with the servers; exit code 1 when something is')
-        .argument('[key]', 'one that the user may lock', 'doctor:redis-lock')
-        .action(async (key: string, options: ReadOptions) => {
-            for await (const finding of doctor(configOf(options, process.env), key)) {
-                print(options.json === true ? [JSON.stringify(finding)] : told(finding));
-                if (finding.state === 'error') done(ExitCode.No);
-            }
-        });
-}
-
-function connected(command: Command): Command {
-    return command
-        .addOption(
-            new Option('--uri <uri>', 'redis://user:password@host:port/db, rediss://… for TLS').conflicts('config'),
-        )
-        .option('-c, --config <file>', "a container's YAML file, which has a pip-services:lock:redis component");
-}
-
-function reading(command: Command): Command {
-    return connected(command).option('--json', 'for programs');
-}
-
-function withLock(options: ConnectionOptions, work: (lock: RedisLock) => Promise<void>): Promise<void> {
-    return withRedis(configOf(options, process.env), work);
-}
-
-/** Aborts on Ctrl-C, and after `within`. */
-function stopped(within?: number): AbortSignal {
-    const controller = new AbortController();
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => controller.abort());
-    // Redis keeps the process alive for as long as that takes.
-    if (within !== undefined) setTimeout(() => controller.abort(), within).unref();
-    return controller.signal;
-}
-
-function told({ advice, check, server, state, text }: Finding): string[] {
-    const sign = { ok: 'ok     ', warning: 'warning', error: 'ERROR  ' }[state];
-    const line = `${sign}  ${server === '' ? '' : `${server}  `}${check}: ${text}`;
-    return [line, ...(advice === undefined ? [] : [`         ${advice}`])].map(printable);
-}
-
-function print(lines: readonly string[]): void {
-    for (const line of lines) process.stdout.write(`${line}\n`);
-}
-
-function say(text: string): void {
-    process.stderr.write(`redis-lock: ${redacted(text)}\n`);
-}
-
-const UNITS: Readonly<Record<string, number>> = { '': 1, ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
-
-function duration(text: string): number {
-    const [, number, unit = ''] = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text) ?? [];
-    const time = Math.round(Number(number) * (UNITS[unit] ?? NaN));
-    if (time <= LONGEST) return time;
-    throw new InvalidArgumentError('A time looks like 500ms, 30s, 5m or 2h; without a unit it is in ms.');
-}
-
-function signalNamed(text: string): string {
-    const name = `SIG${text.toUpperCase().replace(/^SIG/, '')}`;
-    if (name in constants.signals) return name;
-    throw new InvalidArgumentError('It is the name of a signal: TERM, INT, HUP ….');
-}
-
-function exitCode(text: string): number {
-    if (/^\d{1,3}$/.test(text) && Number(text) < 256) return Number(text);
-    throw new InvalidArgumentError('An exit code is a number from 0 to 255.');
+function versionOf(): string {
+    const { version } = JSON.parse(readFileSync(join(__dirname, '../../../package.json'), 'utf8')) as {
+        version: string;
+    };
+    return version;
 }

@@ -4,7 +4,6 @@ import { createInterface } from 'node:readline/promises';
 import type { RedisLock } from '../lock/RedisLock';
 import { ExitCode } from './ExitCode';
 import { linesOf, reportOf } from './LockReport';
-import { printable } from './text';
 
 export interface ReleaseOptions {
     readonly holder?: string;
@@ -22,26 +21,28 @@ export async function release(
 ): Promise<number> {
     if (force !== true) {
         const done = await lock.release(null, key, holder ?? '');
-        say(printable(done ? `${key} is released` : `${key} is not held by ${holder}`));
+        say(done ? `${key} is released` : `${key} is not held by ${holder}`);
         return done ? ExitCode.Done : ExitCode.No;
     }
     const report = reportOf(await lock.inspect(null, key));
     for (const line of linesOf(report)) say(line);
     if (report.holder === null || (holder !== undefined && holder !== report.holder)) return ExitCode.No;
-    if (yes !== true && !(await agreed(`Take it from this holder, whose work may still go on? [y/N] `)))
+    if (yes !== true && !(await agreed('Take it from this holder, whose work may still go on? [y/N] ', say)))
         return ExitCode.No;
     // From whom was seen, and nobody who got it since.
     const from = await lock.forceRelease(null, key, { by: operator(), reason, holder: report.holder });
-    say(printable(from === undefined ? `${key} had been given back meanwhile` : `${key} was taken from ${from}`));
+    say(from === undefined ? `${key} had been given back meanwhile` : `${key} was taken from ${from}`);
     return from === undefined ? ExitCode.No : ExitCode.Done;
 }
 
-async function agreed(question: string): Promise<boolean> {
+async function agreed(question: string, say: (text: string) => void): Promise<boolean> {
     const dialogue = createInterface({ input: process.stdin, output: process.stderr });
     try {
-        // At the end of the input there is no answer.
-        const answer = await Promise.race([dialogue.question(question), once(dialogue, 'close').then(() => '')]);
-        return /^y(es)?$/i.test(answer.trim());
+        const none = once(dialogue, 'close').then(() => undefined);
+        const answer = await Promise.race([dialogue.question(question), none]);
+        if (answer !== undefined) return /^y(es)?$/i.test(answer.trim());
+        say('the input ended without an answer, so nothing was done; where nobody can answer, use --yes');
+        return false;
     } finally {
         dialogue.close();
     }

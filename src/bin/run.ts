@@ -4,6 +4,7 @@ import type { Lease } from '../engine/lease/Lease';
 import type { RedisLock } from '../lock/RedisLock';
 import { SECRETS } from './connection';
 import { ExitCode, codeOf } from './ExitCode';
+import { tellOfWait } from './tellOfWait';
 
 export interface RunOptions {
     readonly ttl?: number;
@@ -13,6 +14,8 @@ export interface RunOptions {
     /** How long the command may go on after that signal. */
     readonly killAfter: number;
     readonly conflictExitCode: number;
+    /** Tell who has the lock while it is waited for. */
+    readonly verbose: boolean;
 }
 
 const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const;
@@ -52,10 +55,13 @@ export async function run(
 async function acquire(
     lock: RedisLock,
     key: string,
-    { conflictExitCode, timeout, ttl }: RunOptions,
+    { conflictExitCode, timeout, ttl, verbose }: RunOptions,
     signal: AbortSignal,
     say: (text: string) => void,
 ): Promise<Lease | number> {
+    const over = new AbortController();
+    // It never rejects, and ends with the wait.
+    if (verbose && timeout > 0) void tellOfWait(lock, key, say, over.signal);
     const stopped = (): number => ExitCode.Signal + numberOf(signal.reason as NodeJS.Signals);
     try {
         const lease = await lock.acquire(null, key, { timeout, signal, ...(ttl === undefined ? {} : { ttl }) });
@@ -67,6 +73,8 @@ async function acquire(
         if (!(error instanceof Error) || codeOf(error) !== 'LOCK_TIMEOUT') throw error;
         say(error.message);
         return conflictExitCode;
+    } finally {
+        over.abort();
     }
 }
 

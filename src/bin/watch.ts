@@ -2,32 +2,41 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { RedisLock } from '../lock/RedisLock';
 import { COLUMNS, reportOf, rowOf } from './LockReport';
 import type { LockReport } from './LockReport';
-import { printable, table } from './text';
+import { Outage } from './Outage';
+import { say } from './output';
+import { jsonOf, printable, table } from './text';
+
+/** Of a terminal, in letters. */
+export interface Size {
+    readonly rows: number;
+    readonly columns: number;
+}
 
 export interface WatchOptions {
     readonly interval: number;
     readonly json: boolean;
-    /** Of the terminal; undefined: what is written is no terminal. */
-    readonly rows: number | undefined;
+    /** Undefined: what is written is no terminal. */
+    readonly size: (() => Size) | undefined;
 }
 
 /** Shows the locks that are held until it is stopped: a table on a terminal, else a line for each change. */
 export async function watch(
     lock: RedisLock,
     pattern: string,
-    options: WatchOptions,
+    { interval, json, size }: WatchOptions,
     write: (text: string) => void,
     stop: AbortSignal,
 ): Promise<void> {
+    const outage = new Outage(say);
     let before: readonly LockReport[] = [];
     while (!stop.aborted) {
-        const reports = await reportsOf(lock, pattern);
-        if (options.rows !== undefined && !options.json) write(frame(reports, options.rows));
-        else
-            for (const change of changes(before, reports))
-                write(`${options.json ? JSON.stringify(change) : told(change)}\n`);
-        before = reports;
-        await sleep(options.interval, undefined, { signal: stop }).catch(() => undefined);
+        const reports = await outage.during(() => reportsOf(lock, pattern));
+        if (reports !== undefined) {
+            if (size !== undefined && !json) write(frame(reports, size()));
+            else for (const change of changes(before, reports)) write(`${json ? jsonOf(change) : told(change)}\n`);
+            before = reports;
+        }
+        await sleep(interval, undefined, { signal: stop }).catch(() => undefined);
     }
 }
 
@@ -38,9 +47,10 @@ export async function reportsOf(lock: RedisLock, pattern: string): Promise<LockR
 }
 
 /** Clears the terminal, and fills it. */
-export function frame(reports: readonly LockReport[], rows: number): string {
-    const lines = table([COLUMNS, ...reports.map(rowOf)]);
-    const shown = lines.length < rows ? lines : [...lines.slice(0, rows - 2), `… ${lines.length - rows + 2} more`];
+export function frame(reports: readonly LockReport[], { columns, rows }: Size): string {
+    const lines = table([COLUMNS, ...reports.map((one) => rowOf(one).map(printable))], columns);
+    const all = reports.length > 0 ? lines : [...lines, '(no lock is held)'];
+    const shown = all.length < rows ? all : [...all.slice(0, rows - 2), `… ${all.length - rows + 2} more`];
     return `\u001b[H\u001b[2J${shown.join('\n')}\n`;
 }
 

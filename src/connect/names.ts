@@ -1,6 +1,6 @@
 import type { ConfigException } from 'pip-services4-commons-node';
 import type { ConfigParams } from 'pip-services4-components-node';
-import { badOption } from './options';
+import { badOption, checkConfig } from './options';
 import { didYouMean, nearest } from './suggestion';
 
 /** Every name below `options`; a test compares them with what is read. */
@@ -62,6 +62,7 @@ const ALIASES: ReadonlyMap<string, string> = new Map([
  * @throws ConfigException BAD_OPTION
  */
 export function checkNames(config: ConfigParams): void {
+    checkConfig(config);
     for (const name of config.getKeys()) {
         const given = config.getAsNullableString(name);
         const [first = '', ...rest] = name.split('.');

@@ -9,6 +9,12 @@ export function badOption(name: string, what: string): ConfigException {
     return error;
 }
 
+/** Refuses a plain object, which has none of the methods that are called. @throws ConfigException BAD_OPTION */
+export function checkConfig(config: ConfigParams): void {
+    if (typeof (config as Partial<ConfigParams> | undefined)?.getAsNullableString === 'function') return;
+    throw badOption('config', 'must be ConfigParams: ConfigParams.fromValue({ connection: { host: … } }) makes them.');
+}
+
 /** A whole number. The toolkit's own conversion takes "30s" for 30 and "abc" for the default. */
 export function integer(
     config: ConfigParams,

@@ -1,5 +1,5 @@
 import type { ConfigParams } from 'pip-services4-components-node';
-import { badOption, boolean, fraction, integer, oneOf, optionalInteger } from '../connect/options';
+import { badOption, boolean, fraction, integer, oneOf, optionalInteger, checkConfig } from '../connect/options';
 import { LONGEST } from '../engine/time/Clock';
 import type { WaitMode } from '../engine/redis/connection/Subscription';
 
@@ -38,6 +38,7 @@ export class LockSettings {
 
     /** @throws ConfigException BAD_OPTION, with the name of the option. */
     constructor(config: ConfigParams) {
+        checkConfig(config);
         this.retryTimeout = integer(config, 'options.retry_timeout', 1, LONGEST, 100);
         this.retries = optionalInteger(config, 'options.retries', 0, 1_000_000);
         this.keyPrefix = config.getAsNullableString('options.key_prefix') ?? '';

@@ -1,14 +1,16 @@
 import { channel } from 'node:diagnostics_channel';
+import type { ChannelListener } from 'node:diagnostics_channel';
 import { Descriptor } from 'pip-services4-components-node';
 import type { IReferences } from 'pip-services4-components-node';
 import type { LockContext } from '../connect/context';
 import type { LockLoad } from '../engine/locker/Locker';
 import type { LockEvent } from '../engine/port/LockObserver';
+import { quietly } from '../engine/port/quietly';
 
 /** What we use of the toolkit's logger, counters and tracer, of whichever generation: they are found by descriptor. */
 interface Logger {
     debug(context: unknown, message: string, ...args: unknown[]): void;
-    info(context: unknown, message: string, ...args: unknown[]): void;
+    info?(context: unknown, message: string, ...args: unknown[]): void;
     warn(context: unknown, message: string, ...args: unknown[]): void;
 }
 interface Counters {
@@ -17,7 +19,7 @@ interface Counters {
     last(name: string, value: number): void;
 }
 interface Tracer {
-    beginTrace(context: unknown, component: string, operation: string): TraceTiming;
+    beginTrace(context: unknown, component: string, operation: string): TraceTiming | undefined;
 }
 interface TraceTiming {
     endTrace(): void;
@@ -39,16 +41,16 @@ export class LockTelemetry {
     private _tracers: readonly Tracer[] = [];
 
     setReferences(references: IReferences): void {
-        this._loggers = find(references, 'logger', ['debug', 'info', 'warn']);
+        this._loggers = find(references, 'logger', ['debug', 'warn']);
         this._counters = find(references, 'counters', ['incrementOne', 'stats', 'last']);
         this._tracers = find(references, 'tracer', ['beginTrace']);
     }
 
     /** Tells of an event of a component that has this `load` now. */
     observe(event: LockEvent, load: LockLoad): void {
-        diagnostics.publish(event);
-        for (const logger of this._loggers) quietly(() => log(logger, event));
-        for (const counters of this._counters) quietly(() => count(counters, event, load));
+        publish(event);
+        for (const logger of this._loggers) log(logger, event);
+        for (const counters of this._counters) count(counters, event, load);
     }
 
     /** Runs an operation in a span of each tracer. What a tracer throws is dropped. */
@@ -57,9 +59,7 @@ export class LockTelemetry {
     }
 
     private async _traced<T>(context: LockContext, operation: string, run: () => Promise<T>): Promise<T> {
-        const spans = this._tracers.flatMap(
-            (tracer) => quietly(() => tracer.beginTrace(context, COMPONENT, operation)) ?? [],
-        );
+        const spans = this._tracers.flatMap((tracer) => tracer.beginTrace(context, COMPONENT, operation) ?? []);
         try {
             const result = await run();
             for (const span of spans) quietly(() => span.endTrace());
@@ -107,7 +107,8 @@ function log(logger: Logger, event: LockEvent): void {
             logger.warn(null, 'Redis cannot be used: %s', event.error.message);
             break;
         case 'reachable':
-            logger.info(null, event.message);
+            if (logger.info === undefined) logger.debug(null, event.message);
+            else logger.info(null, event.message);
             break;
         case 'warning':
             logger.warn(null, event.message);
@@ -141,19 +142,38 @@ function count(counters: Counters, event: LockEvent, load: LockLoad): void {
     }
 }
 
+/**
+ * Node.js makes an uncaught exception of what a subscriber throws, which ends the process: so each is called here, where its
+ * list is found.
+ */
+function publish(event: LockEvent): void {
+    const subscribers: unknown = Reflect.get(diagnostics, '_subscribers');
+    if (!Array.isArray(subscribers)) {
+        diagnostics.publish(event);
+        return;
+    }
+    for (const subscriber of subscribers.slice() as ChannelListener[]) {
+        quietly(() => subscriber(event, DIAGNOSTICS_CHANNEL));
+    }
+}
+
 function find<T>(references: IReferences, type: string, methods: readonly (keyof T & string)[]): T[] {
     const found: unknown[] = references.getOptional<unknown>(new Descriptor('*', type, '*', '*', '1.0'));
-    return found.filter((one): one is T => methods.every((name) => hasMethod(one, name)));
+    return found
+        .filter((one): one is T => methods.every((name) => hasMethod(one, name)))
+        .map((one) => quiet(one, methods));
+}
+
+/** Its methods, none of which throws or leaves a rejection to nobody. */
+function quiet<T>(one: T, methods: readonly (keyof T & string)[]): T {
+    const calls = methods.map((name) => [
+        name,
+        (...parameters: unknown[]): unknown =>
+            quietly((): unknown => Reflect.apply(one[name] as (...all: unknown[]) => unknown, one, parameters)),
+    ]);
+    return Object.fromEntries(calls) as T;
 }
 
 function hasMethod(object: unknown, name: string): boolean {
     return typeof object === 'object' && object !== null && typeof Reflect.get(object, name) === 'function';
-}
-
-function quietly<T>(run: () => T): T | undefined {
-    try {
-        return run();
-    } catch {
-        return undefined;
-    }
 }

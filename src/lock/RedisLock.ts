@@ -4,21 +4,21 @@ import { traceIdOf } from '../connect/context';
 import type { LockContext } from '../connect/context';
 import { RedisConnector } from '../connect/RedisConnector';
 import type { BorrowedClient } from '../connect/clients';
+import { checkType, shown } from '../engine/port/checks';
 import { LockError } from '../engine/port/errors';
 import type { Lease } from '../engine/lease/Lease';
-import { SystemClock } from '../engine/time/Clock';
-import { Locker, holding } from '../engine/locker/Locker';
+import { holding } from '../engine/locker/Locker';
 import type { ForceReleaseOptions as LockerForceReleaseOptions } from '../engine/locker/Locker';
-import type { LeaseOptions as LockerLeaseOptions, LockerOptions } from '../engine/locker/Locker';
-import type { LockEvent, LockSubject } from '../engine/port/LockObserver';
+import type { LeaseOptions as LockerLeaseOptions } from '../engine/locker/Locker';
 import type { LockInfo } from '../engine/port/LockStore';
-import { CallChains } from './CallChains';
 import { toException } from './exceptions';
-import { HeldLocks } from './HeldLocks';
 import type { ILock } from './ILock';
+import { Lifecycle } from './Lifecycle';
 import { LockSettings } from './LockSettings';
 import { LockTelemetry } from './LockTelemetry';
-import type { SharedLease } from './SharedLease';
+import { orAborted } from './orAborted';
+import { Session } from './Session';
+import type { Keys } from './Session';
 import { storeOf } from './storeOf';
 
 /** How a lease is wanted. Times in ms. */
@@ -26,9 +26,6 @@ export type LeaseOptions = Omit<LockerLeaseOptions, 'context'>;
 
 /** Who takes a key from its holder, why, and from whom. */
 export type ForceReleaseOptions = Omit<LockerForceReleaseOptions, 'context'>;
-
-/** @inline */
-type Keys = string | readonly string[];
 
 /**
  * A distributed lock on Redis: on one server, a master that Sentinels watch, a Redis Cluster, or several
@@ -83,17 +80,10 @@ type Keys = string | readonly string[];
 export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenable {
     private readonly _connector: RedisConnector;
     private readonly _telemetry = new LockTelemetry();
-    private readonly _clock = new SystemClock();
+    private readonly _lifecycle: Lifecycle;
     private _settings = new LockSettings(new ConfigParams());
-    private _locker: Locker | undefined;
-    private _open = false;
-    private _closes = 0;
-    /** The last call of open or close: one comes after the other. */
-    private _turn: Promise<void> = Promise.resolve();
-    private _held = new HeldLocks(this._clock);
-    private _chains: CallChains | undefined;
-    /** Whether the warning about callers without a trace id was given. */
-    private _warned = false;
+    private _isConfigured = false;
+    private _isReferenced = false;
 
     /**
      * @param client (optional) an ioredis client to be used instead of connections of its own. It is never closed; closing
@@ -101,6 +91,10 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
      */
     constructor(client?: BorrowedClient) {
         this._connector = new RedisConnector(client);
+        this._lifecycle = new Lifecycle(
+            (context) => this._session(context),
+            () => this._isConfigured && this._isReferenced,
+        );
     }
 
     /**
@@ -110,52 +104,44 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
     configure(config: ConfigParams): void {
         this._settings = new LockSettings(config);
         this._connector.configure(config);
+        this._isConfigured = true;
     }
 
     setReferences(references: IReferences): void {
         this._connector.setReferences(references);
         this._telemetry.setReferences(references);
+        this._isReferenced = true;
     }
 
     isOpen(): boolean {
-        return this._open;
+        return this._lifecycle.session !== undefined;
     }
 
     /**
-     * Connects to the server. Resolves when it answers.
+     * Connects to the server. Resolves when it answers. A component that was configured and has its references also opens by
+     * itself, when it is used first: a later `open` waits for that, and is no error.
      *
      * @param context (optional) of the call chain.
      * @throws ConfigException NO_CONNECTION, NO_CREDENTIAL, BAD_OPTION; ConnectionException CONNECTION_FAILED after
-     * connect_timeout; UnauthorizedException WRONG_PASSWORD, NO_PERMISSION; InvalidStateException ALREADY_OPENED.
+     * connect_timeout; UnauthorizedException WRONG_PASSWORD, NO_PERMISSION; InvalidStateException ALREADY_OPENED, and CLOSED
+     * when it is closed meanwhile.
      */
-    open(context: LockContext): Promise<void> {
-        const closes = this._closes;
-        return this._inTurn(async () => {
-            try {
-                await this._connect(context, closes);
-            } catch (error) {
-                throw toException(error, traceIdOf(context));
-            }
-        });
+    async open(context: LockContext): Promise<void> {
+        try {
+            await this._lifecycle.open(context);
+        } catch (error) {
+            throw toException(error, traceIdOf(context));
+        }
     }
 
     /**
      * Sends waiters away (CLOSED), releases every lock that is held and disconnects, within command_timeout. May be called
-     * again, and before `open`.
+     * again, and before `open`. Once it is closed, only `open` opens it again.
      *
      * @param _context (optional) of the call chain.
      */
     close(_context: LockContext): Promise<void> {
-        this._closes += 1;
-        this._open = false;
-        // One that is being opened is not waited for: this makes it fail.
-        const closed = this._locker?.close();
-        return this._inTurn(async () => {
-            await closed;
-            this._open = false;
-            this._held = new HeldLocks(this._clock);
-            this._chains = undefined;
-        });
+        return this._lifecycle.close();
     }
 
     /**
@@ -167,11 +153,8 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
      * @returns whether the lock is ours now.
      * @throws see {@link tryAcquire}.
      */
-    async tryAcquireLock(context: LockContext, key: string, ttl: number): Promise<boolean> {
-        const options = { ttl, keepAlive: this._settings.keepAlive };
-        const lease = await this._acquire(context, 'try_acquire_lock', key, options, 'try');
-        if (lease !== null) this._hold(context, lease, ttl);
-        return lease !== null;
+    tryAcquireLock(context: LockContext, key: string, ttl: number): Promise<boolean> {
+        return this._in(context, 'try_acquire_lock', (session) => session.lock(context, key, ttl, 'try'));
     }
 
     /**
@@ -184,9 +167,7 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
      * @throws ConflictException LOCK_TIMEOUT when it was busy to the end; see {@link acquire}.
      */
     async acquireLock(context: LockContext, key: string, ttl: number, timeout?: number): Promise<void> {
-        const options = { ttl, keepAlive: this._settings.keepAlive, timeout: this._settings.budget(timeout) };
-        const lease = await this._acquire(context, 'acquire_lock', key, options, 'wait');
-        this._hold(context, lease, ttl);
+        await this._in(context, 'acquire_lock', (session) => session.lock(context, key, ttl, 'wait', timeout));
     }
 
     /**
@@ -198,10 +179,8 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
      * has passed.
      */
     async releaseLock(context: LockContext, key: string): Promise<void> {
-        await this._run(context, 'release_lock', async () => {
-            this._engine();
-            await this._held.release(callerOf(context), key);
-        });
+        if (this._lifecycle.holdsNothing) return;
+        await this._run(context, 'release_lock', (session) => session.release(context, key));
     }
 
     /**
@@ -216,7 +195,8 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
      * NO_PERMISSION.
      */
     tryAcquire(context: LockContext, key: Keys, options: LeaseOptions = {}): Promise<Lease | null> {
-        return this._acquire(context, 'try_acquire', key, options, 'try');
+        const acquire = (session: Session): Promise<Lease | null> => session.acquire(context, key, options, 'try');
+        return this._in(context, 'try_acquire', acquire, options);
     }
 
     /**
@@ -229,7 +209,8 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
      * {@link tryAcquire} throws.
      */
     acquire(context: LockContext, key: Keys, options: LeaseOptions = {}): Promise<Lease> {
-        return this._acquire(context, 'acquire', key, options, 'wait');
+        const acquire = (session: Session): Promise<Lease> => session.acquire(context, key, options, 'wait');
+        return this._in(context, 'acquire', acquire, options);
     }
 
     /**
@@ -237,20 +218,27 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
      *
      * @param context (optional) of the call chain.
      * @param key     one key or several.
-     * @param options see LeaseOptions.
+     * @param options (optional) see LeaseOptions.
      * @param work    what to do; its lease tells it, by `signal`, when the lock is lost.
      * @returns what `work` returns.
      * @throws what `work` throws, before anything else; ConflictException LOCK_LOST when the lock was lost and `work` did
-     * not notice; what {@link acquire} throws.
+     * not notice; InvalidStateException CLOSED when the component was closed meanwhile; what {@link acquire} throws.
      */
+    withLock<T>(context: LockContext, key: Keys, work: (lease: Lease) => Promise<T>): Promise<T>;
+    withLock<T>(context: LockContext, key: Keys, options: LeaseOptions, work: (lease: Lease) => Promise<T>): Promise<T>;
     async withLock<T>(
         context: LockContext,
         key: Keys,
-        options: LeaseOptions,
-        work: (lease: Lease) => Promise<T>,
+        options: LeaseOptions | ((lease: Lease) => Promise<T>),
+        work?: (lease: Lease) => Promise<T>,
     ): Promise<T> {
-        const lease = await this.acquire(context, key, options);
-        return this._run(context, 'with_lock', () => holding(lease, work));
+        const [wanted, run] = typeof options === 'function' ? [{}, options] : [options, work];
+        if (typeof run !== 'function') {
+            const text = `The parameter work must be a function, not ${shown(run)}.`;
+            throw toException(new LockError('BAD_PARAMETER', text), traceIdOf(context));
+        }
+        const lease = await this.acquire(context, key, wanted);
+        return this._run(context, 'with_lock', () => holding(lease, run));
     }
 
     /**
@@ -264,7 +252,7 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
      * @throws see {@link tryAcquire}.
      */
     renew(context: LockContext, key: string, holder: string, ttl: number = this._settings.ttl): Promise<boolean> {
-        return this._run(context, 'renew', async () => this._engine().renew(key, holder, ttl));
+        return this._run(context, 'renew', ({ locker }) => locker.renew(key, holder, ttl));
     }
 
     /**
@@ -277,7 +265,7 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
      * @throws see {@link tryAcquire}.
      */
     release(context: LockContext, key: string, holder: string): Promise<boolean> {
-        return this._run(context, 'release', async () => this._engine().release(key, holder));
+        return this._run(context, 'release', ({ locker }) => locker.release(key, holder));
     }
 
     /**
@@ -288,7 +276,7 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
      * @throws see {@link tryAcquire}.
      */
     inspect(context: LockContext, key: string): Promise<LockInfo> {
-        return this._run(context, 'inspect', async () => this._engine().inspect(key));
+        return this._run(context, 'inspect', ({ locker }) => locker.inspect(key));
     }
 
     /**
@@ -302,7 +290,8 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
      */
     async *list(context: LockContext, pattern?: string): AsyncIterable<LockInfo> {
         try {
-            yield* this._engine().list(pattern);
+            const { locker } = await this._lifecycle.use(context);
+            yield* locker.list(pattern);
         } catch (error) {
             throw toException(error, traceIdOf(context));
         }
@@ -319,145 +308,48 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
      * @throws see {@link tryAcquire}.
      */
     forceRelease(context: LockContext, key: string, options: ForceReleaseOptions): Promise<string | undefined> {
-        return this._run(context, 'force_release', async () =>
-            this._engine().forceRelease(key, { ...options, context }),
+        return this._run(context, 'force_release', ({ locker }) => {
+            checkType(options, 'object', 'options');
+            return locker.forceRelease(key, { ...options, context });
+        });
+    }
+
+    /** One that is not open. */
+    private async _session(context: LockContext): Promise<Session> {
+        const clients = await this._connector.connect(context);
+        return new Session(storeOf(clients, this._settings), this._settings, this._telemetry);
+    }
+
+    /** Runs an operation that throws exceptions of the toolkit, in a span. */
+    private _in<T>(
+        context: LockContext,
+        operation: string,
+        run: (session: Session) => Promise<T>,
+        options: LeaseOptions = {},
+    ): Promise<T> {
+        const { session } = this._lifecycle;
+        return this._telemetry.trace(context, operation, () =>
+            session === undefined ? this._opened(context, options).then(run) : run(session),
         );
     }
 
-    private _inTurn(run: () => Promise<void>): Promise<void> {
-        const turn = this._turn.then(run);
-        this._turn = turn.catch(() => undefined);
-        return turn;
-    }
-
-    /** @param closes how often it had been closed when it was to be opened. */
-    private async _connect(context: LockContext, closes: number): Promise<void> {
-        if (this._open) throw new LockError('ALREADY_OPENED', 'The lock is open already.');
-        const store = storeOf(await this._connector.connect(context), this._settings);
-        const observe = (event: LockEvent): void => {
-            if (event.kind === 'lost') this._lost(event);
-            this._telemetry.observe(event, locker.load);
-        };
-        const locker = new Locker(store, this._lockerOptions(), { observe });
-        if (closes === this._closes) {
-            this._locker = locker;
-            this._chains = new CallChains(locker, this._clock);
-            await locker.open().catch((error: unknown) => {
-                this._locker = undefined;
-                throw error;
-            });
-        }
-        if (closes !== this._closes) {
-            await locker.close();
-            throw new LockError('CLOSED', 'The lock was closed while it was opened.');
-        }
-        this._open = true;
-    }
-
-    private _lost({ key, holder, context }: LockSubject): void {
-        this._held.lost(key, holder);
-        const traceId = traceIdOf(context as LockContext);
-        if (traceId !== undefined) this._chains?.lost(traceId, holder);
-    }
-
-    /** Remembers a lock for its release. */
-    private _hold(context: LockContext, lease: Lease, ttl: number): void {
-        const caller = callerOf(context);
-        const again = this._held.add(caller, lease, ttl);
-        if (!again || this._warned || typeof caller === 'string') return;
-        this._warned = true;
-        const message =
-            `A caller without a trace id acquired ${lease.key} again and had not released it. releaseLock matches the ` +
-            'locks of such callers with their releases in the order in which they began: give each caller a context ' +
-            'with a trace id, or use acquire or withLock.';
-        this._telemetry.observe({ kind: 'warning', message }, this._engine().load);
-    }
-
-    private _lockerOptions(): LockerOptions {
-        const { maxHeld, maxWaiting, retryTimeout, ttl } = this._settings;
-        const timeout = this._settings.budget(undefined);
-        return { maxHeld, maxWaiting, retryTimeout, ttl, timeout, exceptionOf };
-    }
-
-    private _engine(): Locker {
-        if (this._locker === undefined) throw notOpened();
-        return this._locker;
-    }
-
-    private _acquire(
-        context: LockContext,
-        operation: string,
-        key: Keys,
-        options: LeaseOptions,
-        how: 'wait',
-    ): Promise<Lease>;
-    private _acquire(
-        context: LockContext,
-        operation: string,
-        key: Keys,
-        options: LeaseOptions,
-        how: 'try',
-    ): Promise<Lease | null>;
-    private _acquire(
-        context: LockContext,
-        operation: string,
-        key: Keys,
-        options: LeaseOptions,
-        how: 'wait' | 'try',
-    ): Promise<Lease | null> {
-        const wanted = { ...options, context };
-        // Whoever may come again is known by its trace id; without one there is no re-entrancy.
-        const chain = this._settings.reentrant ? traceIdOf(context) : undefined;
-        return chain === undefined
-            ? this._telemetry.trace(context, operation, () => this._take(key, wanted, how))
-            : this._run(context, operation, () => this._again(chain, key, wanted, how));
-    }
-
-    /** What the call chain has already, or a lease that it may come back to. */
-    private async _again(
-        chain: string,
-        key: Keys,
-        wanted: LockerLeaseOptions,
-        how: 'wait' | 'try',
-    ): Promise<SharedLease | null> {
-        const { ttl = this._settings.ttl } = wanted;
-        const timeout = how === 'try' ? 0 : (wanted.timeout ?? this._settings.budget(undefined));
-        const request = { ...wanted, ttl, timeout };
-        this._engine().check(key, request);
-        const [first, ...more] = [...new Set([key].flat())].sort();
-        if (first === undefined || this._chains === undefined) throw notOpened();
-        return this._chains.acquire(chain, { ...request, keys: [first, ...more], how });
-    }
-
-    /** The engine throws exceptions already; one promise more would be kept for everybody who waits. */
-    private _take(key: Keys, wanted: LockerLeaseOptions, how: 'wait' | 'try'): Promise<Lease | null> {
-        const locker = this._locker;
-        if (locker === undefined) return Promise.reject(exceptionOf(notOpened(), wanted.context));
-        return how === 'wait' ? locker.acquire(key, wanted) : locker.tryAcquire(key, wanted);
-    }
-
-    /** Runs an operation in a span; whatever the engine throws becomes a toolkit exception. */
-    private _run<T>(context: LockContext, operation: string, run: () => Promise<T>): Promise<T> {
-        return this._telemetry.trace(context, operation, async () => {
+    /** Runs an operation that throws errors of the engine, in a span. */
+    private _run<T>(context: LockContext, operation: string, run: (session: Session) => Promise<T>): Promise<T> {
+        return this._in(context, operation, async (session) => {
             try {
-                return await run();
+                return await run(session);
             } catch (error) {
                 throw toException(error, traceIdOf(context));
             }
         });
     }
-}
 
-function notOpened(): LockError {
-    return new LockError('NOT_OPENED', 'The lock has not been opened.');
-}
-
-/** What the engine throws. @param context what it was given. */
-function exceptionOf(error: LockError, context: unknown): Error {
-    return toException(error, traceIdOf(context as LockContext));
-}
-
-/** What tells callers of the ILock methods apart: their trace id, else the context itself. */
-function callerOf(context: LockContext): unknown {
-    return traceIdOf(context) ?? context ?? undefined;
+    private async _opened(context: LockContext, options: LeaseOptions): Promise<Session> {
+        try {
+            checkType(options, 'object', 'options');
+            return await orAborted(this._lifecycle.use(context), options.signal);
+        } catch (error) {
+            throw toException(error, traceIdOf(context));
+        }
+    }
 }

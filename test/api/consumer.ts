@@ -1,4 +1,6 @@
 /** A user's code, compiled by package.test.ts against the packed package. */
+import { Cluster as Cluster6, Redis as Redis6 } from 'ioredis';
+import { Cluster as Cluster5, Redis as Redis5 } from 'ioredis5';
 import { ConfigParams, Context, References, type IContext, type IOpenable } from 'pip-services4-components-node';
 import { DefaultRedisLockFactory, RedisLock } from 'pip-services4-redis-lock-node';
 
@@ -29,3 +31,13 @@ export async function use(): Promise<boolean> {
 export const wrong: number = new RedisLock();
 // @ts-expect-error likewise
 export const wronger: number = new DefaultRedisLockFactory();
+
+// A client of one's own may be of either version of ioredis.
+export const locks: readonly RedisLock[] = [
+    new RedisLock(new Redis6({ lazyConnect: true })),
+    new RedisLock(new Redis5({ lazyConnect: true })),
+    new RedisLock(new Cluster6([], { lazyConnect: true })),
+    new RedisLock(new Cluster5([], { lazyConnect: true })),
+];
+// @ts-expect-error settings are none
+export const wrongClient = new RedisLock({ host: 'localhost' });

@@ -55,7 +55,7 @@ suite('The layers', () => {
 
     /** A file for each import from a layer, judged by the rules of this project. */
     suiteSetup(function () {
-        this.timeout(60_000);
+        this.timeout(180_000);
         const root = mkdtempSync(join(tmpdir(), 'layers-'));
         try {
             const files = new Map<string, string>();

@@ -2,7 +2,7 @@ import { assert } from 'chai';
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { satisfies } from 'semver';
 
 const ROOT = join(__dirname, '..', '..', '..');
@@ -36,8 +36,28 @@ suite('The packages of the workspace', () => {
     });
 });
 
+suite('The changelog', () => {
+    const text = readFileSync(join(ROOT, 'CHANGELOG.md'), 'utf8');
+    const [title, ...versions] = text.split(/^## /m);
+
+    test('begins with the version of the package', () => {
+        assert.strictEqual(title, '# Changelog\n\n');
+        assert.strictEqual(versions[0]?.split('\n')[0], manifest(ROOT).version);
+    });
+
+    test('says in a line for each change what it is: breaking, then new, then mended', () => {
+        const kinds = ['breaking', 'feat', 'fix'];
+        for (const version of versions) {
+            const lines = version.trim().split('\n').slice(2);
+            const found = lines.map((line) => kinds.indexOf(/^- \*\*(\w+)\*\* \S/.exec(line)?.[1] ?? ''));
+            assert.notInclude(found, -1, lines[found.indexOf(-1)]);
+            assert.deepEqual(found, found.toSorted());
+        }
+    });
+});
+
 /**
- * Installed as npm would do it: the unpacked tarball beside its dependencies, in a folder that sees nothing else of
+ * Packed from a copy that was never built, as in a fresh clone. Installed as npm would do it: the unpacked tarball beside its dependencies, in a folder that sees nothing else of
  * ours. Without npm, because that would ask the registry for the stand-ins' dependencies.
  */
 suite('The packed package', () => {
@@ -45,17 +65,20 @@ suite('The packed package', () => {
     let installed: string;
 
     suiteSetup(function () {
-        this.timeout(60_000);
+        this.timeout(180_000);
         folder = realpathSync(mkdtempSync(join(tmpdir(), 'package-')));
-        run('npm', ['pack', '--silent', '--pack-destination', folder], ROOT);
-        const [tarball] = readdirSync(folder);
-        run('tar', ['-xzf', String(tarball)], folder);
+        const clone = join(folder, 'clone');
+        cpSync(ROOT, clone, { recursive: true, filter: isSource });
+        symlinkSync(join(ROOT, 'node_modules'), join(clone, 'node_modules'));
+        const tarball = run('npm', ['pack', '--silent', '--pack-destination', folder], clone).trim();
+        run('tar', ['-xzf', tarball], folder);
 
         installed = join(folder, 'node_modules', 'pip-services4-redis-lock-node');
         mkdirSync(dirname(installed));
         cpSync(join(folder, 'package'), installed, { recursive: true });
         for (const name of Object.keys(manifest(installed).dependencies)) link(name);
         link('@types/node');
+        link('ioredis5');
     });
 
     suiteTeardown(() => rmSync(folder, { recursive: true }));
@@ -66,12 +89,25 @@ suite('The packed package', () => {
         symlinkSync(realpathSync(join(ROOT, 'node_modules', name)), target);
     }
 
-    test('holds what a user needs and nothing else', () => {
-        const files = readdirSync(installed, { recursive: true, withFileTypes: true })
+    function packed(): string[] {
+        return readdirSync(installed, { recursive: true, withFileTypes: true })
             .filter((entry) => entry.isFile())
             .map((entry) => join(entry.parentPath, entry.name).slice(installed.length + 1));
+    }
+
+    test('has all that its pages link to', () => {
+        const files = packed();
+        for (const page of files.filter((file) => file.endsWith('.md'))) {
+            const links = readFileSync(join(installed, page), 'utf8').matchAll(/\]\((?!https?:|mailto:|#)([^)\s#]+)/g);
+            for (const [, target = ''] of links)
+                assert.include(files, join(dirname(page), target), `${page} links to it`);
+        }
+    });
+
+    test('holds what a user needs and nothing else', () => {
+        const files = packed();
         const expected =
-            /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|config\/.*\.yml|docs\/.*\.md|(obj\/src|bin)\/.*)$/;
+            /^(package\.json|LICENSE|[A-Z]+\.md|config\/.*\.yml|docs\/.*\.md|test\/bench\/.*\.(md|svg)|obj\/src\/.*)$/;
         assert.deepEqual(
             files.filter((file) => !expected.test(file)),
             [],
@@ -133,7 +169,7 @@ suite('The packed package', () => {
     });
 
     test('has types for a strict consumer, in CommonJS and in ESM', function () {
-        this.timeout(60_000);
+        this.timeout(180_000);
         for (const name of ['consumer.cts', 'consumer.mts'])
             cpSync(join(ROOT, 'test/api/consumer.ts'), join(folder, name));
         run(process.execPath, [
@@ -151,6 +187,13 @@ suite('The packed package', () => {
         return stdout;
     }
 });
+
+/** What the package is made of: no test, and nothing that a fresh clone has not. */
+function isSource(path: string): boolean {
+    const made = readFileSync(join(ROOT, '.gitignore'), 'utf8').trim().split('\n');
+    if (made.includes(relative(ROOT, path))) return false;
+    return !/[/\\](node_modules|obj|\.git)$|[/\\]test[/\\].*\.ts$/.test(path);
+}
 
 interface Manifest {
     version: string;

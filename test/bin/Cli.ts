@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import type { RedisAddress } from '../fixtures/sharedServer';
@@ -14,13 +14,29 @@ export class Cli {
     /** Its exit code. */
     readonly ended: Promise<number>;
 
-    /** @param server for the environment; undefined: none. */
-    constructor(args: readonly string[], server: RedisAddress | undefined, environment: NodeJS.ProcessEnv = {}) {
-        const { REDIS_SERVICE_HOST: _, REDIS_SERVICE_PORT: __, ...rest } = process.env;
+    /** What it writes to is a terminal. */
+    readonly hasTerminal: boolean;
+
+    /**
+     * @param server   for the environment; undefined: none.
+     * @param terminal run it on a terminal, if there is the program of util-linux that gives one.
+     */
+    constructor(
+        args: readonly string[],
+        server: RedisAddress | undefined,
+        environment: NodeJS.ProcessEnv = {},
+        terminal?: 'terminal',
+    ) {
+        const { REDIS_SERVICE_HOST: _, REDIS_SERVICE_PORT: __, ...inherited } = process.env;
         const where =
             server === undefined ? {} : { REDIS_SERVICE_HOST: server.host, REDIS_SERVICE_PORT: String(server.port) };
-        const env = { ...rest, ...where, ...environment };
-        const child = spawn(process.execPath, [BINARY, ...args], { env, stdio: ['pipe', 'pipe', 'pipe'] });
+        const env = { ...inherited, ...where, ...environment };
+        this.hasTerminal = terminal !== undefined && givesTerminal();
+        const command = [process.execPath, BINARY, ...args];
+        const [program = '', ...rest] = this.hasTerminal
+            ? ['script', '-qec', command.map((word) => `'${word}'`).join(' '), '/dev/null']
+            : command;
+        const child = spawn(program, rest, { env, stdio: ['pipe', 'pipe', 'pipe'] });
         child.stdout.on('data', (chunk: Buffer) => (this.stdout += chunk.toString()));
         child.stderr.on('data', (chunk: Buffer) => (this.stderr += chunk.toString()));
         this.process = child;
@@ -50,4 +66,8 @@ export class Cli {
     kill(signal: NodeJS.Signals): void {
         this.process.kill(signal);
     }
+}
+
+function givesTerminal(): boolean {
+    return /util-linux/.test(spawnSync('script', ['--version'], { encoding: 'utf8' }).stdout);
 }

@@ -1,5 +1,6 @@
 import { assert } from 'chai';
 import type { Finding } from '../../src/bin/doctor';
+import type { LockReport } from '../../src/bin/LockReport';
 import type { Settings } from '../lock/lockOf';
 import { Cli } from './Cli';
 
@@ -31,7 +32,9 @@ export function cliContract(file: string, environment: () => Settings, servers: 
             const { code, stdout } = await done('list', 'cli:*', '--json');
             running.answer('');
             assert.strictEqual(code, 0, stdout);
-            assert.deepInclude(JSON.parse(stdout), { key: 'cli:{a}:1', held: true });
+            const report = JSON.parse(stdout) as LockReport;
+            assert.strictEqual(report.key, 'cli:{a}:1');
+            assert.strictEqual(report.pid, running.process.pid);
             await running.ended;
         });
 

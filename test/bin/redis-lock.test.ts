@@ -1,6 +1,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { assert } from 'chai';
 import { Redis } from 'ioredis';
 import type { RedisLock } from '../../src';
@@ -103,12 +104,33 @@ suite('redis-lock', function () {
             assert.strictEqual(cli.stdout, 'done\n');
         });
 
+        test('says who holds the lock, and how many are before it, when it is asked to', async () => {
+            const lease = await lock.acquire(null, 'job');
+            const others = [
+                lock.acquire(null, 'job', { timeout: 20_000 }),
+                lock.acquire(null, 'job', { timeout: 20_000 }),
+            ];
+            await until(async () => (await lock.inspect(null, 'job')).waiters.length === 2, 5000);
+            const cli = start('run', 'job', '--verbose', '--', 'echo', 'done');
+            await cli.said(/waiting for job: held by .*2 others are before this one\n/);
+            assert.include(cli.stderr, `held by ${lease.holder} for `);
+            await lease.release();
+            for (const other of others) await (await other).release();
+            assert.strictEqual(await cli.ended, 0);
+            // Unless it is asked, or on a terminal, it is silent.
+            const held = await lock.acquire(null, 'job');
+            const silent = start('run', 'job', '--timeout', '1s', '--', 'true');
+            assert.strictEqual(await silent.ended, 1);
+            assert.notInclude(silent.stderr, 'waiting for');
+            await held.release();
+        });
+
         test('says with 1, or as it was told, that the lock was busy', async () => {
             await lock.acquire(null, 'job');
             const tried = await done('run', 'job', '--try', '--', 'echo', 'no');
             assert.deepEqual([tried.code, tried.stdout], [1, '']);
             assert.include(tried.stderr, 'busy');
-            const waited = await done('run', 'job', '--timeout', '50', '-E', '33', '--', 'echo', 'no');
+            const waited = await done('run', 'job', '--timeout', '50ms', '-E', '33', '--', 'echo', 'no');
             assert.deepEqual([waited.code, waited.stdout], [33, '']);
         });
 
@@ -164,7 +186,7 @@ suite('redis-lock', function () {
                 'run',
                 'job',
                 '--ttl',
-                '300',
+                '300ms',
                 '--',
                 'sh',
                 '-c',
@@ -179,7 +201,7 @@ suite('redis-lock', function () {
 
         test('ends a command that does not listen with SIGKILL, and all that it started', async () => {
             const stubborn = "trap '' TERM; echo $$; while :; do sleep 0.02; done";
-            const args = ['--ttl', '300', '--kill-after', '200ms', '--signal-on-loss', 'term'];
+            const args = ['--ttl', '300ms', '--kill-after', '200ms', '--signal-on-loss', 'term'];
             const cli = start(
                 'run',
                 'job',
@@ -248,18 +270,18 @@ suite('redis-lock', function () {
             for (const text of ['job is held', lease.holder, `pid ${process.pid}`, String(lease.fence), 'the-next']) {
                 assert.include(cli.stdout, text);
             }
-            const { age, remaining, waiters, ...rest } = json(await done('status', 'job', '--json'));
+            assert.match(cli.stdout, /held +for \d+m?s, since \d\d:\d\d:\d\d\n/);
+            const { held, remaining, waiters, ...rest } = json(await done('status', 'job', '--json'));
             const [host, pid] = lease.holder.split(':');
             const expected = {
                 key: 'job',
-                held: true,
                 holder: lease.holder,
                 host,
                 pid: Number(pid),
                 fence: lease.fence,
             };
             assert.deepEqual(rest, expected);
-            assert.isAbove(Number(age), 0);
+            assert.isAbove(Number(held), 0);
             assert.isAbove(Number(remaining), 20_000);
             assert.include(JSON.stringify(waiters), '"holder":"the-next"');
             await lease.release();
@@ -269,7 +291,7 @@ suite('redis-lock', function () {
         test('says with 1 that a lock is free', async () => {
             const cli = await done('status', 'job');
             assert.deepEqual([cli.code, cli.stdout], [1, 'job is free\n']);
-            assert.strictEqual(json(await done('status', 'job', '--json'))['held'], false);
+            assert.isNull(json(await done('status', 'job', '--json'))['holder']);
         });
 
         test('tells of a holder that is no user of this library', async () => {
@@ -285,7 +307,7 @@ suite('redis-lock', function () {
             await lock.acquire(null, ['job:1', 'job:2', 'other']);
             const cli = await done('list', 'job:*');
             const [head, ...rows] = cli.stdout.trim().split('\n');
-            assert.match(head ?? '', /^KEY +HOST +PID +AGE +TTL +FENCE +WAITERS$/);
+            assert.match(head ?? '', /^KEY +HOST +PID +HELD +TTL +FENCE +WAITERS$/);
             assert.deepEqual(
                 rows.map((row) => row.split(/ +/)[0]),
                 ['job:1', 'job:2'],
@@ -298,14 +320,40 @@ suite('redis-lock', function () {
             );
         });
 
-        test('shows nothing when nothing is held', async () => {
+        test('shows nothing when nothing is held, to who reads its output', async () => {
             assert.strictEqual((await done('list')).stdout, '');
+        });
+
+        test('says on a terminal that nothing is held', async function () {
+            const cli = new Cli(['list', 'job:*'], server, {}, 'terminal');
+            running.push(cli);
+            if (!cli.hasTerminal) {
+                console.log('      skipped: there is no program "script" that gives a terminal');
+                return this.skip();
+            }
+            assert.strictEqual(await cli.ended, 0);
+            assert.include(cli.stdout, 'no lock is held whose key is like job:*');
+        });
+
+        test('shows no key and no holder that a terminal would take for a command', async () => {
+            const key = 'job\u001b]0;x\u0007\u009b2J\u202e';
+            const lease = await lock.acquire(null, key, { holder: 'mine\u001b[2J\u009b' });
+            for (const [command, ...more] of [['list'], ['status', key], ['run', key, '--try', '--', 'true']]) {
+                const cli = await done(command ?? '', ...more);
+                const said = cli.stdout + cli.stderr;
+                assert.include(said, 'job?]0;x??2J?', command);
+                assert.notMatch(said, /[^\P{C}\n]/u, command);
+            }
+            const read = (await done('list', '--json')).stdout;
+            assert.match(read, /^[ -~]+\n$/);
+            assert.deepInclude(JSON.parse(read), { key, holder: lease.holder });
+            assert.notInclude((await done('sta\u001b[2Jtus')).stderr, '\u001b');
         });
     });
 
     suite('watch', () => {
         test('tells every change, a line for each, until it is stopped', async () => {
-            const cli = start('watch', 'job*', '--interval', '20ms');
+            const cli = start('watch', 'job*', '--interval', '100ms');
             const lease = await lock.acquire(null, 'job');
             await cli.said(`job held by ${lease.holder}, fence ${lease.fence}, waiters 0`);
             await lease.release();
@@ -326,6 +374,51 @@ suite('redis-lock', function () {
         });
     });
 
+    suite('while Redis is away', () => {
+        /** The file of a container whose lock gives Redis little time. */
+        function hasty(own: RedisServer): string {
+            const file = join(folder, 'hasty.yml');
+            const text = '- descriptor: "pip-services:lock:redis:default:1.0"\n';
+            const connection = `  connection: { host: "${own.host}", port: ${own.port} }\n`;
+            writeFileSync(file, `${text}${connection}  options: { command_timeout: 200 }\n`);
+            return file;
+        }
+
+        test('watch goes on, and says once that it was away and once that it is back', async () => {
+            await using own = await RedisServer.start();
+            const client = new Redis(own.port);
+            const cli = start('watch', '--interval', '100ms', '--config', hasty(own));
+            await until(async () => (await calls(client, 'scan')) > 1, 8000);
+            own.freeze();
+            await cli.said('Trying again');
+            await sleep(500);
+            own.thaw();
+            await cli.said('answers again');
+            client.disconnect();
+            cli.kill('SIGINT');
+            assert.strictEqual(await cli.ended, 0);
+            assert.lengthOf(cli.stderr.trim().split('\n'), 2, cli.stderr);
+        });
+
+        test('wait goes on, and says with 69 that it does not know, when it is away at the end', async () => {
+            await using own = await RedisServer.start();
+            const client = new Redis(own.port);
+            await client.set('job', 'somebody');
+            const cli = start('wait', 'job', '--config', hasty(own));
+            const brief = start('wait', 'job', '--timeout', '4s', '--config', hasty(own));
+            await until(async () => (await calls(client, 'evalsha')) > 3, 8000);
+            own.freeze();
+            await cli.said('Trying again');
+            assert.strictEqual(await brief.ended, 69);
+            own.thaw();
+            await cli.said('answers again');
+            await client.del('job');
+            assert.strictEqual(await cli.ended, 0);
+            assert.strictEqual(cli.stdout, 'job is free\n');
+            client.disconnect();
+        });
+    });
+
     suite('release', () => {
         test('gives a lock back in the name of its holder', async () => {
             const { holder } = await lock.acquire(null, 'job');
@@ -342,6 +435,8 @@ suite('redis-lock', function () {
                 assert.include(cli.stderr, holder);
                 cli.answer(answer);
                 assert.strictEqual(await cli.ended, 1);
+                // Where nobody can answer, what to do is said.
+                assert.strictEqual(/use --yes/.test(cli.stderr), answer === '', cli.stderr);
             }
             assert.strictEqual((await lock.inspect(null, 'job')).holder, holder);
         });
@@ -372,10 +467,7 @@ suite('redis-lock', function () {
         test('waits until nobody holds the lock', async () => {
             const lease = await lock.acquire(null, 'job');
             const cli = start('wait', 'job');
-            await until(
-                async () => Number(/cmdstat_evalsha:calls=(\d+)/.exec(await redis.info('commandstats'))?.[1]) > 3,
-                5000,
-            );
+            await until(async () => (await calls(redis, 'evalsha')) > 3, 5000);
             await lease.release();
             assert.strictEqual(await cli.ended, 0);
             assert.strictEqual(cli.stdout, 'job is free\n');
@@ -383,8 +475,9 @@ suite('redis-lock', function () {
 
         test('says with 1 that it is still held', async () => {
             await lock.acquire(null, 'job');
-            const cli = await done('wait', 'job', '--timeout', '100', '--json');
-            assert.deepEqual([cli.code, json(cli)['held']], [1, true]);
+            const cli = await done('wait', 'job', '--timeout', '100ms', '--json');
+            assert.strictEqual(cli.code, 1);
+            assert.isString(json(cli)['holder']);
         });
     });
 
@@ -496,6 +589,25 @@ suite('redis-lock', function () {
             assert.include(cli.stderr, 'could not be reached');
         });
 
+        test('or says with 78 that it asks no credential store and no discovery', async () => {
+            for (const [section, name] of [
+                ['credential', 'store_key'],
+                ['connection', 'discovery_key'],
+            ] as const) {
+                const file = join(folder, `${name}.yml`);
+                const text = '- descriptor: "pip-services:lock:redis:default:1.0"\n  connection: { host: localhost }\n';
+                const asking = `${text}  ${section}: { ${name}: redis }\n`;
+                writeFileSync(
+                    file,
+                    section === 'connection' ? asking.replace(/ {2}connection: { host.*\n/, '') : asking,
+                );
+                const cli = await done('status', 'job', '--config', file);
+                assert.strictEqual(cli.code, 78, cli.stderr);
+                assert.include(cli.stderr, `${section}.${name}`);
+                assert.include(cli.stderr, 'the command line does not have');
+            }
+        });
+
         test('or says with 78 that the configuration is wrong', async () => {
             const file = join(folder, 'none.yml');
             writeFileSync(file, '- descriptor: "pip-services:logger:console:default:1.0"\n');
@@ -518,6 +630,12 @@ suite('redis-lock', function () {
             ['status'],
             ['run', 'job'],
             ['run', 'job', '--ttl', '5 minutes', '--', 'true'],
+            ['run', 'job', '--ttl', '30', '--', 'true'],
+            ['run', 'job', '--kill-after', '5', '--', 'true'],
+            ['wait', 'job', '--timeout', '100'],
+            ['watch', '--interval', '0'],
+            ['watch', '--interval', '99ms'],
+            ['watch', '--interval', '1'],
             ['run', 'job', '--signal-on-loss', 'NONE', '--', 'true'],
             ['run', 'job', '-E', '256', '--', 'true'],
             ['run', 'job', 'ls', '-l'],
@@ -532,6 +650,31 @@ suite('redis-lock', function () {
             });
         }
 
+        test('wants the unit of a time, and shows those of its defaults', async () => {
+            assert.include((await done('run', 'job', '--ttl', '30', '--', 'true')).stderr, 'Write 30s for seconds');
+            assert.include((await done('watch', '--interval', '20ms')).stderr, '100ms at least');
+            const help = (await done('run', '--help')).stdout.replace(/\s+/g, ' ');
+            assert.include(help, '(default: 30s)');
+            assert.include(help, 'until SIGKILL (default: 5s)');
+            assert.include((await done('watch', '--help')).stdout, '(default: 1s)');
+            await lock.acquire(null, 'job');
+            // Nothing has no unit.
+            assert.strictEqual((await done('run', 'job', '--timeout', '0', '--', 'true')).code, 1);
+        });
+
+        test('suggests the signal that may be meant', async () => {
+            const cli = await done('run', 'job', '--signal-on-loss', 'TREM', '--', 'true');
+            assert.include(cli.stderr, 'Did you mean SIGTERM');
+        });
+
+        test('tells its version', async () => {
+            const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
+            for (const flag of ['--version', '-V']) {
+                const cli = await done(flag);
+                assert.deepEqual([cli.code, cli.stdout], [0, `${version}\n`]);
+            }
+        });
+
         test('repeats no password in an error', async () => {
             assert.notInclude((await done('redis://user:secret@host')).stderr, 'secret');
         });
@@ -545,6 +688,11 @@ suite('redis-lock', function () {
         });
     });
 });
+
+/** How often a server was given a command. */
+async function calls(client: Redis, command: string): Promise<number> {
+    return Number(new RegExp(`cmdstat_${command}:calls=(\\d+)`).exec(await client.info('commandstats'))?.[1] ?? 0);
+}
 
 /** One that is dead, but that its parent has not heard of yet, is not alive. */
 function isAlive(pid: number): boolean {

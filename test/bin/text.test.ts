@@ -1,7 +1,8 @@
 import { assert } from 'chai';
 import { holderOf, newId, readHolder } from '../../src/engine/port/holder';
 import { reportOf } from '../../src/bin/LockReport';
-import { redacted, spoken, table } from '../../src/bin/text';
+import { clockTime, jsonOf, printable, redacted, spoken, table } from '../../src/bin/text';
+import { sentenceOf } from '../../src/bin/tellOfWait';
 import { frame } from '../../src/bin/watch';
 
 suite('The text of the command line', () => {
@@ -20,6 +21,40 @@ suite('The text of the command line', () => {
         );
     });
 
+    test('cuts the ends of what is widest where the terminal is too narrow', () => {
+        const rows = [
+            ['KEY', 'HOST', 'TTL'],
+            ['a-very-long-key', 'host-of-some', '10s'],
+        ];
+        assert.deepEqual(table(rows, 24), ['KEY       HOST       TTL', 'a-very-…  host-of-…  10s']);
+        for (const width of [12, 20, 30, 34]) {
+            for (const line of table(rows, width)) assert.isAtMost(line.length, Math.max(width, 15));
+        }
+        assert.deepEqual(table(rows, 100), table(rows));
+    });
+
+    test('has no half letters where it is cut', () => {
+        assert.deepEqual(table([['😀😀😀😀😀😀', 'x']], 7), ['😀😀😀…  x']);
+    });
+
+    test('holds nothing that a terminal would take for a command, or hide', () => {
+        const bad = ['\u001b', '\n', '\r', '\u007f', '\u009b', '\u202e', '\u2066', '\u200b', '\u2028', '\ud800'];
+        for (const sign of bad) {
+            assert.strictEqual(printable(`a${sign}b`), 'a?b', JSON.stringify(sign));
+            const json = jsonOf({ key: `a${sign}b` });
+            assert.match(json, /^[ -~]*$/, json);
+            assert.deepEqual(JSON.parse(json), { key: `a${sign}b` });
+        }
+        assert.strictEqual(printable('Zürich 😀 东京'), 'Zürich 😀 东京');
+        assert.strictEqual(jsonOf('Zürich 😀'), '"Zürich 😀"');
+    });
+
+    test('tells a time by the clock, with its day unless that is today', () => {
+        const at = new Date(2026, 10, 7, 4, 5, 6);
+        assert.strictEqual(clockTime(at, new Date(2026, 10, 7, 23, 0, 0)), '04:05:06');
+        assert.strictEqual(clockTime(at, new Date(2026, 10, 8, 0, 0, 0)), '2026-11-07 04:05:06');
+    });
+
     test('has no credentials', () => {
         assert.strictEqual(redacted('at redis://u:p@h:1 and rediss://:p@h'), 'at redis://***@h:1 and rediss://***@h');
     });
@@ -35,13 +70,35 @@ suite('The text of the command line', () => {
         const reports = [1, 2, 3, 4, 5].map((at) =>
             reportOf({ key: `k${at}`, holder: 'h', remaining: 10, fence: 1, held: 5, waiters: [] }),
         );
-        const lines = frame(reports, 5).split('\n');
+        const lines = frame(reports, { rows: 5, columns: 80 }).split('\n');
         assert.deepEqual(lines.slice(1), [
-            'k1   h     -    5ms  10ms  1      0',
-            'k2   h     -    5ms  10ms  1      0',
+            'k1   h     -    5ms   10ms  1      0',
+            'k2   h     -    5ms   10ms  1      0',
             '… 3 more',
             '',
         ]);
-        assert.include(frame(reports, 24), 'k5');
+        assert.include(frame(reports, { rows: 24, columns: 80 }), 'k5');
+        assert.include(frame([], { rows: 24, columns: 80 }), 'no lock is held');
+    });
+
+    test('fills no more than the width of a terminal', () => {
+        const key = `\u001b[2J${'k'.repeat(200)}`;
+        const report = reportOf({ key, holder: 'h'.repeat(99), remaining: 10, fence: 1, held: 5, waiters: [] });
+        const [, ...lines] = frame([report], { rows: 24, columns: 60 }).split('\n');
+        for (const line of lines) assert.isAtMost(line.length, 60);
+        assert.match(lines[0] ?? '', /^\?\[2Jk+… .*10ms +1 +0$/);
+    });
+
+    test('says for whom a command waits, and how many are before it', () => {
+        const info = { key: 'job', holder: 'host:1:x', remaining: 26_000, fence: 1, held: 4000, waiters: [] };
+        assert.strictEqual(
+            sentenceOf(info, 2),
+            'waiting for job: held by host:1:x for 4s, runs out in 26s unless renewed; 2 others are before this one',
+        );
+        const foreign = { ...info, holder: 'token', held: undefined, remaining: Infinity };
+        assert.strictEqual(
+            sentenceOf(foreign, 1),
+            'waiting for job: held by token, never runs out; 1 other is before this one',
+        );
     });
 });

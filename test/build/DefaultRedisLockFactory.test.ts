@@ -1,5 +1,5 @@
 import { assert } from 'chai';
-import { Descriptor } from 'pip-services4-components-node';
+import { CompositeFactory, Descriptor, Factory } from 'pip-services4-components-node';
 import { DefaultRedisLockFactory, RedisLock } from '../../src';
 
 suite('DefaultRedisLockFactory', () => {
@@ -14,6 +14,20 @@ suite('DefaultRedisLockFactory', () => {
             assert.notStrictEqual(made[0], made[1]);
         });
     }
+
+    test('makes the lock where it was added after another factory for it, and not where before', () => {
+        class OtherLock {}
+        const other = new Factory();
+        other.registerAsType(new Descriptor('pip-services', 'lock', 'redis', '*', '1.0'), OtherLock);
+        const descriptor = Descriptor.fromString('pip-services:lock:redis:default:1.0');
+        for (const [factories, made] of [
+            [[other, factory], RedisLock],
+            [[factory, other], OtherLock],
+        ] as const) {
+            // As a container has them.
+            assert.instanceOf(new CompositeFactory(...factories).create(descriptor), made);
+        }
+    });
 
     for (const locator of [
         'pip-services:lock:memory:default:1.0',

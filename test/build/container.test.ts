@@ -20,6 +20,8 @@ import { until } from '../fixtures/until';
 /** A component that knows nothing of Redis: it wants a lock. */
 class Consumer implements IReferenceable, IOpenable {
     lock: ILock | undefined;
+    /** Called when it is opened. */
+    opening: (() => Promise<void>) | undefined;
     private _opened = false;
 
     setReferences(references: IReferences): void {
@@ -32,7 +34,7 @@ class Consumer implements IReferenceable, IOpenable {
 
     async open(): Promise<void> {
         this._opened = true;
-        return Promise.resolve();
+        await this.opening?.();
     }
 
     async close(): Promise<void> {
@@ -160,6 +162,30 @@ ${CONSUMER}`),
   connection: { host: "${host}", port: ${port} }
 `),
         );
+    });
+
+    test('may be used by a consumer that comes first, and works in its open', async () => {
+        const { host, port } = server;
+        consumer.opening = () => consumer.work(CONTEXT, key);
+        const container = contain(`${CONSUMER}
+- descriptor: "pip-services:lock:redis:default:1.0"
+  connection: { host: "${host}", port: ${port} }
+`);
+        await container.open(CONTEXT);
+        assert.isTrue(container.isOpen());
+        assert.strictEqual(await redis.client.exists(key), 1);
+        await container.close(CONTEXT);
+        assert.strictEqual(await redis.client.exists(key), 0);
+    });
+
+    test('that cannot be opened makes a consumer that comes first fail, and the container with it', async () => {
+        consumer.opening = () => consumer.work(CONTEXT, key);
+        const container = contain(`${CONSUMER}
+- descriptor: "pip-services:lock:redis:default:1.0"
+  connection: { host: "127.0.0.1", port: 1 }
+  options: { connect_timeout: 300 }
+`);
+        await rejection(container.open(CONTEXT), 'CONNECTION_FAILED');
     });
 
     test('works in a container of v3, too, whose context is the trace id itself', async () => {

@@ -20,6 +20,8 @@ suite('The names in a configuration', () => {
     for (const [given, meant] of [
         ['options.retry_timout', 'options.retry_timeout'],
         ['options.retryTimeout', 'options.retry_timeout'],
+        // The toolkit's own lock has it.
+        ['options.timeout', 'options.retry_timeout'],
         ['options.prefix', 'options.key_prefix'],
         ['options.database', 'options.db_num'],
         ['options.tls.rejectUnauthorized', 'options.tls.reject_unauthorized'],
@@ -82,6 +84,15 @@ suite('The names in a configuration', () => {
         for (const name of ['connection', 'connections', 'credential', 'sentinel_credential', 'options'])
             for (const empty of [null, '']) configure(name, empty);
         await refusal(() => configure('connections.0', null), 'connections.0');
+    });
+
+    test('are those of ConfigParams: a plain object is refused with the way to make them', async () => {
+        for (const plain of [{ connection: { host: 'one' } }, 'host=one', null, undefined]) {
+            for (const component of [new RedisLock(), new RedisConnector()] as { configure(config: unknown): void }[]) {
+                const error = await refusal(() => component.configure(plain), 'config');
+                assert.include(error.message, 'ConfigParams.fromValue');
+            }
+        }
     });
 
     test('of options are those that are read', () => {

@@ -48,8 +48,7 @@ export class SampleJob implements IConfigurable, IReferenceable, IOpenable {
     private async _run(context: LockContext): Promise<void> {
         const stop = this._stop.signal;
         const lock = this._lock;
-        // The job is opened before its lock, because it is closed before it.
-        while (lock?.isOpen() !== true && !stop.aborted) await delay(5);
+        // The job is opened before its lock, because it is closed before it: its first use opens the lock.
         while (!stop.aborted && lock !== undefined) {
             this._resource.say('waits');
             const options = { ttl: this._ttl, timeout: Infinity, signal: stop };

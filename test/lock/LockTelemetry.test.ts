@@ -71,6 +71,12 @@ function throwing(...methods: string[]): object {
     return Object.fromEntries(methods.map((method) => [method, fail]));
 }
 
+/** A component whose calls reject when they have returned. */
+function rejecting(...methods: string[]): object {
+    const fail = (): Promise<never> => Promise.reject(new Error('The telemetry is broken'));
+    return Object.fromEntries(methods.map((method) => [method, fail]));
+}
+
 function referencesTo(components: Readonly<Record<string, readonly unknown[]>>): References {
     const references = new References();
     for (const [type, all] of Object.entries(components)) {
@@ -335,7 +341,7 @@ suite('Telemetry', () => {
         });
 
         test('to what throws do not break the lock, and the others are told all the same', async () => {
-            const badLogger = throwing('debug', 'warn');
+            const badLogger = throwing('debug', 'info', 'warn');
             const badCounters = throwing('incrementOne', 'stats', 'last');
             const badTracers = [throwing('beginTrace'), { beginTrace: () => throwing('endTrace', 'endFailure') }];
             const lock = await open(
@@ -353,6 +359,27 @@ suite('Telemetry', () => {
             assert.strictEqual(await redis.client.exists(key), 0);
             assert.strictEqual(counters.of('acquired')?.count, 2);
             assert.lengthOf(tracer.spans, 6);
+            assert.include(logger.messages().join('\n'), 'Released');
+        });
+
+        test('to what rejects later do not break the lock, and leave no rejection to nobody', async () => {
+            const lock = await open(
+                referencesTo({
+                    logger: [rejecting('debug', 'info', 'warn'), logger],
+                    counters: [rejecting('incrementOne', 'stats', 'last'), counters],
+                    tracer: [
+                        rejecting('beginTrace'),
+                        { beginTrace: () => rejecting('endTrace', 'endFailure') },
+                        tracer,
+                    ],
+                }),
+            );
+            assert.isTrue(await lock.tryAcquireLock(null, key, TTL));
+            await rejection(lock.acquireLock(null, key, TTL, 50), 'LOCK_TIMEOUT');
+            await lock.releaseLock(null, key);
+            await new Promise(setImmediate);
+            assert.strictEqual(counters.of('acquired')?.count, 1);
+            assert.lengthOf(tracer.spans, 3);
             assert.include(logger.messages().join('\n'), 'Released');
         });
 
@@ -383,6 +410,38 @@ suite('Telemetry', () => {
                 ['acquired', 'busy', 'renewed', 'released'],
             );
             assert.deepInclude(ours[0], { key, holder: lease.holder, context, fence: lease.fence });
+        });
+
+        test('may have subscribers that throw or reject: the process lives, and the others are told', async () => {
+            const told: unknown[] = [];
+            const throwsAtOnce = (): void => {
+                throw new Error('The subscriber is broken');
+            };
+            const rejects = (): Promise<void> => Promise.reject(new Error('The subscriber is broken'));
+            const listens = (event: unknown): void => void told.push(event);
+            const all = [throwsAtOnce, rejects as () => void, listens];
+            for (const one of all) subscribe(DIAGNOSTICS_CHANNEL, one);
+            const lock = await open(new References());
+            await lock.tryAcquireLock(null, key, TTL);
+            await lock.releaseLock(null, key);
+            await new Promise(setImmediate);
+            for (const one of all) unsubscribe(DIAGNOSTICS_CHANNEL, one);
+            assert.isAtLeast(told.length, 2);
+        });
+
+        test('may have a subscriber that unsubscribes while it is told', async () => {
+            const told: string[] = [];
+            const once = (): void => {
+                told.push('once');
+                unsubscribe(DIAGNOSTICS_CHANNEL, once);
+            };
+            const always = (): void => void told.push('always');
+            for (const one of [once, always]) subscribe(DIAGNOSTICS_CHANNEL, one);
+            const lock = await open(new References());
+            await lock.tryAcquireLock(null, key, TTL);
+            unsubscribe(DIAGNOSTICS_CHANNEL, always);
+            assert.deepEqual(told.slice(0, 2), ['once', 'always']);
+            assert.strictEqual(told.lastIndexOf('once'), 0);
         });
 
         test('is named as the package', () => {

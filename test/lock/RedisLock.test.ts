@@ -592,7 +592,22 @@ suite('RedisLock', () => {
             await rejection(lock.tryAcquire(null, []), 'BAD_KEY');
         });
 
-        for (const timeout of [-1, NaN, 2 ** 31, -Infinity]) {
+        for (const timeout of [2 ** 31, Number.MAX_SAFE_INTEGER, Number.MAX_VALUE]) {
+            test(`a timeout of ${timeout} is as long as it takes`, async () => {
+                const lock = await open();
+                const lease = await lock.acquire(null, key);
+                const waiting = [
+                    lock.acquire(null, key, { timeout }).then((next) => next.release()),
+                    lock.acquireLock(null, key, TTL, timeout),
+                ];
+                await until(async () => (await lock.inspect(null, key)).waiters.length === 2);
+                await lease.release();
+                await Promise.all(waiting);
+                await lock.releaseLock(null, key);
+            });
+        }
+
+        for (const timeout of [-1, NaN, -Infinity]) {
             test(`a timeout of ${timeout} is BAD_TIMEOUT`, async () => {
                 const lock = await open();
                 const retrying = await open({ 'options.retries': 3 });
@@ -605,10 +620,8 @@ suite('RedisLock', () => {
                     'BAD_TIMEOUT',
                 );
                 for (const { status } of errors) assert.strictEqual(status, 400);
-                // A timeout that is too long is cut to what the retries allow.
-                if (timeout > 0) await retrying.acquireLock(null, key, TTL, timeout);
-                else await rejection(retrying.acquireLock(null, key, TTL, timeout), 'BAD_TIMEOUT');
-                assert.strictEqual(await redis.client.exists(key), timeout > 0 ? 1 : 0);
+                await rejection(retrying.acquireLock(null, key, TTL, timeout), 'BAD_TIMEOUT');
+                assert.strictEqual(await redis.client.exists(key), 0);
             });
         }
 

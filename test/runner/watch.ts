@@ -1,6 +1,6 @@
 /** `npm run test:watch -- NAME…`: builds and runs again after each change. Without a name: the unit tests. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { watch } from 'node:fs';
+import { readFileSync, watch } from 'node:fs';
 import { join } from 'node:path';
 
 const ROOT = join(__dirname, '..', '..', '..');
@@ -12,7 +12,14 @@ const script = names.length > 0 ? `test:file -- ${names.map(quoted).join(' ')}` 
 let running: ChildProcess | undefined;
 let timer: NodeJS.Timeout | undefined;
 
-for (const folder of ['src', 'test']) watch(join(ROOT, folder), { recursive: true }, soon);
+/** What the build writes among the sources is no change. */
+const made = new Set(readFileSync(join(ROOT, '.gitignore'), 'utf8').split('\n'));
+
+for (const folder of ['src', 'test']) {
+    watch(join(ROOT, folder), { recursive: true }, (_, file) => {
+        if (!made.has(`${folder}/${file}`)) soon();
+    });
+}
 soon();
 
 function soon(): void {

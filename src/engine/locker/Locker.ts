@@ -23,6 +23,7 @@ import type { LockEvent, LockObserver } from '../port/LockObserver';
 import { promised } from '../port/LockStore';
 import type { Busy, Callback, LockInfo, LockStore, ReleaseAnswer } from '../port/LockStore';
 import { shareHolder } from '../port/ReservingRequest';
+import { quietly } from '../port/quietly';
 import { Waiters } from '../waiting/Waiters';
 import type { Acquired, WaitRequest } from '../waiting/Waiter';
 
@@ -336,7 +337,8 @@ export class Locker {
             rest,
             id: newId(holder),
             ttl,
-            timeout,
+            // Who says so long means as long as it takes; no timer is longer.
+            timeout: timeout > LONGEST ? Infinity : timeout,
             keepAlive,
             signal,
             context,
@@ -475,11 +477,8 @@ export class Locker {
     }
 
     private _tell(event: LockEvent): void {
-        try {
-            this._observer.observe(event);
-        } catch {
-            // An observer cannot change what it observes.
-        }
+        // An observer cannot change what it observes.
+        quietly(() => this._observer.observe(event));
     }
 }
 

@@ -37,8 +37,8 @@ export function checkTtl(ttl: unknown, key: string): asserts ttl is number {
 /** @throws LockError BAD_TIMEOUT */
 export function checkTimeout(timeout: unknown, key: string): asserts timeout is number {
     // A text compares as a number does, and a timer of it would be due at NaN.
-    if (typeof timeout === 'number' && (timeout === Infinity || (timeout >= 0 && timeout <= LONGEST))) return;
-    const text = `The timeout must be a number of ms from 0 to ${LONGEST}, or Infinity, not ${shown(timeout)}.`;
+    if (typeof timeout === 'number' && timeout >= 0) return;
+    const text = `The timeout must be a number of ms, 0 or more, or Infinity, not ${shown(timeout)}.`;
     throw new LockError('BAD_TIMEOUT', text, { key });
 }
 

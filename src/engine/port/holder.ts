@@ -45,6 +45,11 @@ export function readHolder(
     return host === undefined ? undefined : { host, pid: Number(pid), fence: Number(fence) };
 }
 
+/** Whether the id of an acquisition, or a holder, was made by this process. */
+export function isOfThisProcess(id: string): boolean {
+    return id.startsWith(here());
+}
+
 function here(): string {
     // Drawn at the first use, and again after a fork or a restored snapshot: another process is somebody else.
     if (origin?.pid !== process.pid) {

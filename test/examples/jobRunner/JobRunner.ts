@@ -50,8 +50,7 @@ export class JobRunner implements IConfigurable, IReferenceable, IOpenable {
     private async _run(context: LockContext): Promise<void> {
         const stop = this._stop.signal;
         const lock = this._lock;
-        // The runner is opened before its lock, because it is closed before it.
-        while (lock?.isOpen() !== true && !stop.aborted) await delay(5);
+        // The runner is opened before its lock, because it is closed before it: its first use opens the lock.
         while (!stop.aborted && lock !== undefined) {
             try {
                 await lock.withLock(context, this._key, { timeout: Infinity, signal: stop }, (lease) =>

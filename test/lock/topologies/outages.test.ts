@@ -1,9 +1,13 @@
+import { format } from 'node:util';
 import { assert } from 'chai';
 import type { Redis } from 'ioredis';
+import { Descriptor, References } from 'pip-services4-components-node';
 import type { RedisLock } from '../../../src';
 import { RedisServer } from '../../fixtures/RedisServer';
 import { rejection } from '../../fixtures/rejection';
 import { skipWithoutRedis } from '../../fixtures/sharedServer';
+import { TcpProxy } from '../../fixtures/TcpProxy';
+import { until } from '../../fixtures/until';
 import { ended, ownClient } from '../../engine/clientOf';
 import { lockOf } from '../lockOf';
 import type { Settings } from '../lockOf';
@@ -89,5 +93,136 @@ suite('A caller that tries again at once', function () {
         assert.isAbove(caller.ticks, 50);
         await server.restart();
         await caller.served;
+    });
+});
+
+suite('An outage', function () {
+    this.timeout(40_000);
+    let server: RedisServer;
+    let proxy: TcpProxy;
+    let raw: Redis;
+    let lock: RedisLock | undefined;
+    /** What an operator reads. */
+    let warned: string[];
+    let informed: string[];
+    /** Ends each connection at this command. */
+    let fatal: string | undefined;
+
+    suiteSetup(skipWithoutRedis);
+    setup(async () => {
+        server = await RedisServer.start();
+        raw = await ownClient(server);
+        proxy = await TcpProxy.start(server, ([command]) => {
+            if (command?.toUpperCase() !== fatal) return null;
+            setImmediate(() => proxy.cut());
+            return '';
+        });
+        warned = [];
+        informed = [];
+        fatal = undefined;
+    });
+    teardown(async () => {
+        await lock?.close(null);
+        await proxy.stop();
+        await ended(raw);
+        await server.stop();
+    });
+
+    async function opened(settings: Settings = {}): Promise<RedisLock> {
+        lock = lockOf(proxy, settings);
+        const logger = {
+            debug: () => undefined,
+            info: (_context: unknown, message: string, ...args: unknown[]) => informed.push(format(message, ...args)),
+            warn: (_context: unknown, message: string, ...args: unknown[]) => warned.push(format(message, ...args)),
+        };
+        lock.setReferences(References.fromTuples(new Descriptor('test', 'logger', 'array', '*', '1.0'), logger));
+        await lock.open(null);
+        return lock;
+    }
+
+    function sleep(time: number): Promise<void> {
+        return new Promise((resolve) => setTimeout(resolve, time));
+    }
+
+    for (const command of ['HELLO', 'PING', 'INFO', 'PUBLISH']) {
+        test(`of a proxy that ends each connection at ${command} is told once, and tried with pauses`, async () => {
+            const one = await opened({ 'options.command_timeout': 500 });
+            const before = proxy.accepted;
+            fatal = command;
+            proxy.cut();
+            await sleep(3000);
+            // 50, 100, 200 ms …, and each pause may be half as long.
+            assert.isAtMost(proxy.accepted - before, 12);
+            assert.isAtLeast(proxy.accepted - before, 3);
+            assert.lengthOf(warned, 1);
+            assert.include(warned[0], `ended the connection at ${command}`);
+            assert.isEmpty(informed);
+            const refused = await rejection(one.tryAcquireLock(null, 'key', 5000), 'CONNECTION_FAILED');
+            assert.include(refused.message, `ended the connection at ${command}`);
+            fatal = undefined;
+            await until(async () => one.tryAcquireLock(null, 'key', 5000).catch(() => false), 10_000);
+            assert.lengthOf(warned, 1);
+            assert.lengthOf(informed, 1);
+            assert.match(informed[0] ?? '', /^Redis works again after \d+ ms\.$/);
+        });
+    }
+
+    test('of a server that became a replica is told once, with its word, and tried with pauses', async () => {
+        const one = await opened({ 'options.command_timeout': 500 });
+        await raw.replicaof('127.0.0.1', 1);
+        const before = proxy.accepted;
+        let over = false;
+        const caller = (async () => {
+            while (!over) {
+                // oxlint-disable-next-line no-await-in-loop
+                await one.tryAcquireLock(null, 'key', 5000).catch(() => false);
+            }
+        })();
+        await sleep(4000);
+        over = true;
+        await caller;
+        assert.isAtMost(proxy.accepted - before, 12);
+        assert.lengthOf(warned, 1);
+        assert.include(warned[0], 'READONLY');
+        await raw.replicaof('NO', 'ONE');
+        await until(async () => one.tryAcquireLock(null, 'key', 5000).catch(() => false), 10_000);
+        await until(async () => {
+            await (await one.tryAcquire(null, 'other'))?.release();
+            return informed.length > 0;
+        }, 10_000);
+        assert.lengthOf(warned, 1);
+        assert.lengthOf(informed, 1);
+    });
+
+    test('of a server that is full is told once, and its end once', async () => {
+        const one = await opened();
+        await raw.config('SET', 'maxmemory', '1');
+        for (let time = 0; time < 5; time++) {
+            // oxlint-disable-next-line no-await-in-loop
+            const refused = await rejection(one.tryAcquireLock(null, 'key', 5000), 'SERVER_REFUSED');
+            assert.include(refused.message, 'OOM');
+        }
+        assert.lengthOf(warned, 1);
+        assert.include(warned[0], 'OOM');
+        await raw.config('SET', 'maxmemory', '0');
+        await until(async () => {
+            await (await one.tryAcquire(null, 'other'))?.release();
+            return informed.length > 0;
+        }, 10_000);
+        assert.lengthOf(warned, 1);
+    });
+
+    test('is none of an idle connection that the server ends and that is back at once', async () => {
+        const one = await opened();
+        for (let time = 0; time < 3; time++) {
+            proxy.cut();
+            // oxlint-disable-next-line no-await-in-loop
+            await sleep(200);
+            // oxlint-disable-next-line no-await-in-loop
+            assert.isTrue(await one.tryAcquireLock(null, `key:${time}`, 5000));
+        }
+        await sleep(1200);
+        assert.isEmpty(warned);
+        assert.isEmpty(informed);
     });
 });

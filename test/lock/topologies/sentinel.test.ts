@@ -114,7 +114,7 @@ suite('A lock behind Sentinels', function () {
         lock.setReferences(References.fromTuples(new Descriptor('test', 'logger', 'list', 'default', '1.0'), logger));
         await lock.open(null);
         assert.match(warnings.join(), /read-only replica/);
-        const error = await rejection(lock.tryAcquireLock(null, 'key', 5000), 'CONNECTION_FAILED');
+        const error = await rejection(lock.tryAcquireLock(null, 'key', 5000), 'SERVER_REFUSED');
         assert.include(error.message, 'READONLY');
     });
 

@@ -3,6 +3,7 @@ import { asError } from '../../port/errors';
 import type { Clock, Timer } from '../../time/Clock';
 import { Backoff } from './Backoff';
 import { end } from './ending';
+import { ownHandshake } from './Handshake';
 
 /** How a client comes to its next connection. What its connections do is told by the client's own events. */
 export interface ClientLink {
@@ -50,6 +51,7 @@ export class OwnLink implements ClientLink {
     ) {
         // ioredis takes each connection that is accepted for a good one, and would make the next at once.
         _client.options.retryStrategy = null;
+        ownHandshake(_client, (error) => _events.failed(error));
     }
 
     start(): void {

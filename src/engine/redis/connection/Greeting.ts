@@ -54,6 +54,14 @@ function untold(error: unknown): string {
 export function at<T>(command: string, answer: Promise<T>): Promise<T> {
     return answer.catch((error: unknown) => {
         if (isReply(error)) throw error;
-        throw new LockError('CONNECTION_FAILED', `The connection to Redis ended at ${command}.`, { cause: error });
+        throw endedAt(command, error);
     });
+}
+
+/** The connection ended when this command was sent. */
+export function endedAt(command: string, cause: unknown): LockError {
+    // The first command of a connection.
+    const first = command === 'HELLO' || command === 'AUTH' || command === 'PING';
+    const hint = first ? ' Perhaps it wants TLS, or is no Redis.' : '';
+    return new LockError('CONNECTION_FAILED', `The server ended the connection at ${command}.${hint}`, { cause });
 }

@@ -1,14 +1,17 @@
 import type { Redis, RedisOptions } from 'ioredis';
 import type { Clock, Timer } from '../../time/Clock';
+import { HostTimer } from '../../time/hostTime';
 import { TimerHeap } from '../../time/TimerHeap';
 import type { Due } from '../../time/TimerHeap';
 import { LockError, asError, isTemporary } from '../../port/errors';
 import { BorrowedLink, OwnLink, isWritable } from './ClientLink';
 import type { ClientLink, Refresh } from './ClientLink';
-import { greet } from './Greeting';
+import { endedAt, greet } from './Greeting';
 import type { Greeting } from './Greeting';
+import { HandshakeRefused } from './Handshake';
 import { Outage } from './Outage';
-import { explain, isReply } from './replies';
+import { explain, isReply, saidBy } from './replies';
+import { Whereabouts } from './Whereabouts';
 
 export interface RedisConnectionOptions {
     /** How long `open` may take, ms. */
@@ -65,6 +68,7 @@ const STABLE = 5000;
 /** What a second client needs, whatever the first one is. */
 const SECOND = {
     protocol: 2,
+    disableClientInfo: true,
     disconnectTimeout: 50,
     lazyConnect: true,
     enableOfflineQueue: false,
@@ -74,9 +78,6 @@ const SECOND = {
     maxRetriesPerRequest: 0,
     retryStrategy: null,
 } as const satisfies RedisOptions;
-
-/** Taken at load: tests put other functions in its place, which never run. */
-const nextTurn = setImmediate;
 
 /**
  * Commands to one server. Wraps an ioredis client that has no offline queue and resends nothing, so that every command is
@@ -95,16 +96,19 @@ export class RedisConnection {
     private _failures = 0;
     /** Why the present attempt failed is known. */
     private _explained = false;
+    /** The command of the handshake that is under way; undefined: none. */
+    private _handshaking: string | undefined;
     private _opened = false;
     private readonly _link: ClientLink;
     private readonly _outage: Outage;
+    private readonly _whereabouts: Whereabouts;
     private readonly _arrivals = new Set<() => void>();
     private readonly _sent: TimerHeap<Sent>;
     private readonly _listeners: readonly [event: string, listener: (error: Error) => void][] = [
-        ['connecting', () => void (this._explained = false)],
+        ['connecting', () => this._started()],
         ['error', (error) => this._failed(error)],
         ['close', () => this._departed()],
-        ['connect', () => this._greeted()],
+        ['connect', () => this._connected()],
         ['ready', () => void this._arrived()],
     ];
 
@@ -114,6 +118,7 @@ export class RedisConnection {
         private readonly _options: RedisConnectionOptions,
         private readonly _clock: Clock,
     ) {
+        this._whereabouts = new Whereabouts(client);
         this._sent = new TimerHeap(_clock, (sent) => sent.overdue());
         const events = { connected: () => void this._arrived(), failed: (error: Error) => this._failed(error) };
         const { borrowed, commandTimeout, refresh } = _options;
@@ -260,9 +265,18 @@ export class RedisConnection {
             const lasting = error !== undefined && !isTemporary(error);
             const left = started + within - this._clock.now();
             if (lasting && (left <= 0 || this._failures > failures)) throw error;
-            if (left <= 0) throw unreachable(within, error);
+            if (left <= 0) throw this._unreachable(within, error);
             await this._arrival(left);
         }
+    }
+
+    private _unreachable(within: number, cause: LockError | undefined): LockError {
+        if (cause?.code === 'SERVER_REFUSED') {
+            return new LockError(cause.code, `For ${within} ms: ${cause.message}`, { cause: cause.cause });
+        }
+        const { name, silence } = this._whereabouts;
+        const text = `${name} could not be reached within ${within} ms: ${cause?.message ?? silence}`;
+        return new LockError('CONNECTION_FAILED', text, { cause });
     }
 
     /** Settles when the state changes, or after `within`. */
@@ -285,13 +299,38 @@ export class RedisConnection {
     private _failed(thrown: Error): void {
         if (this._state.kind !== 'connecting') return;
         // ioredis says "Connection is closed." after it has said why.
-        if (this._explained && thrown.message === 'Connection is closed.') return;
+        const unexplained = thrown.message === 'Connection is closed.' || thrown instanceof HandshakeRefused;
+        if (unexplained && this._explained) return;
         this._explained = true;
-        const error = explain(thrown, { unknown: false });
-        this._state = { kind: 'connecting', error };
+        const error =
+            this._handshaking !== undefined && (unexplained || /ECONNRESET|EPIPE/.test(thrown.message))
+                ? endedAt(this._handshaking, thrown)
+                : this._whereabouts.explained(explain(thrown, { unknown: false }));
+        const known = this._better(error, this._state.error);
+        this._state = { kind: 'connecting', error: known };
         this._failures += 1;
-        if (this._opened) this._outage.failed(error);
+        if (this._opened) this._outage.failed(known);
         this._announce();
+    }
+
+    /** A server that accepts no connection says so and ends it; sometimes only the end is heard. */
+    private _better(error: LockError, before: LockError | undefined): LockError {
+        const word = saidBy(before);
+        const unheard = this._handshaking !== undefined && saidBy(error) === undefined;
+        return before !== undefined && unheard && (word === 'DENIED' || word === 'MAXCLIENTS') ? before : error;
+    }
+
+    private _started(): void {
+        this._explained = false;
+        this._handshaking = undefined;
+        this._whereabouts.started();
+    }
+
+    private _connected(): void {
+        const { password, protocol } = this.client.options;
+        this._handshaking = protocol === 3 ? 'HELLO' : password ? 'AUTH' : undefined;
+        this._whereabouts.connected();
+        this._greeted();
     }
 
     /** The server has made a step: one that is frozen now, or gone again, would leave it at that. */
@@ -314,6 +353,7 @@ export class RedisConnection {
 
     private async _arrived(): Promise<void> {
         const { stream } = this.client;
+        this._handshaking = undefined;
         try {
             const { borrowed = false } = this._options;
             const loading = (error: Error): boolean => this._loading(error);
@@ -354,16 +394,9 @@ function begun<T>(command: () => Promise<T>): Promise<T> {
 
 /** Tells in a later turn of the event loop. */
 function later(failed: (error: Error) => void): (error: Error) => void {
-    return (error) => void nextTurn(() => failed(error));
+    return (error) => void new HostTimer(0, () => failed(error));
 }
 
 function closed(cause: unknown, unknown = false): LockError {
     return new LockError('CLOSED', 'The lock was closed.', { cause, unknown });
-}
-
-function unreachable(within: number, cause: LockError | undefined): LockError {
-    if (cause?.code === 'SERVER_REFUSED')
-        return new LockError(cause.code, `For ${within} ms: ${cause.message}`, { cause: cause.cause });
-    const why = cause === undefined ? 'no answer' : cause.message;
-    return new LockError('CONNECTION_FAILED', `Redis could not be reached within ${within} ms: ${why}`, { cause });
 }

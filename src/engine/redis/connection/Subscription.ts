@@ -95,8 +95,12 @@ export class Subscription {
             const text = `options.wait is queue, but messages do not reach us: ${error.message}`;
             throw new LockError(error.code, text, { cause: error.cause });
         } else {
-            // It may be this connection that has ended.
-            if (error.code === 'CONNECTION_FAILED') await at('SUBSCRIBE', this._connection.client.ping());
+            if (error.code === 'CONNECTION_FAILED') {
+                // It may be this connection that has ended, and at that command.
+                await this._connection.client.ping().catch(() => {
+                    throw new LockError(error.code, `${error.message} Set options.wait to poll if it does so again.`);
+                });
+            }
             this._fell(error);
         }
     }

@@ -34,7 +34,11 @@ export function explain(thrown: unknown, details: LockErrorDetails): LockError {
         const sentence = 'No Sentinel knows a master named as options.sentinel_name says.';
         return new LockError('CONNECTION_FAILED', sentence, known);
     }
-    if (/ Last error: (WRONGPASS|NOAUTH)/.test(text)) {
+    if (/ Last error: NOAUTH/.test(text)) {
+        const sentence = 'The Sentinels want a password, and none is configured: set sentinel_credential.password.';
+        return new LockError('WRONG_PASSWORD', sentence, known);
+    }
+    if (/ Last error: WRONGPASS/.test(text)) {
         return new LockError('WRONG_PASSWORD', `The Sentinels refused the credentials: ${text}`, known);
     }
     if (cause.name === 'MaxRetriesPerRequestError' || text === 'Connection is closed.') {
@@ -45,8 +49,17 @@ export function explain(thrown: unknown, details: LockErrorDetails): LockError {
         const sentence = 'The connection to Redis was lost.';
         return new LockError('CONNECTION_FAILED', sentence, { ...known, unknown: false });
     }
+    if (/wrong version number|packet length too long|EPROTO/i.test(text)) {
+        return new LockError('CONNECTION_FAILED', `The server does not speak TLS at this port: ${text}`, known);
+    }
     return new LockError('CONNECTION_FAILED', `Redis failed: ${text}`, known);
 }
+
+/** What an option would cure is said with the name of that option. */
+const ADVICE: Readonly<Partial<Record<ServerWord, string>>> = {
+    NOAUTH: 'Redis wants a password, and none is configured: set credential.password.',
+    NODATABASE: 'Redis has no database of that number: see options.db_num, or the number at the end of connection.uri.',
+};
 
 const SENTENCES: Readonly<Partial<Record<LockErrorCode, string>>> = {
     WRONG_PASSWORD: 'Redis refused the credentials',
@@ -61,6 +74,8 @@ function refusal(reply: Error, details: LockErrorDetails): LockError {
     if (code === 'WRONG_TYPE') {
         return new LockError(code, `The key ${details.key} holds something that is no lock.`, known);
     }
+    const advice = word === undefined ? undefined : ADVICE[word];
+    if (advice !== undefined) return new LockError(code, advice, known);
     const text = bareText(reply.message);
     // It goes on for a page.
     const said = word === 'DENIED' ? (/^[^.]*\./.exec(text)?.[0] ?? text) : text;

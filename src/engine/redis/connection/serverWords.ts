@@ -8,6 +8,7 @@ const CODES = {
     WRONGTYPE: 'WRONG_TYPE',
     WRONGPASS: 'WRONG_PASSWORD',
     NOAUTH: 'WRONG_PASSWORD',
+    NOPASSWORD: 'WRONG_PASSWORD',
     NOPERM: 'NO_PERMISSION',
     // The server will work again without anything being changed by us.
     READONLY: 'SERVER_REFUSED',
@@ -21,6 +22,8 @@ const CODES = {
     TRYAGAIN: 'SERVER_REFUSED',
     DENIED: 'SERVER_REFUSED',
     MAXCLIENTS: 'SERVER_REFUSED',
+    // The server has no database of that number.
+    NODATABASE: 'BAD_OPTION',
     // No retry helps: another server has to be asked, or the server cannot do it at all.
     MOVED: 'NOT_SUPPORTED',
     ASK: 'NOT_SUPPORTED',
@@ -31,7 +34,9 @@ const CODES = {
 
 /** What is said without a word of its own, by servers of several versions and by proxies. */
 const SENTENCES: readonly (readonly [said: RegExp, word: ServerWord])[] = [
-    [/^ERR (invalid password|AUTH|Client sent AUTH|wrong number of arguments for 'auth')/i, 'WRONGPASS'],
+    [/^ERR (Client sent AUTH|AUTH .* without any password)/i, 'NOPASSWORD'],
+    [/^ERR (invalid password|AUTH|wrong number of arguments for 'auth')/i, 'WRONGPASS'],
+    [/^ERR (DB index is out of range|invalid DB index|SELECT is not allowed in cluster)/i, 'NODATABASE'],
     [/no permissions to (run|access)|can't (run this command|access at least one)/i, 'NOPERM'],
     [/^ERR max number of clients/i, 'MAXCLIENTS'],
     [/^ERR WAIT cannot be used with replica/i, 'READONLY'],

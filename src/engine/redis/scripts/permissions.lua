@@ -3,7 +3,7 @@
 --
 -- KEYS  clock, key, queue, waiters
 --
--- Answers: the names of the commands that are refused
+-- Answers: of each command that failed its name, and what the server said
 
 local clock, key, queue, waiters = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local calls = {
@@ -11,12 +11,12 @@ local calls = {
     { 'getrange', key, 0, 0 }, { 'time' }, { 'hget', waiters, '' }, { 'hset', waiters, 'f', '', 'x' }, { 'hdel', waiters, '' },
     { 'zadd', queue, 'x', '' }, { 'zrem', queue, '' }, { 'zrangebyscore', queue, 0, 0 }, { 'zcount', queue, 0, 0 }, { 'zscore', queue, '' },
 }
-local refused = {}
+local failed = {}
 for _, call in ipairs(calls) do
     local answer = redis.pcall(unpack(call))
-    local why = type(answer) == 'table' and answer.err or ''
-    if string.find(why, 'NOPERM') or string.find(why, 'run this command') or string.find(why, 'no permissions') then
-        refused[#refused + 1] = call[1]
+    if type(answer) == 'table' and answer.err then
+        failed[#failed + 1] = call[1]
+        failed[#failed + 1] = answer.err
     end
 end
-return { refused }
+return { failed }

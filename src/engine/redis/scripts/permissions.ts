@@ -1,6 +1,6 @@
 import { Script, isList } from './Script';
 
-/** The names of the commands that the user may not run. */
+/** Of each command that failed: its name, and what the server said. */
 export const permissionsScript = new Script('permissions', true, (answer) =>
     isList(answer) ? answer.map(String) : undefined,
 );

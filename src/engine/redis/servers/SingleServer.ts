@@ -5,7 +5,6 @@ import { SystemClock } from '../../time/Clock';
 import { LockError } from '../../port/errors';
 import { newId } from '../../port/holder';
 import { acquireNodeScript, acquireQueuedNodeScript, acquireQueuedScript, acquireScript } from '../scripts/acquire';
-import { permissionsScript } from '../scripts/permissions';
 import { releaseNodeScript, releaseQueuedNodeScript, releaseQueuedScript, releaseScript } from '../scripts/release';
 import { renewNodeScript, renewScript } from '../scripts/renew';
 import type { RenewReply } from '../scripts/renew';
@@ -13,6 +12,7 @@ import { ScriptError } from '../scripts/Script';
 import type { Script, ScriptFrame } from '../scripts/Script';
 import { CLOCK, clockOfSlot, keysOf, slotOf } from '../slots';
 import { KeyWatch } from '../connection/KeyWatch';
+import { missingRights } from '../connection/missingRights';
 import { RedisConnection } from '../connection/RedisConnection';
 import type { Greeting } from '../connection/Greeting';
 import type { RedisConnectionOptions } from '../connection/RedisConnection';
@@ -287,11 +287,7 @@ export class SingleServer implements RedisServers {
             return;
         }
         const [key] = step.keys;
-        const item = { keys: keysOf(key), args: [] };
-        const names = await this._connection
-            .send((client) => permissionsScript.run(client, [item], { clock: this._clockOf(key) }))
-            .then(([answer]) => (answer === undefined || answer instanceof ScriptError ? [] : answer))
-            .catch(() => []);
+        const names = await missingRights(this._connection, keysOf(key), this._clockOf(key)).catch(() => []);
         const text = `The Redis user may not run ${names.join(', ')}, which the scripts of a lock need.`;
         const { cause } = error;
         step.failed(names.length === 0 ? error : new LockError('NO_PERMISSION', text, { key: error.key, cause }));

@@ -1,7 +1,6 @@
 import { assert } from 'chai';
 import { LockError } from '../../../../src/engine/port/errors';
-import type { LockErrorCode } from '../../../../src/engine/port/errors';
-import { explain, isReply } from '../../../../src/engine/redis/connection/replies';
+import { explain, isReply, saidBy, textOf } from '../../../../src/engine/redis/connection/replies';
 import { ScriptError } from '../../../../src/engine/redis/scripts/Script';
 
 /** An error as ioredis makes it of what a server answers. */
@@ -11,22 +10,14 @@ function reply(text: string): Error {
     return error;
 }
 
-const CODES: Readonly<Record<string, LockErrorCode>> = {
-    'WRONGTYPE Operation against a key holding the wrong kind of value': 'WRONG_TYPE',
-    'WRONGPASS invalid username-password pair or user is disabled.': 'WRONG_PASSWORD',
-    'NOAUTH Authentication required.': 'WRONG_PASSWORD',
-    'ERR invalid password': 'WRONG_PASSWORD',
-    'ERR AUTH <password> called without any password configured for the default user.': 'WRONG_PASSWORD',
-    "NOPERM this user has no permissions to run the 'evalsha' command": 'NO_PERMISSION',
-    'NOPERM No permissions to access a key': 'NO_PERMISSION',
-    "ERR Error running script: @user_script:3: The user executing the script can't run this command or subcommand":
-        'NO_PERMISSION',
-    'READONLY You can not write against a read only replica.': 'SERVER_REFUSED',
-    'OOM command not allowed when used memory > maxmemory.': 'SERVER_REFUSED',
-};
-
 suite('replies', () => {
-    for (const [text, code] of Object.entries(CODES)) {
+    for (const [text, code] of [
+        ['WRONGTYPE Operation against a key holding the wrong kind of value', 'WRONG_TYPE'],
+        ['NOAUTH Authentication required.', 'WRONG_PASSWORD'],
+        ['NOPERM No permissions to access a key', 'NO_PERMISSION'],
+        ['READONLY You can not write against a read only replica.', 'SERVER_REFUSED'],
+        ["ERR unknown command 'eval'", 'NOT_SUPPORTED'],
+    ] as const) {
         test(`the answer ${text.slice(0, 40)} is ${code}, and had no effect`, () => {
             const cause = reply(text);
             const error = explain(cause, { key: 'k', unknown: true });
@@ -35,12 +26,38 @@ suite('replies', () => {
         });
     }
 
+    test('keep what the server said, however often they are explained', () => {
+        const text = "@user_script: 1: -READONLY You can't write against a read only replica.";
+        const once = explain(new ScriptError(text), {});
+        const twice = explain(once, { key: 'k' });
+        for (const error of [new ScriptError(text), once, twice]) {
+            assert.strictEqual(saidBy(error), 'READONLY');
+            assert.strictEqual(textOf(error), "READONLY You can't write against a read only replica.");
+        }
+        assert.include(twice.message, "READONLY You can't write");
+        assert.notInclude(twice.message, 'user_script');
+        assert.isUndefined(saidBy(explain(new Error('READONLY says the network'), {})));
+        assert.strictEqual(textOf(new Error('read ECONNRESET')), '');
+    });
+
+    test('of protected mode tell the first sentence only', () => {
+        const error = explain(reply('DENIED Redis is running in protected mode. It goes on. And on.'), {});
+        assert.match(error.message, /DENIED Redis is running in protected mode\.$/);
+    });
+
     test('an error of the connection leaves the outcome as it is said', () => {
         for (const unknown of [true, false]) {
             const error = explain(new Error('read ECONNRESET'), { unknown });
             assert.deepInclude({ ...error }, { code: 'CONNECTION_FAILED', unknown });
             assert.include(error.message, 'ECONNRESET');
         }
+    });
+
+    test('what the client did not send had no effect', () => {
+        const text = "Stream isn't writeable and enableOfflineQueue options is false";
+        const error = explain(new Error(text), { unknown: true });
+        assert.deepInclude({ ...error }, { code: 'CONNECTION_FAILED', unknown: false });
+        assert.notInclude(error.message, 'writeable');
     });
 
     test('an error without a message is told by its code', () => {

@@ -1,0 +1,38 @@
+import { asError } from '../engine/port/errors';
+import { codeOf } from './ExitCode';
+
+/** What passes without anything being changed. */
+const TEMPORARY = new Set(['CONNECTION_FAILED', 'SERVER_REFUSED', 'NO_QUORUM']);
+
+/** For commands that ask again and again: while Redis is away they go on, and say so once. */
+export class Outage {
+    private _error: Error | undefined;
+
+    constructor(private readonly _say: (text: string) => void) {}
+
+    /** Why the last question had no answer; undefined: it had one. */
+    get error(): Error | undefined {
+        return this._error;
+    }
+
+    /**
+     * Asks Redis.
+     *
+     * @returns undefined: it is away.
+     * @throws what will not pass by itself.
+     */
+    async during<T>(ask: () => Promise<T>): Promise<T | undefined> {
+        try {
+            const answer = await ask();
+            if (this._error !== undefined) this._say('Redis answers again');
+            this._error = undefined;
+            return answer;
+        } catch (thrown) {
+            const error = asError(thrown);
+            if (!TEMPORARY.has(codeOf(error))) throw error;
+            if (this._error === undefined) this._say(`${error.message} Trying again.`);
+            this._error = error;
+            return undefined;
+        }
+    }
+}

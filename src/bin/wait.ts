@@ -1,0 +1,29 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { RedisLock } from '../lock/RedisLock';
+import { reportOf } from './LockReport';
+import type { LockReport } from './LockReport';
+import { Outage } from './Outage';
+
+/** How often it looks, ms. */
+const LOOK = 200;
+
+/**
+ * Looks at a lock until nobody holds it, or until it is stopped.
+ *
+ * @returns the last that was seen.
+ * @throws why nothing was seen, when Redis was away at the end.
+ */
+export async function wait(
+    lock: RedisLock,
+    key: string,
+    say: (text: string) => void,
+    stop: AbortSignal,
+): Promise<LockReport> {
+    const outage = new Outage(say);
+    for (;;) {
+        const info = await outage.during(() => lock.inspect(null, key));
+        if (info !== undefined && (info.holder === undefined || stop.aborted)) return reportOf(info);
+        if (outage.error !== undefined && stop.aborted) throw outage.error;
+        await sleep(LOOK, undefined, { signal: stop }).catch(() => undefined);
+    }
+}

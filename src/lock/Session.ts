@@ -1,0 +1,119 @@
+import { traceIdOf } from '../connect/context';
+import type { LockContext } from '../connect/context';
+import type { Lease } from '../engine/lease/Lease';
+import { Locker } from '../engine/locker/Locker';
+import type { LeaseOptions, LockerOptions } from '../engine/locker/Locker';
+import { checkType } from '../engine/port/checks';
+import type { LockError } from '../engine/port/errors';
+import type { LockEvent } from '../engine/port/LockObserver';
+import type { LockStore } from '../engine/port/LockStore';
+import { SystemClock } from '../engine/time/Clock';
+import { CallChains } from './CallChains';
+import { toException } from './exceptions';
+import { HeldLocks } from './HeldLocks';
+import type { LockSettings } from './LockSettings';
+import type { LockTelemetry } from './LockTelemetry';
+import type { SharedLease } from './SharedLease';
+
+/** @inline */
+export type Keys = string | readonly string[];
+
+/** Whether a key is waited for. */
+export type How = 'wait' | 'try';
+
+/** What a component has from its opening to its close: a locker, and what its callers hold. */
+export class Session {
+    readonly locker: Locker;
+    private readonly _clock = new SystemClock();
+    private readonly _held = new HeldLocks(this._clock);
+    private readonly _chains: CallChains;
+    /** Whether the warning about callers without a trace id was given. */
+    private _isWarned = false;
+
+    constructor(
+        store: LockStore,
+        private readonly _settings: LockSettings,
+        private readonly _telemetry: LockTelemetry,
+    ) {
+        this.locker = new Locker(store, lockerOptions(_settings), { observe: (event) => this._observe(event) });
+        this._chains = new CallChains(this.locker, this._clock);
+    }
+
+    acquire(context: LockContext, key: Keys, options: LeaseOptions, how: 'wait'): Promise<Lease>;
+    acquire(context: LockContext, key: Keys, options: LeaseOptions, how: How): Promise<Lease | null>;
+    acquire(context: LockContext, key: Keys, options: LeaseOptions, how: How): Promise<Lease | null> {
+        try {
+            checkType(options, 'object', 'options');
+        } catch (error) {
+            return Promise.reject(toException(error, traceIdOf(context)));
+        }
+        const wanted = { ...options, context };
+        // Without a trace id it is not known who comes again.
+        const traceId = this._settings.reentrant ? traceIdOf(context) : undefined;
+        if (traceId !== undefined) return this._again(traceId, key, wanted, how);
+        return how === 'wait' ? this.locker.acquire(key, wanted) : this.locker.tryAcquire(key, wanted);
+    }
+
+    /** Acquires a key that is to be released by it alone, see {@link release}. @returns whether it is ours now. */
+    async lock(context: LockContext, key: string, ttl: number, how: How, timeout?: number): Promise<boolean> {
+        const { keepAlive } = this._settings;
+        const options = { ttl, keepAlive, timeout: this._settings.budget(timeout) };
+        const lease = await this.acquire(context, key, options, how);
+        if (lease === null) return false;
+        const caller = callerOf(context);
+        const isAgain = this._held.add(caller, lease, ttl);
+        if (isAgain && typeof caller !== 'string') this._warn(key);
+        return true;
+    }
+
+    /** Releases a key that was acquired by {@link lock}; HeldLocks tells which of them. */
+    release(context: LockContext, key: string): Promise<void> {
+        return this._held.release(callerOf(context), key);
+    }
+
+    /** What the call chain has already, or a lease that it may come back to. */
+    private async _again(traceId: string, key: Keys, options: LeaseOptions, how: How): Promise<SharedLease | null> {
+        const { ttl = this._settings.ttl } = options;
+        const timeout = how === 'try' ? 0 : (options.timeout ?? this._settings.budget(undefined));
+        const request = { ...options, ttl, timeout };
+        try {
+            this.locker.check(key, request);
+        } catch (error) {
+            throw toException(error, traceId);
+        }
+        const [first = '', ...more] = [...new Set([key].flat())].sort();
+        return this._chains.acquire(traceId, { ...request, keys: [first, ...more], how });
+    }
+
+    private _observe(event: LockEvent): void {
+        if (event.kind === 'lost') {
+            this._held.lost(event.key, event.holder);
+            const traceId = traceIdOf(event.context as LockContext);
+            if (traceId !== undefined) this._chains.lost(traceId, event.holder);
+        }
+        this._telemetry.observe(event, this.locker.load);
+    }
+
+    private _warn(key: string): void {
+        if (this._isWarned) return;
+        this._isWarned = true;
+        const message =
+            `A caller without a trace id acquired ${key} again and had not released it. releaseLock matches the locks of ` +
+            'such callers with their releases in the order in which they began: give each caller a context with a trace ' +
+            'id, or use acquire or withLock.';
+        this._observe({ kind: 'warning', message });
+    }
+}
+
+function lockerOptions(settings: LockSettings): LockerOptions {
+    const { maxHeld, maxWaiting, retryTimeout, ttl } = settings;
+    const timeout = settings.budget(undefined);
+    const exceptionOf = (error: LockError, context: unknown): Error =>
+        toException(error, traceIdOf(context as LockContext));
+    return { maxHeld, maxWaiting, retryTimeout, ttl, timeout, exceptionOf };
+}
+
+/** What tells callers of the ILock methods apart: their trace id, else the context itself. */
+function callerOf(context: LockContext): unknown {
+    return traceIdOf(context) ?? context ?? undefined;
+}

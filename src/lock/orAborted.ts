@@ -1,0 +1,30 @@
+import { checkSignal } from '../engine/port/checks';
+import { LockError } from '../engine/port/errors';
+
+/**
+ * What an opening gives, unless the signal of its caller aborts first.
+ *
+ * @throws LOCK_ABORTED, BAD_PARAMETER
+ */
+export function orAborted<T>(opening: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+    if (signal === undefined) return opening;
+    // Where nobody waits for it any more, it may fail all the same.
+    opening.catch(() => undefined);
+    return new Promise((resolve, reject) => {
+        checkSignal(signal, '');
+        const abort = (): void => {
+            const details = { cause: signal.reason };
+            reject(new LockError('LOCK_ABORTED', 'Waiting for the lock to be opened was aborted.', details));
+        };
+        const settle = (end: () => void): void => {
+            signal.removeEventListener('abort', abort);
+            end();
+        };
+        signal.addEventListener('abort', abort);
+        if (signal.aborted) abort();
+        opening.then(
+            (result) => settle(() => resolve(result)),
+            (error: unknown) => settle(() => reject(error as Error)),
+        );
+    });
+}
