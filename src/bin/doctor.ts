@@ -115,8 +115,8 @@ function eviction({ greeting: { evicts, version } }: Patient, tell: Tell): Promi
 async function rights({ connection, key, settings, topology }: Patient, tell: Tell): Promise<void> {
     const name = settings.keyPrefix + key;
     const keys = keysOf(topology === 'cluster' ? await keyAt(connection, name) : name);
-    const clock = topology === 'cluster' ? clockOfSlot(keys[0]) : CLOCK;
-    const refused = await missingRights(connection, keys, clock).catch(asError);
+    const itsClock = topology === 'cluster' ? clockOfSlot(keys[0]) : CLOCK;
+    const refused = await missingRights(connection, keys, itsClock).catch(asError);
     if (refused instanceof Error) {
         tell('error', 'rights', refused.message, "See the README's ACL rule; give a key that the user may use.");
         return;

@@ -201,7 +201,7 @@ suite('RedisStore', () => {
             const [claim, lease] = await sent(() => granted(acquire(key, 1, id)));
             const [last] = await sent(() => releaseTo(store, key, lease.holder));
             assert.deepEqual([first, release, claim, last], [2, 1, 1, 1]);
-            const [queued] = await Promise.all([calls('zrangebyscore')]);
+            const queued = await calls('zrangebyscore');
             await releaseTo(store, key, (await granted(acquire(key, 0))).holder);
             assert.strictEqual(await calls('zrangebyscore'), queued, 'a command for those who wait');
         });
@@ -366,8 +366,8 @@ suite('RedisStore', () => {
                 return Number(seconds) * 1_000_000 + Number(rest);
             };
             const fenceBy = async (hint: number): Promise<number> => {
-                const id = attemptOf(newId(), 1);
-                const request = { key: `${key}:${id}`, id, ttl: 20_000, ticket: undefined, hint };
+                const hinted = attemptOf(newId(), 1);
+                const request = { key: `${key}:${hinted}`, id: hinted, ttl: 20_000, ticket: undefined, hint };
                 return (await granted(acquireFrom(node, request))).fence;
             };
             await raw.del('redis-lock:clock');

@@ -73,7 +73,8 @@ export class ScriptScene {
     ): Promise<Answer> {
         const clock = script.clocked ? this.clock : undefined;
         const [answer] = await script.run(client, [item], { clock, ...frame });
-        if (answer === undefined || answer instanceof ScriptError) throw answer ?? new Error('No answer.');
+        if (answer instanceof ScriptError) throw answer;
+        if (answer === undefined) throw new Error('No answer.');
         return answer;
     }
 
