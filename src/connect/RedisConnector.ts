@@ -4,13 +4,16 @@ import type { SentinelAddress } from 'ioredis';
 import { ConfigException } from 'pip-services4-commons-node';
 import { ConfigParams, Descriptor } from 'pip-services4-components-node';
 import type { IConfigurable, IReferenceable, IReferences } from 'pip-services4-components-node';
-import { ConnectionResolver, CredentialResolver } from 'pip-services4-config-node';
-import type { ConnectionParams, CredentialParams } from 'pip-services4-config-node';
+import { ConnectionResolver } from 'pip-services4-config-node';
+import type { ConnectionParams } from 'pip-services4-config-node';
+import type { Refresh } from '../engine/redis/connection/ClientLink';
 import { LONGEST } from '../engine/time/Clock';
 import { asContext, traceIdOrNone } from './context';
 import type { LockContext } from './context';
-import { ENGINE_OPTIONS, borrow, ofIoredis, pause } from './clients';
+import { ENGINE_OPTIONS, borrow, ofIoredis } from './clients';
 import type { BorrowedClient, RedisClients, ServerAddress } from './clients';
+import { Credentials, setLogin, setSentinelLogin } from './Credentials';
+import type { Login } from './Credentials';
 import { checkNames } from './names';
 import { badOption, integer, oneOf } from './options';
 import { readTarget } from './targets';
@@ -19,11 +22,6 @@ import { checkTlsOf, readTls } from './tls';
 
 /** What the configured connections are to each other. */
 export type Topology = 'single' | 'sentinel' | 'cluster' | 'quorum';
-
-interface Auth {
-    readonly username?: string;
-    readonly password?: string;
-}
 
 /** A Sentinel may take so long to answer, ms. */
 const SENTINEL_TIMEOUT = 1000;
@@ -110,27 +108,36 @@ export class RedisConnector implements IConfigurable, IReferenceable {
             return borrow(borrowed, traceIdOrNone(context));
         }
         const [first, ...more] = await this._targets(context);
-        const credential = await this._lookupCredential(context, this._config);
+        const credentials = new Credentials(this._config, this._references, context);
+        const make = async (target: Target): Promise<Redis> => this._make(target, await credentials.ofServer(target));
         switch (this._topology) {
             case 'single': {
                 if (more.length > 0) throw ambiguous(context);
-                return { topology: 'single', client: this._make(first, credential), borrowed: false };
+                const refresh = refreshing(credentials, () => first);
+                return { topology: 'single', client: await make(first), borrowed: false, refresh };
             }
             case 'sentinel': {
                 this._checkSameTls([first, ...more]);
-                const client = await this._makeSentinel(context, [first, ...more], credential);
-                return { topology: 'sentinel', client, borrowed: false };
+                const client = await this._makeSentinel([first, ...more], credentials);
+                const refresh = async (one: Redis): Promise<void> => {
+                    setLogin(one, await credentials.ofServer(undefined));
+                    setSentinelLogin(one, await credentials.ofSentinels(first));
+                };
+                return { topology: 'sentinel', client, borrowed: false, refresh };
             }
             case 'cluster': {
                 this._checkSameTls([first, ...more]);
                 const seeds = [first, ...more].map(serverOf);
-                const connect = (address: ServerAddress): Redis => this._make({ ...first, address }, credential);
-                return { topology: 'cluster', seeds, connect };
+                const login = await credentials.ofServer(first);
+                const connect = (address: ServerAddress): Redis => this._make({ ...first, address }, login);
+                return { topology: 'cluster', seeds, connect, refresh: refreshing(credentials, () => first) };
             }
             case 'quorum': {
                 checkDistinct([first, ...more]);
-                const clients = [first, ...more].map((target) => this._make(target, credential));
-                return { topology: 'quorum', clients };
+                const targets = [first, ...more];
+                const clients = await Promise.all(targets.map(make));
+                const refresh = refreshing(credentials, (client) => targets[clients.indexOf(client)]);
+                return { topology: 'quorum', clients, refresh };
             }
         }
     }
@@ -141,41 +148,37 @@ export class RedisConnector implements IConfigurable, IReferenceable {
         return found === undefined ? undefined : ofIoredis(found);
     }
 
-    private _make(target: Target, credential: CredentialParams | undefined): Redis {
+    private _make(target: Target, login: Login): Redis {
         const tls = this._tlsOf(target);
-        return new Redis({
+        const client = new Redis({
             ...ENGINE_OPTIONS,
             ...target.address,
             db: target.database ?? this._database,
             ...(tls === undefined ? {} : { tls }),
-            ...authOf(target, credential),
             connectTimeout: this._connectTimeout,
         });
+        setLogin(client, login);
+        return client;
     }
 
-    private async _makeSentinel(
-        context: LockContext,
-        targets: readonly [Target, ...Target[]],
-        credential: CredentialParams | undefined,
-    ): Promise<Redis> {
+    private async _makeSentinel(targets: readonly [Target, ...Target[]], credentials: Credentials): Promise<Redis> {
         const sentinels: SentinelAddress[] = targets.map(serverOf);
-        const known = await this._lookupCredential(context, sentinelSection(this._config));
-        const { username, password } = authOf(targets[0], known);
         const tls = this._tlsOf(targets[0]);
-        return new Redis({
+        const client = new Redis({
             ...ENGINE_OPTIONS,
             sentinels,
             name: this._sentinelName ?? '',
             db: this._database,
             ...(tls === undefined ? {} : { tls, sentinelTLS: tls, enableTLSForSentinelMode: true }),
-            ...authOf(undefined, credential),
-            ...(username === undefined ? {} : { sentinelUsername: username }),
-            ...(password === undefined ? {} : { sentinelPassword: password }),
             connectTimeout: this._connectTimeout,
             // A Sentinel that does not answer must not keep us from asking the next.
             sentinelCommandTimeout: Math.min(this._connectTimeout, SENTINEL_TIMEOUT),
-            sentinelRetryStrategy: pause,
+            // The connection tries again, with the credentials of that time.
+            sentinelRetryStrategy: () => null,
         });
+        setLogin(client, await credentials.ofServer(undefined));
+        setSentinelLogin(client, await credentials.ofSentinels(targets[0]));
+        return client;
     }
 
     /** The first speaks for the servers that are found later, so the others must not ask for what it does not. */
@@ -208,33 +211,11 @@ export class RedisConnector implements IConfigurable, IReferenceable {
         const text = `Discovery knows no connection by the discovery_key "${connection.getDiscoveryKey()}".`;
         throw new ConfigException(traceIdOrNone(context), 'NO_CONNECTION', text);
     }
-
-    private async _lookupCredential(context: LockContext, config: ConfigParams): Promise<CredentialParams | undefined> {
-        const resolver = new CredentialResolver(config, this._references);
-        const credential: CredentialParams | null = await resolver.lookup(asContext(context));
-        if (credential !== null && credential !== undefined) return credential;
-        const key = resolver
-            .getAll()
-            .find((one) => one.useCredentialStore())
-            ?.getStoreKey();
-        if (key === undefined) return undefined;
-        const text = `No credential store knows the store_key "${key}".`;
-        throw new ConfigException(traceIdOrNone(context), 'NO_CREDENTIAL', text);
-    }
 }
 
-/** Credentials that are configured go before those of a uri. */
-function authOf(target: Target | undefined, credential: CredentialParams | undefined): Auth {
-    const username = credential?.getUsername() || target?.username;
-    const password = credential?.getPassword() || target?.password;
-    return { ...(username === undefined ? {} : { username }), ...(password === undefined ? {} : { password }) };
-}
-
-/** The credentials of the Sentinels, where the toolkit's resolver looks for credentials. */
-function sentinelSection(config: ConfigParams): ConfigParams {
-    const credential = new ConfigParams();
-    credential.addSection('credential', config.getSection('sentinel_credential'));
-    return credential;
+/** Sets, before each connection, the credentials of that time. */
+function refreshing(credentials: Credentials, targetOf: (client: Redis) => Target | undefined): Refresh {
+    return async (client) => setLogin(client, await credentials.ofServer(targetOf(client)));
 }
 
 /** Sentinels and the servers of a cluster know each other by host and port, and have one database. */

@@ -1,20 +1,28 @@
-import type { Cluster, Redis, RedisOptions } from 'ioredis';
+import type { Cluster, ClusterOptions, Redis, RedisOptions } from 'ioredis';
 import { ConfigException } from 'pip-services4-commons-node';
+import { setLogin } from './Credentials';
 import { badOption } from './options';
+import type { Refresh } from '../engine/redis/connection/ClientLink';
 import type { ServerAddress } from '../engine/redis/servers/ClusterServers';
 
 export type { ServerAddress };
 
 /** Clients for what is configured; none is connected yet, but for one that is borrowed. */
 export type RedisClients =
-    | { readonly topology: 'single' | 'sentinel'; readonly client: Redis; readonly borrowed: boolean }
+    | {
+          readonly topology: 'single' | 'sentinel';
+          readonly client: Redis;
+          readonly borrowed: boolean;
+          readonly refresh?: Refresh;
+      }
     | {
           readonly topology: 'cluster';
           /** Servers that know the others. */
           readonly seeds: readonly ServerAddress[];
           readonly connect: (address: ServerAddress) => Redis;
+          readonly refresh: Refresh;
       }
-    | { readonly topology: 'quorum'; readonly clients: readonly Redis[] };
+    | { readonly topology: 'quorum'; readonly clients: readonly Redis[]; readonly refresh: Refresh };
 
 /**
  * A client that somebody else made, of ioredis 5 or 6. The types of the two versions do not admit each other, so only what
@@ -52,7 +60,8 @@ export const ENGINE_OPTIONS = {
     enableReadyCheck: false,
     autoResubscribe: false,
     disableClientInfo: true,
-    retryStrategy: pause,
+    // The engine connects anew by itself.
+    retryStrategy: null,
 } satisfies RedisOptions;
 
 /**
@@ -85,7 +94,23 @@ export function borrow(given: BorrowedClient, traceId: string): RedisClients {
         port: port ?? 6379,
     }));
     // A connection to each server, as the cluster client would make it; these are ours.
-    return { topology: 'cluster', seeds, connect: (address) => first.duplicate({ ...ENGINE_OPTIONS, ...address }) };
+    const connect = (address: ServerAddress): Redis =>
+        first.duplicate({ ...ENGINE_OPTIONS, ...translated(client.options.natMap, address) });
+    return { topology: 'cluster', seeds, connect, refresh: (own) => loginAs(client, own) };
+}
+
+/** The owner of a cluster client may have changed its password since. */
+function loginAs(cluster: Cluster, own: Redis): Promise<void> {
+    const { username, password } = cluster.options.redisOptions ?? {};
+    const node = cluster.nodes()[0]?.options;
+    setLogin(own, { username: username ?? node?.username, password: password ?? node?.password });
+    return Promise.resolve();
+}
+
+/** Where a server of the cluster is reached from here. */
+function translated(natMap: ClusterOptions['natMap'], address: ServerAddress): ServerAddress {
+    const name = `${address.host}:${address.port}`;
+    return (typeof natMap === 'function' ? natMap(name) : natMap?.[name]) ?? address;
 }
 
 /**
@@ -104,9 +129,4 @@ function described(given: object): string {
     // Those of the package redis send commands so.
     if ('sendCommand' in given) return 'of another package: new Redis(…) from "ioredis" makes one';
     return 'settings: those are given to configure(ConfigParams.fromTuples(…))';
-}
-
-/** The longer the server is away, the longer, ms. */
-export function pause(attempt: number): number {
-    return Math.min(2 ** Math.min(attempt, 10) * 10, 500) * (0.5 + Math.random() / 2);
 }

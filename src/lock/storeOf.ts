@@ -24,6 +24,7 @@ function redisStoreOf(clients: RedisClients, settings: LockSettings): LockStore 
         connectTimeout,
         wait,
         acks: acks > 0 ? { replicas: acks, timeout: acksTimeout } : undefined,
+        refresh: clients.refresh,
     };
     switch (clients.topology) {
         case 'single':

@@ -32,7 +32,7 @@ export function isWritable({ status, stream }: Redis): boolean {
     return status === 'ready' ? stream.writable && !stream.readableEnded : !NOT_READY.has(status);
 }
 
-/** Sets, before each connection, what may have changed since the last one: the credentials. Must not reject. */
+/** Sets, before each connection, what may have changed since the last one: the credentials. If it fails they stay as they are. */
 export type Refresh = (client: Redis) => Promise<void>;
 
 /** A client of our own. ioredis makes one connection at a time for it; this makes the next. */
@@ -87,9 +87,22 @@ export class OwnLink implements ClientLink {
 
     /** Never rejects. */
     private async _connect(): Promise<void> {
-        if (this._refresh !== undefined) await this._refresh(this._client);
+        if (this._refresh !== undefined) await this._within(this._refresh(this._client));
         if (this._closed) return;
         await this._client.connect().catch((error: unknown) => this._events.failed(asError(error)));
+    }
+
+    /** Settles with the promise, or when its time is over. Never rejects. */
+    private _within(promise: Promise<void>): Promise<void> {
+        return new Promise((resolve) => {
+            const timer = this._clock.timer(this._patience, resolve);
+            promise
+                .catch(() => undefined)
+                .finally(() => {
+                    timer.cancel();
+                    resolve();
+                });
+        });
     }
 }
 
