@@ -1,0 +1,179 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { assert } from 'chai';
+import { Locks } from '../fixtures/Locks';
+import { RedisServer } from '../fixtures/RedisServer';
+import { rejection } from '../fixtures/rejection';
+import { ServerCommands } from '../fixtures/ServerCommands';
+import { skipWithoutRedis } from '../fixtures/sharedServer';
+import { TcpProxy } from '../fixtures/TcpProxy';
+import { until } from '../fixtures/until';
+import { WorkerProcess } from '../fixtures/WorkerProcess';
+
+/** Longer than a waiter that was granted a key has to show that it is there. */
+const LONGER_THAN_THE_WINDOW = 2500;
+
+suite('What an adversary may do', function () {
+    this.timeout(60_000);
+    let server: RedisServer;
+    let commands: ServerCommands;
+    let locks: Locks;
+
+    suiteSetup(skipWithoutRedis);
+
+    setup(async () => {
+        server = await RedisServer.start();
+        commands = new ServerCommands(server);
+        locks = new Locks(server);
+    });
+
+    teardown(async () => {
+        await locks[Symbol.asyncDispose]();
+        await commands[Symbol.asyncDispose]();
+        await server.stop();
+    });
+
+    async function waiting(key: string, count: number): Promise<void> {
+        await until(async () => (await commands.client.zcount(`redis-lock:{${key}}:q`, 0, '+inf')) === count);
+    }
+
+    suite('a lease that was waited for lasts for all of its ttl', () => {
+        test('when its owner keeps the event loop busy from the moment of its grant', async () => {
+            const [lock, other] = [await locks.open(), await locks.open()];
+            await using thief = await WorkerProcess.start(server);
+            const holder = await other.acquire(null, 'busy', { ttl: 30_000 });
+            const granted = lock.acquire(null, 'busy', { ttl: 10_000, keepAlive: false, timeout: Infinity });
+            await waiting('busy', 1);
+            const stolen = thief.acquire('busy', { ttl: 30_000 });
+            await waiting('busy', 2);
+            await holder.release();
+            const lease = await granted;
+            const end = performance.now() + LONGER_THAN_THE_WINDOW;
+            while (performance.now() < end);
+            assert.isTrue(lease.isHeld());
+            assert.strictEqual(await commands.client.get('busy'), lease.holder);
+            await lease.release();
+            assert.isAbove((await stolen).fence, lease.fence);
+        });
+
+        test('when its process stands still right after its grant', async () => {
+            const [lock, other] = [await locks.open(), await locks.open()];
+            await using worker = await WorkerProcess.start(server);
+            const holder = await lock.acquire(null, 'still', { ttl: 30_000 });
+            const granted = worker.acquire('still', { ttl: 20_000 });
+            await waiting('still', 1);
+            const next = other.acquire(null, 'still', { ttl: 30_000, timeout: Infinity });
+            await waiting('still', 2);
+            await holder.release();
+            const lease = await granted;
+            worker.freeze();
+            await sleep(LONGER_THAN_THE_WINDOW);
+            assert.strictEqual(await commands.client.get('still'), lease.holder);
+            worker.thaw();
+            assert.isTrue(await worker.release('still', lease.holder));
+            await (await next).release();
+        });
+
+        test('when it is handed over right after its grant', async () => {
+            const [lock, other] = [await locks.open(), await locks.open()];
+            const holder = await other.acquire(null, 'over', { ttl: 30_000 });
+            const granted = lock.acquire(null, 'over', { ttl: 20_000, timeout: Infinity });
+            await waiting('over', 1);
+            await holder.release();
+            const name = (await granted).handOver();
+            await sleep(LONGER_THAN_THE_WINDOW);
+            assert.strictEqual(await commands.client.get('over'), name);
+        });
+    });
+
+    suite('an attempt that arrives late takes nothing', () => {
+        for (const [what, holder] of [
+            ['of an acquisition that was given up', undefined],
+            ['of an acquisition that was given up, with a holder that the caller has chosen', 'mine'],
+        ] as const) {
+            test(what, async () => {
+                await using proxy = await TcpProxy.start(server);
+                const lock = await locks.open({ command_timeout: 300 }, proxy);
+                proxy.holdBack();
+                const options = holder === undefined ? { ttl: 30_000 } : { ttl: 30_000, holder };
+                await rejection(lock.tryAcquire(null, 'late', options), 'CONNECTION_FAILED');
+                // On a new link it is given up.
+                await until(async () => (await commands.client.zcard('redis-lock:{late}:q')) === 1, 10_000);
+                proxy.letGo();
+                await sleep(200);
+                assert.isNull(await commands.client.get('late'));
+            });
+        }
+
+        test('of an acquisition that succeeded by another attempt and was released', async () => {
+            await using proxy = await TcpProxy.start(server);
+            const lock = await locks.open({ command_timeout: 300 }, proxy);
+            proxy.holdBack();
+            const lease = await lock.acquire(null, 'again', { ttl: 30_000, timeout: 20_000 });
+            assert.isTrue(await lease.release());
+            proxy.letGo();
+            await sleep(200);
+            assert.isNull(await commands.client.get('again'));
+        });
+    });
+
+    test('an acquisition that is aborted frees nothing of another with its holder', async () => {
+        await using proxy = await TcpProxy.start(server);
+        const [lock, deaf] = [await locks.open(), await locks.open({}, proxy)];
+        const lease = await lock.acquire(null, 'owned', { ttl: 30_000, holder: 'mine' });
+        proxy.pause('toClient');
+        const controller = new AbortController();
+        const { signal } = controller;
+        const aborted = rejection(deaf.acquire(null, 'owned', { ttl: 30_000, holder: 'mine', signal, timeout: 9000 }));
+        await sleep(100);
+        controller.abort();
+        assert.include(await aborted, { code: 'LOCK_ABORTED' });
+        proxy.resume();
+        await until(async () => ((await commands.calls()).get('zrem') ?? 0) > 0, 10_000);
+        assert.strictEqual(await commands.client.get('owned'), 'mine');
+        assert.isTrue(lease.isHeld());
+    });
+
+    test('thousands that give up one key cost the server a few commands each, and no other key fails', async () => {
+        const lock = await locks.open({ max_waiting: 5000 });
+        const other = await locks.open();
+        const holder = await other.acquire(null, 'crowd', { ttl: 60_000 });
+        const controller = new AbortController();
+        const { signal } = controller;
+        const waiters = Array.from({ length: 3000 }, () =>
+            rejection(lock.acquire(null, 'crowd', { ttl: 30_000, signal, timeout: Infinity }), 'LOCK_ABORTED'),
+        );
+        await waiting('crowd', 3000);
+        await commands.reset();
+        controller.abort();
+        await Promise.all(waiters);
+        const lease = await lock.acquire(null, 'free', { ttl: 30_000, timeout: 10_000 });
+        await waiting('crowd', 0);
+        const calls = await commands.calls();
+        const writes = ['zrem', 'hdel', 'zadd', 'zrangebyscore', 'hget', 'hgetall', 'pexpire', 'publish'];
+        const each = writes.reduce((sum, name) => sum + (calls.get(name) ?? 0), 0) / 3000;
+        console.log(`      ${each.toFixed(1)} commands for each that gave up`);
+        assert.isBelow(each, 12);
+        assert.isUndefined(calls.get('hgetall'));
+        await lease.release();
+        await holder.release();
+    });
+
+    test('a lock named like a key of another harms neither', async () => {
+        const lock = await locks.open();
+        const lease = await lock.acquire(null, 'a', { ttl: 30_000 });
+        for (const key of ['redis-lock:{a}:q', 'redis-lock:{a}:w', 'redis-lock:clock']) {
+            await rejection(lock.tryAcquire(null, key), 'BAD_KEY');
+        }
+        for (const key of ['{a}:q', '{a}:w', '{a}:m']) await (await lock.acquire(null, key)).release();
+        assert.isTrue(await lease.release());
+    });
+
+    test('twenty thousand cycles of different keys leave one key behind', async () => {
+        const lock = await locks.open();
+        const cycle = async (number: number): Promise<void> => {
+            for (let at = number; at < 20_000; at += 100) await (await lock.acquire(null, `order:${at}`)).release();
+        };
+        await Promise.all(Array.from({ length: 100 }, (_, number) => cycle(number)));
+        assert.strictEqual(await commands.client.dbsize(), 1);
+    });
+});
