@@ -184,7 +184,9 @@ export class Lab implements AsyncDisposable {
             ticked = now;
         }, TICK);
         const names = Array.from({ length: this._options.workers ?? 4 }, (_, at) => `w${at}`);
-        this.workers.push(...(await Promise.all(names.map((name, at) => this._hire(at, name)))));
+        const hired = await Promise.allSettled(names.map((name, at) => this._hire(at, name)));
+        this.workers.push(...hired.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : [])));
+        for (const one of hired) if (one.status === 'rejected') throw one.reason;
         for (const worker of this.workers) worker.work();
     }
 
