@@ -338,16 +338,23 @@ suite('redis-lock', function () {
 
         test('shows no key and no holder that a terminal would take for a command', async () => {
             const key = 'job\u001b]0;x\u0007\u009b2J\u202e';
-            const lease = await lock.acquire(null, key, { holder: 'mine\u001b[2J\u009b' });
-            for (const [command, ...more] of [['list'], ['status', key], ['run', key, '--try', '--', 'true']]) {
-                const cli = await done(command ?? '', ...more);
+            const { holder } = await lock.acquire(null, key);
+            await redis.set('job', 'mine\u001b[2J\u009b');
+            for (const [shown, ...args] of [
+                ['job?]0;x??2J?', 'list'],
+                ['job?]0;x??2J?', 'status', key],
+                ['job?]0;x??2J?', 'run', key, '--try', '--', 'true'],
+                ['mine?[2J?', 'status', 'job'],
+                ['mine?[2J?', 'run', 'job', '--try', '--', 'true'],
+            ] as const) {
+                const cli = await done(...args);
                 const said = cli.stdout + cli.stderr;
-                assert.include(said, 'job?]0;x??2J?', command);
-                assert.notMatch(said, /[^\P{C}\n]/u, command);
+                assert.include(said, shown, args.join(' '));
+                assert.notMatch(said, /[^\P{C}\n]/u, args.join(' '));
             }
             const read = (await done('list', '--json')).stdout;
             assert.match(read, /^[ -~]+\n$/);
-            assert.deepInclude(JSON.parse(read), { key, holder: lease.holder });
+            assert.deepInclude(JSON.parse(read), { key, holder });
             assert.notInclude((await done('sta\u001b[2Jtus')).stderr, '\u001b');
         });
     });
