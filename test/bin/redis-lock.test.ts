@@ -336,7 +336,9 @@ suite('redis-lock', function () {
             assert.include(cli.stdout, 'no lock is held whose key is like job:*');
         });
 
-        test('shows no key and no holder that a terminal would take for a command', async () => {
+        test('shows no key and no holder that a terminal would take for a command', async function () {
+            // Seven processes, one after the other.
+            this.timeout(60_000);
             const key = 'job\u001b]0;x\u0007\u009b2J\u202e';
             const { holder } = await lock.acquire(null, key);
             await redis.set('job', 'mine\u001b[2J\u009b');
