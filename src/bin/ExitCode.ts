@@ -1,7 +1,7 @@
-/** What the command line tells by its exit code; of `sysexits.h` and of the shell where they have one for it. */
+/** Exit codes of the command line: those of `sysexits.h` and of the shell, where there is one. */
 export const ExitCode = {
     Done: 0,
-    /** The answer is no: free, still held, not that holder's; for `run`, as with flock: busy to the end. */
+    /** The answer is no: free, still held, not that holder's. Of `run`, as of flock: the lock was busy to the end. */
     No: 1,
     Usage: 64,
     /** Redis cannot be reached, or refuses. */
@@ -11,7 +11,7 @@ export const ExitCode = {
     Configuration: 78,
     CannotRun: 126,
     NotFound: 127,
-    /** And the number of the signal that ended it. */
+    /** Plus the number of the signal that ended it. */
     Signal: 128,
 } as const;
 

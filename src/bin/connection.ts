@@ -5,7 +5,7 @@ import { ConfigParams, Descriptor } from 'pip-services4-components-node';
 import { YamlConfigReader } from 'pip-services4-config-node';
 import { RedisLock } from '../lock/RedisLock';
 
-/** How the command line is told where Redis is. */
+/** The options that say where Redis is. */
 export interface ConnectionOptions {
     readonly uri?: string;
     /** A container's file. */
@@ -14,7 +14,7 @@ export interface ConnectionOptions {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Variables with secrets, which no command that is run inherits. */
+/** Variables that hold secrets. The command of `run` does not inherit them. */
 export const SECRETS = ['REDIS_PASS', 'REDIS_URI'] as const;
 
 const LOCK = new Descriptor('*', 'lock', 'redis', '*', '*');
@@ -28,7 +28,7 @@ export function withConnection(command: Command): Command {
         .option('-c, --config <file>', "a container's YAML file, which has a pip-services:lock:redis component");
 }
 
-/** What a lock component would be configured with: by a uri, by a container's file, or by the environment. */
+/** The configuration of a lock component, from a uri, a container's file, or the environment. */
 export function configOf({ uri, config }: ConnectionOptions, environment: Environment): ConfigParams {
     if (uri !== undefined) return ConfigParams.fromTuples('connection.uri', uri);
     return config === undefined ? ofEnvironment(environment) : ofContainer(config, environment);

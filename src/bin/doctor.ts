@@ -27,8 +27,8 @@ export interface Finding {
 type Topology = RedisClients['topology'];
 type Tell = (state: Finding['state'], check: string, text: string, advice?: string) => void;
 
-/** A server to be asked, and what it has to be. */
-interface Patient {
+/** A server that is checked, and what it has to be. */
+interface CheckedServer {
     readonly connection: RedisConnection;
     readonly greeting: Greeting;
     readonly topology: Topology;
@@ -39,7 +39,7 @@ interface Patient {
 /** Clocks that differ by more, ms, are worth a warning. */
 const MOST_OFFSET = 1000;
 
-/** Looks at everything that locks depend on. @param key a key of a lock that may be tried. */
+/** Checks everything that locks depend on. @param key a key of a lock that may be tried. */
 export async function* doctor(config: ConfigParams, key: string): AsyncIterable<Finding> {
     const settings = new LockSettings(config);
     const connector = new RedisConnector();
@@ -71,9 +71,9 @@ async function examine(
         await connection.open({ prepare: async (one) => Promise.resolve(void (greeting = one)) });
         if (greeting === undefined) return;
         tell('ok', 'connection', 'connected');
-        const patient = { connection, greeting, topology, settings, key };
+        const checked = { connection, greeting, topology, settings, key };
         for (const check of [server, role, eviction, rights, messages, clock, replicas, slots]) {
-            await check(patient, tell).catch((error: unknown) => {
+            await check(checked, tell).catch((error: unknown) => {
                 tell('warning', check.name, asError(error).message, 'Give the user the right, or look at the server.');
             });
         }
@@ -84,7 +84,7 @@ async function examine(
     }
 }
 
-function server({ greeting: { version } }: Patient, tell: Tell): Promise<void> {
+function server({ greeting: { version } }: CheckedServer, tell: Tell): Promise<void> {
     const [major = 0, minor = 0] = (version ?? '').split('.').map(Number);
     if (version === undefined) tell('warning', 'server', 'its version is not known', 'Allow +info to the user.');
     else if (major < 6 || (major === 6 && minor < 2))
@@ -93,9 +93,9 @@ function server({ greeting: { version } }: Patient, tell: Tell): Promise<void> {
     return Promise.resolve();
 }
 
-function role({ greeting: { mode, role: is }, topology }: Patient, tell: Tell): Promise<void> {
+function role({ greeting: { mode, role: is }, topology }: CheckedServer, tell: Tell): Promise<void> {
     const expected = topology === 'cluster' ? 'cluster' : 'standalone';
-    const text = `topology ${topology}; the server runs as ${mode ?? 'it does not say what'}, ${is ?? 'role unknown'}`;
+    const text = `topology ${topology}; the server runs as ${mode ?? 'an unknown kind'}, ${is ?? 'in an unknown role'}`;
     if (is === 'replica') tell('error', 'topology', text, 'Connect to the master: a replica cannot be written to.');
     else if (mode !== undefined && mode !== expected) {
         const right = mode === 'standalone' ? 'single' : mode;
@@ -104,7 +104,7 @@ function role({ greeting: { mode, role: is }, topology }: Patient, tell: Tell): 
     return Promise.resolve();
 }
 
-function eviction({ greeting: { evicts, version } }: Patient, tell: Tell): Promise<void> {
+function eviction({ greeting: { evicts, version } }: CheckedServer, tell: Tell): Promise<void> {
     const advice = 'Set maxmemory-policy to noeviction.';
     if (evicts !== undefined) tell('warning', 'eviction', `when memory is short, ${evicts} may delete locks`, advice);
     else if (version === undefined) tell('warning', 'eviction', 'its policy is not known', 'Allow +info to the user.');
@@ -112,7 +112,7 @@ function eviction({ greeting: { evicts, version } }: Patient, tell: Tell): Promi
     return Promise.resolve();
 }
 
-async function rights({ connection, key, settings, topology }: Patient, tell: Tell): Promise<void> {
+async function rights({ connection, key, settings, topology }: CheckedServer, tell: Tell): Promise<void> {
     const name = settings.keyPrefix + key;
     const keys = keysOf(topology === 'cluster' ? await keyAt(connection, name) : name);
     const itsClock = topology === 'cluster' ? clockOfSlot(keys[0]) : CLOCK;
@@ -134,7 +134,7 @@ function missing(names: readonly string[]): string {
     return `Allow ${names.map((one) => `+${one}`).join(' ')} to the user.`;
 }
 
-async function messages({ connection }: Patient, tell: Tell): Promise<void> {
+async function messages({ connection }: CheckedServer, tell: Tell): Promise<void> {
     const channel = `redis-lock:doctor:${randomUUID()}`;
     const listener = connection.second();
     try {
@@ -151,7 +151,7 @@ async function messages({ connection }: Patient, tell: Tell): Promise<void> {
     }
 }
 
-async function clock({ connection }: Patient, tell: Tell): Promise<void> {
+async function clock({ connection }: CheckedServer, tell: Tell): Promise<void> {
     const before = new Date().getTime();
     const [seconds, micros] = await connection.send((client) => client.time());
     const after = new Date().getTime();
@@ -162,7 +162,7 @@ async function clock({ connection }: Patient, tell: Tell): Promise<void> {
     else tell('ok', 'clock', text);
 }
 
-async function replicas({ connection, settings: { acks }, topology }: Patient, tell: Tell): Promise<void> {
+async function replicas({ connection, settings: { acks }, topology }: CheckedServer, tell: Tell): Promise<void> {
     const info = await connection.send((client) => client.info('replication'));
     const count = Number(/^connected_slaves:(\d+)/m.exec(info)?.[1] ?? 0);
     const text = `${count} connected`;
@@ -176,7 +176,7 @@ async function replicas({ connection, settings: { acks }, topology }: Patient, t
     } else tell('ok', 'replicas', text);
 }
 
-async function slots({ connection, topology }: Patient, tell: Tell): Promise<void> {
+async function slots({ connection, topology }: CheckedServer, tell: Tell): Promise<void> {
     if (topology !== 'cluster') return;
     const ranges = rangesOf(await connection.send((client) => client.cluster('SLOTS')));
     const served = ranges.reduce((sum, { first, last }) => sum + last - first + 1, 0);
@@ -184,7 +184,7 @@ async function slots({ connection, topology }: Patient, tell: Tell): Promise<voi
     else tell('error', 'slots', `${SLOTS - served} have no master`, 'Mend the cluster: their keys cannot be locked.');
 }
 
-/** After all: does it work? */
+/** Takes, renews and releases a lock, as a user would. */
 async function* tried(config: ConfigParams, key: string): AsyncIterable<Finding> {
     const found = { server: '', check: 'lock' };
     try {

@@ -15,24 +15,24 @@ import { printableLines, redacted } from './text';
 import { duration, exitCode, signalNamed } from './values';
 
 const AFTER = `
-Where Redis is, says --uri, or the lock of a container's file (--config), or the environment: REDIS_URI, or
-REDIS_SERVICE_HOST and REDIS_SERVICE_PORT, with REDIS_USER and REDIS_PASS. Sentinels, a cluster or a quorum need a file.
-Passwords belong into the environment or the file: a command line can be read by others.
+The address of Redis comes from --uri, else from the lock in a container's file (--config), else from the environment:
+REDIS_URI, or REDIS_SERVICE_HOST and REDIS_SERVICE_PORT with REDIS_USER and REDIS_PASS. Sentinels, a cluster and a quorum
+need a file. Put passwords into the environment or the file: other users of this host can read a command line.
 
-A time has a unit: 500ms, 30s, 5m, 2h, 1d.
+A time needs a unit: 500ms, 30s, 5m, 2h, 1d.
 
 Exit codes:
-  0    done
-  1    no: the lock was busy (run), is free (status), is still held (wait), was not that holder's (release),
-       something is wrong (doctor)
-  64   the command line is wrong
-  69   Redis cannot be reached, or refuses
-  75   run: the lock was lost, so the command was ended
-  78   the configuration is wrong
-  126  run: the command cannot be run
-  127  run: there is no such command
-  128+n  run: signal n ended the command, or the waiting for the lock
-  else run: the exit code of the command
+  0      done
+  1      no. run: the lock was busy. status: it is free. wait: it is still held. release: that holder does not have it.
+         doctor: something is wrong
+  64     the command line is wrong
+  69     Redis cannot be reached, or refuses to work
+  75     run: the lock was lost, and the command was ended
+  78     the configuration is wrong
+  126    run: the command cannot be run
+  127    run: the command does not exist
+  128+n  run: signal n ended the command, or the wait for the lock
+  other  run: the exit code of the command
 
 Examples:
   redis-lock run nightly-report --try -- /usr/local/bin/report --all
@@ -46,13 +46,11 @@ export async function main(args: readonly string[]): Promise<number> {
     let code: number = ExitCode.Done;
     const done = (one: number): void => void (code = one);
     const program = new Command('redis-lock')
-        .description(
-            'Locks on Redis for the command line: run a command on one host only, see who holds what, free it.',
-        )
+        .description('Locks on Redis: run a command on one host at a time, see who holds which lock, free a lock.')
         .configureOutput({ writeErr: (text) => void process.stderr.write(printableLines(redacted(text))) })
         .version(versionOf(), '-V, --version', 'tell the version')
         .exitOverride()
-        .showHelpAfterError('(redis-lock --help tells more)')
+        .showHelpAfterError('(see redis-lock --help)')
         .addHelpText('after', AFTER);
     addRun(program, done);
     addRelease(program, done);
@@ -72,23 +70,32 @@ function addRun(program: Command, done: (code: number) => void): void {
         .description('run a command while holding a lock')
         .usage('<key> [options] -- <command> [args…]')
         .argument('<key>', 'of the lock')
-        .argument('<command...>', 'what to run; write -- before it')
-        .option('--ttl <time>', 'length of the lease, which is renewed at a third of it (default: 30s)', duration)
+        .argument('<command...>', 'command to run, after --')
+        .option(
+            '--ttl <time>',
+            'length of the lease; it is renewed after a third of that (default: 30s, or that of the file)',
+            duration,
+        )
         .option('--timeout <time>', 'how long to wait for the lock (default: as long as it takes)', duration)
         .option('--try', 'do not wait: the same as --timeout 0')
-        .option('-v, --verbose', 'say for whom it waits (default: on a terminal)')
-        .option('--signal-on-loss <signal>', 'what the command gets when the lock is lost', signalNamed, 'SIGTERM')
+        .option('-v, --verbose', 'say who holds the lock while waiting for it (default: on a terminal)')
+        .option(
+            '--signal-on-loss <signal>',
+            'signal that the command gets when the lock is lost',
+            signalNamed,
+            'SIGTERM',
+        )
         .addOption(killAfter())
         .option('-E, --conflict-exit-code <code>', 'exit code when the lock was busy', exitCode, ExitCode.No)
         .addHelpText(
             'after',
             `
 The command runs with REDIS_LOCK_KEY, REDIS_LOCK_HOLDER and REDIS_LOCK_FENCE in its environment, and without REDIS_PASS
-and REDIS_URI. Signals are passed on to it, and to all that it started. It should hand the fence to whatever it writes to:
-a number that rises with every grant, by which a write that comes late can be refused. What it leaves running when it
-ends goes on without the lock.
+and REDIS_URI. The command and all that it starts get the signals that redis-lock gets. The fence is a number that rises with
+every grant: hand it to what the command writes to, so that a late write can be refused. A process that the command leaves
+running when it ends goes on without the lock.
 
-Example, for the cron tables of two hosts: one of them makes the report.
+Example, for the cron tables of two hosts. One of them makes the report:
   0 3 * * *  redis-lock run nightly-report --try -- /usr/local/bin/report`,
         )
         .action(async (key: string, command: string[], options: Partial<RunOptions> & RunFlags) => {
@@ -100,7 +107,7 @@ Example, for the cron tables of two hosts: one of them makes the report.
 }
 
 function killAfter(): Option {
-    const text = 'how long it may go on after that, until SIGKILL';
+    const text = 'how long the command may run after that signal, until SIGKILL';
     return new Option('--kill-after <time>', text).argParser(duration).default(5000, '5s');
 }
 
@@ -110,12 +117,15 @@ interface RunFlags extends ConnectionOptions {
 
 function addRelease(program: Command, done: (code: number) => void): void {
     const command = withConnection(program.command('release'))
-        .description('give a lock back; it passes to the next who waits')
+        .description('give a lock back; the first in line gets it')
         .argument('<key>', 'of the lock')
-        .option('--holder <id>', 'in the name of this holder, as status tells it')
-        .option('--force', 'take it from whoever has it (or from --holder alone), who may still be at work')
+        .option('--holder <id>', 'holder that gives it back, as status shows it')
+        .option(
+            '--force',
+            'take the lock from its holder (with --holder: from that one alone), whose work may still go on',
+        )
         .option('-y, --yes', 'do not ask')
-        .option('--reason <text>', 'why it is taken', 'redis-lock release --force');
+        .option('--reason <text>', 'why it is taken, for the log', 'redis-lock release --force');
     command.action(async (key: string, options: ReleaseOptions & ConnectionOptions) => {
         if (options.force !== true && options.holder === undefined)
             command.error('error: give --holder <id> or --force');

@@ -2,9 +2,9 @@
 import { main } from './program';
 
 if (require.main === module) {
-    // What hides the command line, where a password may be, from those who look at the processes.
+    // Hides the command line, where a password may be, from a list of processes.
     process.title = 'redis-lock';
-    // Whoever reads has read enough.
+    // The reader, such as head, has closed its end.
     process.stdout.on('error', () => process.exit());
     void main(process.argv.slice(2)).then((code) => (process.exitCode = code));
 }

@@ -12,7 +12,7 @@ export interface ReleaseOptions {
     readonly reason: string;
 }
 
-/** Gives a lock back in the name of its holder, or takes it from whoever has it. */
+/** Gives a lock back for its holder, or takes it from its holder by force. */
 export async function release(
     lock: RedisLock,
     key: string,
@@ -29,7 +29,7 @@ export async function release(
     if (report.holder === null || (holder !== undefined && holder !== report.holder)) return ExitCode.No;
     if (yes !== true && !(await agreed('Take it from this holder, whose work may still go on? [y/N] ', say)))
         return ExitCode.No;
-    // From whom was seen, and nobody who got it since.
+    // Only from the holder that was shown, never from one that got it since.
     const from = await lock.forceRelease(null, key, { by: operator(), reason, holder: report.holder });
     say(from === undefined ? `${key} had been given back meanwhile` : `${key} was taken from ${from}`);
     return from === undefined ? ExitCode.No : ExitCode.Done;

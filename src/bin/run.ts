@@ -37,7 +37,7 @@ export async function run(
     let pass = (signal: NodeJS.Signals): void => stop.abort(signal);
     const listeners = FORWARDED.map((signal) => [signal, () => pass(signal)] as const);
     for (const [signal, listener] of listeners) process.on(signal, listener);
-    // One that is stopped could not keep the lock.
+    // A stopped process could not renew the lock.
     process.on('SIGTSTP', ignore);
     try {
         const lease = await acquire(lock, key, options, stop.signal, say);
@@ -97,7 +97,7 @@ async function guard(
     lease.signal.removeEventListener('abort', lost);
     clearTimeout(killer);
     if (lease.signal.aborted) {
-        // What the command left behind is not to go on without the lock.
+        // Nothing that the command started may go on without the lock.
         group.send('SIGKILL');
         return ExitCode.Lost;
     }
@@ -118,7 +118,7 @@ function environmentOf({ fence, holder, key }: Lease): NodeJS.ProcessEnv {
     return { ...environment, REDIS_LOCK_KEY: key, REDIS_LOCK_HOLDER: holder, REDIS_LOCK_FENCE: String(fence) };
 }
 
-/** A command, in a process group of its own: a signal reaches all that it started, once, wherever that came from. */
+/** A command in a process group of its own, so that a signal reaches all that it started, and reaches it once. */
 class ProcessGroup {
     /** The exit code, as a shell has it. */
     readonly ended: Promise<number>;

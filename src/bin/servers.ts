@@ -5,7 +5,7 @@ import { RedisConnection } from '../engine/redis/connection/RedisConnection';
 import type { RedisConnectionOptions } from '../engine/redis/connection/RedisConnection';
 import { SLOTS, slotOf } from '../engine/redis/slots';
 
-/** Clients of the servers, to be asked one by one. Of a cluster: of its masters, as the first server says that answers. */
+/** A client for each server. In a cluster: for each master, by the answer of the first server that answers. */
 export async function clientsOf(clients: RedisClients, settings: RedisConnectionOptions): Promise<readonly Redis[]> {
     if (clients.topology === 'quorum') return clients.clients;
     if (clients.topology !== 'cluster') return [clients.client];
@@ -27,7 +27,7 @@ export async function clientsOf(clients: RedisClients, settings: RedisConnection
 interface Range {
     readonly first: number;
     readonly last: number;
-    /** Of the master; undefined: the server does not know its own. */
+    /** Of the master; undefined: the server does not know its own address. */
     readonly host: string | undefined;
     readonly port: number;
 }
@@ -47,7 +47,7 @@ function mastersOf(answer: unknown, asked: string): { host: string; port: number
     return [...new Map(masters).values()];
 }
 
-/** What a server is called. */
+/** The name of a server in messages. */
 export function nameOf({ options }: Redis): string {
     if (options.sentinels) return `master ${options.name}`;
     return options.path ?? `${options.host}:${options.port}`;

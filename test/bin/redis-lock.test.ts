@@ -7,6 +7,7 @@ import { Redis } from 'ioredis';
 import type { RedisLock } from '../../src';
 import { README_RULE } from '../connect/rights';
 import { RedisServer } from '../fixtures/RedisServer';
+import { ServerCommands } from '../fixtures/ServerCommands';
 import { skipWithoutRedis } from '../fixtures/sharedServer';
 import { until } from '../fixtures/until';
 import { lockOf } from '../lock/lockOf';
@@ -335,18 +336,27 @@ suite('redis-lock', function () {
             assert.include(cli.stdout, 'no lock is held whose key is like job:*');
         });
 
-        test('shows no key and no holder that a terminal would take for a command', async () => {
+        test('shows no key and no holder that a terminal would take for a command', async function () {
+            // Seven processes, one after the other.
+            this.timeout(60_000);
             const key = 'job\u001b]0;x\u0007\u009b2J\u202e';
-            const lease = await lock.acquire(null, key, { holder: 'mine\u001b[2J\u009b' });
-            for (const [command, ...more] of [['list'], ['status', key], ['run', key, '--try', '--', 'true']]) {
-                const cli = await done(command ?? '', ...more);
+            const { holder } = await lock.acquire(null, key);
+            await redis.set('job', 'mine\u001b[2J\u009b');
+            for (const [shown, ...args] of [
+                ['job?]0;x??2J?', 'list'],
+                ['job?]0;x??2J?', 'status', key],
+                ['job?]0;x??2J?', 'run', key, '--try', '--', 'true'],
+                ['mine?[2J?', 'status', 'job'],
+                ['mine?[2J?', 'run', 'job', '--try', '--', 'true'],
+            ] as const) {
+                const cli = await done(...args);
                 const said = cli.stdout + cli.stderr;
-                assert.include(said, 'job?]0;x??2J?', command);
-                assert.notMatch(said, /[^\P{C}\n]/u, command);
+                assert.include(said, shown, args.join(' '));
+                assert.notMatch(said, /[^\P{C}\n]/u, args.join(' '));
             }
             const read = (await done('list', '--json')).stdout;
             assert.match(read, /^[ -~]+\n$/);
-            assert.deepInclude(JSON.parse(read), { key, holder: lease.holder });
+            assert.deepInclude(JSON.parse(read), { key, holder });
             assert.notInclude((await done('sta\u001b[2Jtus')).stderr, '\u001b');
         });
     });
@@ -386,36 +396,43 @@ suite('redis-lock', function () {
 
         test('watch goes on, and says once that it was away and once that it is back', async () => {
             await using own = await RedisServer.start();
-            const client = new Redis(own.port);
+            await using commands = new ServerCommands(own);
             const cli = start('watch', '--interval', '100ms', '--config', hasty(own));
-            await until(async () => (await calls(client, 'scan')) > 1, 8000);
+            await until(async () => ((await commands.calls()).get('scan') ?? 0) > 1);
             own.freeze();
             await cli.said('Trying again');
             await sleep(500);
             own.thaw();
             await cli.said('answers again');
-            client.disconnect();
             cli.kill('SIGINT');
             assert.strictEqual(await cli.ended, 0);
             assert.lengthOf(cli.stderr.trim().split('\n'), 2, cli.stderr);
         });
 
-        test('wait goes on, and says with 69 that it does not know, when it is away at the end', async () => {
+        test('wait goes on', async () => {
             await using own = await RedisServer.start();
-            const client = new Redis(own.port);
-            await client.set('job', 'somebody');
+            await using commands = new ServerCommands(own);
+            await commands.client.set('job', 'somebody');
             const cli = start('wait', 'job', '--config', hasty(own));
-            const brief = start('wait', 'job', '--timeout', '4s', '--config', hasty(own));
-            await until(async () => (await calls(client, 'evalsha')) > 3, 8000);
+            await until(async () => (await commands.scripts()) > 1);
             own.freeze();
             await cli.said('Trying again');
-            assert.strictEqual(await brief.ended, 69);
             own.thaw();
             await cli.said('answers again');
-            await client.del('job');
+            await commands.client.del('job');
             assert.strictEqual(await cli.ended, 0);
             assert.strictEqual(cli.stdout, 'job is free\n');
-            client.disconnect();
+        });
+
+        test('wait says with 69 that it does not know, when it is away at the end', async () => {
+            await using own = await RedisServer.start();
+            await using commands = new ServerCommands(own);
+            await commands.client.set('job', 'somebody');
+            const cli = start('wait', 'job', '--timeout', '6s', '--config', hasty(own));
+            await until(async () => (await commands.scripts()) > 1);
+            own.freeze();
+            assert.strictEqual(await cli.ended, 69);
+            own.thaw();
         });
     });
 
@@ -654,7 +671,7 @@ suite('redis-lock', function () {
             assert.include((await done('run', 'job', '--ttl', '30', '--', 'true')).stderr, 'Write 30s for seconds');
             assert.include((await done('watch', '--interval', '20ms')).stderr, '100ms at least');
             const help = (await done('run', '--help')).stdout.replace(/\s+/g, ' ');
-            assert.include(help, '(default: 30s)');
+            assert.include(help, '(default: 30s, or that of the file)');
             assert.include(help, 'until SIGKILL (default: 5s)');
             assert.include((await done('watch', '--help')).stdout, '(default: 1s)');
             await lock.acquire(null, 'job');

@@ -184,7 +184,9 @@ export class Lab implements AsyncDisposable {
             ticked = now;
         }, TICK);
         const names = Array.from({ length: this._options.workers ?? 4 }, (_, at) => `w${at}`);
-        this.workers.push(...(await Promise.all(names.map((name, at) => this._hire(at, name)))));
+        const hired = await Promise.allSettled(names.map((name, at) => this._hire(at, name)));
+        this.workers.push(...hired.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : [])));
+        for (const one of hired) if (one.status === 'rejected') throw one.reason;
         for (const worker of this.workers) worker.work();
     }
 
@@ -242,7 +244,7 @@ export class Lab implements AsyncDisposable {
         }
     }
 
-    /** Keys but for the memory of fences, tombstones, and the places in line of those who were killed. */
+    /** Keys but for the clock, tombstones, and the places in line of those who were killed. */
     private async _left(commands: ServerCommands): Promise<string[]> {
         const { client } = commands;
         if (/role:slave/.test(await client.info('replication'))) return [];
@@ -250,11 +252,12 @@ export class Lab implements AsyncDisposable {
         const left: string[] = [];
         for (const key of await client.keys('*')) {
             if (key.endsWith(':q')) {
-                if (!(await client.zrange(key, '0', '-1')).every(dead)) left.push(key);
+                // Tombstones have scores below 0.
+                if (!(await client.zrangebyscore(key, 0, '+inf')).every(dead)) left.push(key);
             } else if (key.endsWith(':w')) {
-                const records = Object.entries(await client.hgetall(key));
-                if (!records.every(([id, record]) => record.startsWith('x') || dead(id))) left.push(key);
-            } else if (!key.endsWith(':m')) left.push(key);
+                const ids = (await client.hkeys(key)).filter((field) => field.includes(':'));
+                if (!ids.every(dead)) left.push(key);
+            } else if (!key.endsWith(':clock')) left.push(key);
         }
         return left;
     }

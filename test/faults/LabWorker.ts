@@ -27,8 +27,13 @@ export class LabWorker implements AsyncDisposable {
 
     static async start(plan: WorkerPlan, proxies: readonly TcpProxy[]): Promise<LabWorker> {
         const worker = new LabWorker(plan, proxies);
-        await worker._reported('open', 30_000);
-        return worker;
+        try {
+            await worker._reported('open', 30_000);
+            return worker;
+        } catch (error) {
+            await worker[Symbol.asyncDispose]();
+            throw error;
+        }
     }
 
     get client(): string {

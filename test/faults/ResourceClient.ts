@@ -11,11 +11,14 @@ export class ResourceClient {
     constructor(port: number) {
         this._socket = connect(port, '127.0.0.1').setNoDelay(true);
         this._socket.on('error', () => undefined);
-        createInterface({ input: this._socket }).on('line', (line) => {
-            const { value, accepted } = JSON.parse(line) as WriteAnswer;
-            this._asked.get(value)?.(accepted);
-            this._asked.delete(value);
-        });
+        createInterface({ input: this._socket })
+            .on('line', (line) => {
+                const { value, accepted } = JSON.parse(line) as WriteAnswer;
+                this._asked.get(value)?.(accepted);
+                this._asked.delete(value);
+            })
+            // It passes on what the socket fails with: the lab may have ended meanwhile.
+            .on('error', () => undefined);
     }
 
     /** @returns whether it was accepted. */

@@ -26,9 +26,8 @@ export class ServerWatch implements Disposable {
     private readonly _seen = new Map<string, Known>();
     /** What all other keys are known to hold. */
     private _unseen: 'free' | 'unknown' = 'unknown';
-    private _by = new Map<string, Set<string>>();
-    /** What a script has just tried to store if there was nothing. */
-    private _tried: (Stored & { readonly key: string }) | undefined;
+    /** The ids and holders that the script under way was called with, and those that it has stored. */
+    private _by = new Set<string>();
     private _socket: Socket | undefined;
     private _retry: NodeJS.Timeout | undefined;
     private _closed = false;
@@ -71,55 +70,43 @@ export class ServerWatch implements Disposable {
         else this._command(name.toLowerCase(), args, now);
     }
 
-    /**
-     * A script says by its arguments who calls it: of each of our scripts the first argument of an item is the holder; and who
-     * wants to wait may give back what its process has, `<ticket> <holder>`.
-     */
+    /** A script says by its arguments who calls it. A list does not show which of its items is under way. */
     private _command(name: string, args: string[], now: number): void {
-        this._by = new Map();
+        this._by = new Set();
         if (name === 'flushall') this._forget('free');
         if (name === 'del') for (const key of args) this._seen.set(key, 'free');
         if (name === 'set') this._setAside(args, now);
         if (name !== 'evalsha' && name !== 'eval') return;
-        const count = Number(args[1]);
-        const keys = args.slice(2, 2 + count);
-        const stride = keys[1]?.endsWith(':q') === true ? 4 : keys[1]?.endsWith(':m') === true ? 2 : 1;
-        // Those that may wait or grant say something once for all items.
-        const rest = args.slice(2 + count + (stride === 4 ? 1 : 0));
-        const width = (rest.length * stride) / count;
-        // A list may have several steps of one key, and does not show which of them is under way.
-        for (let at = 0; at < count; at += stride) {
-            const key = keys[at] ?? '';
-            const [holder = '', , , wait = ''] = rest.slice((at / stride) * width, (at / stride + 1) * width);
-            const by = (this._by.get(key) ?? new Set()).add(holder);
-            const [, before = ''] = /^\d+ (.+)$/.exec(wait) ?? [];
-            if (stride === 4 && processOf(before) === processOf(holder)) by.add(before);
-            this._by.set(key, by);
-        }
+        this._by = new Set(args.slice(2 + Number(args[1])).filter((arg) => arg.includes(':')));
     }
 
     private _inScript(name: string, args: string[], now: number): void {
-        const [key = '', value = '', , ttl = ''] = args;
-        const tried = this._tried;
-        this._tried = undefined;
-        // It did when it goes on to write down who has it: what there was before may not be known.
-        if (tried !== undefined && name === 'hset' && args.includes(tried.holder)) this._seen.set(tried.key, tried);
+        const [key = '', value = '', option, ttl = ''] = args;
         if (!key.startsWith(this._prefix)) return;
         const stored = this._holding(key);
         if (name === 'pexpire' && stored !== undefined) {
             this._seen.set(key, { holder: stored.holder, until: now + Number(value) });
         }
-        if (name === 'set' && args.includes('NX')) {
-            this._tried = { key, holder: value, until: now + Number(ttl) };
-            return;
-        }
         if (name !== 'set' && name !== 'del') return;
-        const by = this._by.get(key) ?? new Set();
-        if (stored !== undefined && stored.until - ROUNDING > now && !by.has(stored.holder)) {
+        if (stored !== undefined && stored.until - ROUNDING > now && !this._mayRemove(stored.holder)) {
             this.removals += 1;
-            this._history.note({ operation: 'removed', key, holder: stored.holder, by: [...by].join(' ') });
+            this._history.note({ operation: 'removed', key, holder: stored.holder, by: [...this._by].join(' ') });
         }
-        this._seen.set(key, name === 'del' ? 'free' : { holder: value, until: now + Number(ttl) });
+        // A hand-off overwrites those that it could not reach.
+        this._by.add(value);
+        const until = option === 'PX' ? now + Number(ttl) : stored?.until;
+        if (name === 'del') this._seen.set(key, 'free');
+        else this._seen.set(key, until === undefined ? 'unknown' : { holder: value, until });
+    }
+
+    /** A holder is what its caller chose, or the id of an acquisition and the fence; on a node the attempt stands between them. */
+    private _mayRemove(holder: string): boolean {
+        return [...this._by].some(
+            (by) =>
+                by === holder ||
+                by.split('\\r')[0] === holder ||
+                (holder.startsWith(by) && /^(#\d+:)?\d+$/.test(holder.slice(by.length))),
+        );
     }
 
     /** Another edition's attempt: it succeeds if there is nothing. That is not known before the key is seen, nor near an expiry. */
@@ -146,9 +133,4 @@ export class ServerWatch implements Disposable {
         this._seen.clear();
         this._unseen = rest;
     }
-}
-
-/** Of a holder id, `host:pid:random:number`. */
-function processOf(holder: string): string {
-    return holder.slice(0, holder.lastIndexOf(':'));
 }

@@ -48,6 +48,12 @@ suite('The unit tests', () => {
         writeFileSync(join(root, path), text);
     }
 
+    test('are listed after those that take long', () => {
+        for (const name of ['api/a', 'faults/b', 'lock/c', 'lock/topologies/d']) write(`test/${name}.test.ts`, '');
+        const found = allTests(root).map((file) => file.replace('.test.ts', ''));
+        assert.deepEqual(found, ['test/faults/b', 'test/lock/topologies/d', 'test/lock/c', 'test/api/a']);
+    });
+
     test('are those that start no server or process, not even through another file', () => {
         write('src/index.ts', "export { one } from './one';");
         write('src/one.ts', "import { join } from 'node:path';");

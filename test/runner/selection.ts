@@ -5,12 +5,26 @@ import { basename, dirname, join } from 'node:path';
 const SLOW_IMPORT = /(^|[/:])(child_process|RedisServer|sharedServer)$/;
 const SLOW_FOLDER = /^test\/model\//;
 
+/** What takes long starts first: started last, it would run alone at the end. */
+const LONG_FOLDERS = [
+    'test/faults/',
+    'test/lock/topologies/',
+    'test/model/',
+    'test/lock/',
+    'test/bin/',
+    'test/connect/',
+];
+
 /** The tests of a project, by the paths of their sources, such as test/lock/RedisLock.test.ts. */
 export function allTests(root: string): string[] {
+    const rank = (file: string): number => {
+        const at = LONG_FOLDERS.findIndex((folder) => file.startsWith(folder));
+        return at < 0 ? LONG_FOLDERS.length : at;
+    };
     return readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' })
         .filter((file) => file.endsWith('.test.ts'))
         .map((file) => `test/${file}`)
-        .toSorted();
+        .toSorted((one, other) => rank(one) - rank(other) || (one < other ? -1 : 1));
 }
 
 /** The tests that need no server and little time. Found by their imports, so that there is no list to keep. */
