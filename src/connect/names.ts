@@ -9,6 +9,7 @@ export const OPTIONS: readonly string[] = [
     'retry_timeout',
     'retries',
     'keep_alive',
+    'warn_held_after',
     'reentrant',
     'wait',
     'yield_after',

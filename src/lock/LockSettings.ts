@@ -14,6 +14,8 @@ export class LockSettings {
     readonly ttl: number;
     /** Renew locks taken through the ILock methods too. */
     readonly keepAlive: boolean;
+    /** A lease that is renewed for longer is warned about, ms; 0: none is. */
+    readonly warnHeldAfter: number;
     /** The same call chain may acquire again. */
     readonly reentrant: boolean;
     readonly wait: WaitMode;
@@ -44,6 +46,7 @@ export class LockSettings {
         this.keyPrefix = config.getAsNullableString('options.key_prefix') ?? '';
         this.ttl = integer(config, 'options.ttl', 1, LONGEST, 30_000);
         this.keepAlive = boolean(config, 'options.keep_alive', false);
+        this.warnHeldAfter = integer(config, 'options.warn_held_after', 0, LONGEST, 3_600_000);
         this.reentrant = boolean(config, 'options.reentrant', false);
         this.wait = oneOf(config, 'options.wait', ['auto', 'queue', 'poll'], 'auto');
         this.yieldAfter = integer(config, 'options.yield_after', 0, 1_000_000, 0);

@@ -44,6 +44,7 @@ export type ForceReleaseOptions = Omit<LockerForceReleaseOptions, 'context'>;
  *   - retries: bounds the wait of acquireLock to retries × retry_timeout; not set by default
  *   - key_prefix: put before every key; empty by default, which is what the other editions do
  *   - keep_alive: renew the locks of tryAcquireLock and acquireLock too; false
+ *   - warn_held_after: warn once when a lease is renewed for longer, 3600000 ms; 0: never
  *   - reentrant: a call chain (trace id) may acquire again what it holds; false
  *   - wait: queue, poll, or auto: queue where the server has publish/subscribe
  *   - yield_after: after so many hand-offs in a row leave the key free for one retry_timeout, so that other editions'
@@ -266,6 +267,17 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
      */
     release(context: LockContext, key: string, holder: string): Promise<boolean> {
         return this._run(context, 'release', ({ locker }) => locker.release(key, holder));
+    }
+
+    /**
+     * Asks Redis for something that changes nothing: one command, within command_timeout. For health checks.
+     *
+     * @param context (optional) of the call chain.
+     * @returns how long the answer took, ms.
+     * @throws see {@link tryAcquire}.
+     */
+    ping(context: LockContext): Promise<number> {
+        return this._run(context, 'ping', ({ locker }) => locker.ping());
     }
 
     /**

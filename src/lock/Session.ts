@@ -11,6 +11,7 @@ import { SystemClock } from '../engine/time/Clock';
 import { CallChains } from './CallChains';
 import { toException } from './exceptions';
 import { HeldLocks } from './HeldLocks';
+import { LongHeld } from './LongHeld';
 import type { LockSettings } from './LockSettings';
 import type { LockTelemetry } from './LockTelemetry';
 import type { SharedLease } from './SharedLease';
@@ -27,6 +28,7 @@ export class Session {
     private readonly _clock = new SystemClock();
     private readonly _held = new HeldLocks(this._clock);
     private readonly _chains: CallChains;
+    private readonly _longHeld: LongHeld;
     /** Whether the warning about callers without a trace id was given. */
     private _isWarned = false;
 
@@ -35,6 +37,7 @@ export class Session {
         private readonly _settings: LockSettings,
         private readonly _telemetry: LockTelemetry,
     ) {
+        this._longHeld = new LongHeld(_settings.warnHeldAfter);
         this.locker = new Locker(store, lockerOptions(_settings), { observe: (event) => this._observe(event) });
         this._chains = new CallChains(this.locker, this._clock);
     }
@@ -92,6 +95,8 @@ export class Session {
             if (traceId !== undefined) this._chains.lost(traceId, event.holder);
         }
         this._telemetry.observe(event, this.locker.load);
+        const message = this._longHeld.observe(event);
+        if (message !== undefined) this._observe({ kind: 'warning', message });
     }
 
     private _warn(key: string): void {

@@ -29,7 +29,6 @@ export class SharedLease implements Lease {
         this.key = keys[0];
     }
 
-    /** Of `key`, where the keys were acquired one after the other. */
     get holder(): string {
         return this.holderOf(this.key) ?? '';
     }
@@ -60,7 +59,7 @@ export class SharedLease implements Lease {
 
     assertHeld(): void {
         // Others of the call chain may hold on to what this one has released.
-        if (this._isReleased) throw this._exception('LOCK_LOST', `The lease was released: ${this.keys.join(', ')}.`);
+        if (this._isReleased) throw this._released();
         for (const { lease } of this._shares) lease.assertHeld();
     }
 
@@ -77,11 +76,7 @@ export class SharedLease implements Lease {
 
     handOver(): string {
         this.assertHeld();
-        const [holder = '', ...others] = new Set(this._shares.map(({ lease }) => lease.holder));
-        if (others.length > 0) {
-            const text = `${this.keys.join(', ')} were acquired one after the other: hand over each lease by itself.`;
-            throw this._exception('BAD_HOLDER', text);
-        }
+        const { holder } = this;
         for (const share of this._shares) share.handOver();
         this._end();
         this._left = Promise.resolve(true);
@@ -142,8 +137,9 @@ export class SharedLease implements Lease {
         }
     }
 
-    private _exception(code: 'LOCK_LOST' | 'BAD_HOLDER', message: string): Error {
+    private _released(): Error {
         const { key, holder } = this;
-        return toException(new LockError(code, message, { key, holder }), this._traceId);
+        const text = `The lease was released: ${this.keys.join(', ')}.`;
+        return toException(new LockError('LOCK_LOST', text, { key, holder }), this._traceId);
     }
 }

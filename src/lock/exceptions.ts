@@ -21,6 +21,8 @@ const CLASSES: Readonly<Record<LockErrorCode, ExceptionClass>> = {
     ALREADY_OPENED: InvalidStateException,
     CLOSED: InvalidStateException,
     BAD_OPTION: ConfigException,
+    NO_CONNECTION: ConfigException,
+    NO_CREDENTIAL: ConfigException,
     CONNECTION_FAILED: ConnectionException,
     SERVER_REFUSED: ConnectionException,
     NOT_SUPPORTED: InvalidStateException,

@@ -1,4 +1,5 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { assert } from 'chai';
 import { CachedCounters, CounterType, Logger, LogCounters, LogLevel, LogTracer } from 'pip-services3-components-nodex';
 import type { Counter } from 'pip-services3-components-nodex';
@@ -316,6 +317,31 @@ suite('Telemetry', () => {
             const [failure] = logger.lines.filter(({ level }) => level === LogLevel.Error);
             assert.include(failure?.message, 'Failed to execute redis_lock.try_acquire_lock');
             assert.strictEqual(failure?.context, 'trace-1');
+        });
+    });
+
+    suite('a lease that is renewed for very long', () => {
+        const warnings = (): string[] =>
+            logger.messages(LogLevel.Warn).filter((one) => one.includes('is still renewed'));
+
+        test('is warned about once, with its key, holder and the name of the option', async () => {
+            const lock = await open(undefined, { 'options.warn_held_after': 400 });
+            const lease = await lock.acquire(null, key, { ttl: 300 });
+            await until(() => warnings().length > 0);
+            await sleep(500);
+            assert.lengthOf(warnings(), 1);
+            for (const part of [key, lease.holder, 'options.warn_held_after']) assert.include(warnings()[0], part);
+            await lease.release();
+        });
+
+        test('is not warned about by default, nor when the option is 0', async () => {
+            for (const settings of [{}, { 'options.warn_held_after': 0 }]) {
+                const lock = await open(undefined, settings);
+                const lease = await lock.acquire(null, key, { ttl: 300 });
+                await sleep(500);
+                await lease.release();
+            }
+            assert.isEmpty(warnings());
         });
     });
 

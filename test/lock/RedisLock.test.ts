@@ -1,9 +1,11 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { assert } from 'chai';
 import { ConfigParams, Context, Descriptor, References } from 'pip-services4-components-node';
 import type { IOpenable } from 'pip-services4-components-node';
 import { ConnectionParams } from 'pip-services4-config-node';
 import { RedisLock } from '../../src';
 import type { ILock, LockContext } from '../../src';
+import { RedisServer } from '../fixtures/RedisServer';
 import { rejection } from '../fixtures/rejection';
 import { ServerCommands } from '../fixtures/ServerCommands';
 import { sharedServer } from '../fixtures/sharedServer';
@@ -72,6 +74,7 @@ suite('RedisLock', () => {
             ['renew', () => lock.renew(context, key, 'holder', TTL)],
             ['release', () => lock.release(context, key, 'holder')],
             ['inspect', () => lock.inspect(context, key)],
+            ['ping', () => lock.ping(context)],
         ];
     }
 
@@ -534,6 +537,85 @@ suite('RedisLock', () => {
         });
     });
 
+    suite('ping', () => {
+        test('is one command, tells how long it took, and leaves nothing in Redis', async () => {
+            await using own = await RedisServer.start();
+            await using commands = new ServerCommands(own);
+            const lock = make({}, own);
+            await lock.open(null);
+            // The first one loads the script.
+            await lock.ping(null);
+            await commands.reset();
+            const took = await lock.ping(null);
+            assert.isAtLeast(took, 0);
+            assert.isBelow(took, 1000);
+            assert.strictEqual(await commands.scripts(), 1);
+            assert.strictEqual(await commands.client.dbsize(), 0);
+            await lock.close(null);
+        });
+
+        test('says that Redis does not answer, within command_timeout', async () => {
+            await using proxy = await TcpProxy.start(server);
+            const lock = make({ 'options.command_timeout': 200 }, proxy);
+            await lock.open(null);
+            proxy.pause();
+            const started = performance.now();
+            const error = await rejection(lock.ping('trace-1'), 'CONNECTION_FAILED');
+            assert.strictEqual(error.trace_id, 'trace-1');
+            assert.isBelow(performance.now() - started, 1500);
+            proxy.resume();
+            await lock.close(null);
+        });
+
+        test('is answered by a server that lets the user have some keys only', async () => {
+            await using own = await RedisServer.start();
+            await using commands = new ServerCommands(own);
+            await commands.client.call(
+                'ACL',
+                'SETUSER',
+                'some',
+                'on',
+                '>secret',
+                '~order:*',
+                '~redis-lock:{order:*',
+                '&*',
+                '+@all',
+            );
+            const lock = make({ 'credential.username': 'some', 'credential.password': 'secret' }, own);
+            await lock.open(null);
+            assert.isAtLeast(await lock.ping(null), 0);
+            await lock.close(null);
+        });
+    });
+
+    suite('withLock without options', () => {
+        test('runs its work under a lease that is kept alive, and waits as acquireLock does', async () => {
+            const lock = await open({ 'options.retry_timeout': 50, 'options.ttl': 400 });
+            const worked = await lock.withLock(null, key, async (lease) => {
+                await rejection(
+                    lock.withLock(null, key, () => Promise.resolve()),
+                    'LOCK_TIMEOUT',
+                );
+                await sleep(700);
+                lease.assertHeld();
+                return 7;
+            });
+            assert.strictEqual(worked, 7);
+            assert.strictEqual(await redis.client.exists(key), 0);
+        });
+
+        test('takes nothing when there is no work', async () => {
+            const lock = await open();
+            const wrong = [[{}], [{}, 'text'], [undefined], ['text']] as never[][];
+            for (const parameters of wrong) {
+                const call = lock.withLock as (...all: unknown[]) => Promise<unknown>;
+                const error = await rejection(call.call(lock, 'trace-1', key, ...parameters), 'BAD_PARAMETER');
+                assert.strictEqual(error.trace_id, 'trace-1');
+            }
+            assert.strictEqual(await redis.client.exists(key), 0);
+        });
+    });
+
     suite('parameters', () => {
         const badTtls: unknown[] = [0, -1, 1.5, NaN, Infinity, 2 ** 31, '1000', null];
         for (const ttl of badTtls) {
@@ -671,7 +753,7 @@ suite('RedisLock', () => {
             const lock = await open();
             await redis.client.rpush(key, 'a', 'b');
             for (const [name, call] of calls(lock, 'trace-1')) {
-                if (name === 'releaseLock') continue;
+                if (name === 'releaseLock' || name === 'ping') continue;
                 const error = await rejection(call(), 'WRONG_TYPE');
                 assert.strictEqual(error.details?.getAsString('key'), key);
                 assert.strictEqual(error.trace_id, 'trace-1');

@@ -1,6 +1,5 @@
 import { assert } from 'chai';
-import { LockError } from '../../src';
-import type { LockErrorCode } from '../../src';
+import { LockError, LockErrorCode } from '../../src';
 import { toException } from '../../src/lock/exceptions';
 import type { Rejection } from '../fixtures/rejection';
 
@@ -13,6 +12,8 @@ const EXPECTED: Readonly<Record<LockErrorCode, [name: string, status: number]>> 
     ALREADY_OPENED: ['InvalidStateException', 500],
     CLOSED: ['InvalidStateException', 500],
     BAD_OPTION: ['ConfigException', 500],
+    NO_CONNECTION: ['ConfigException', 500],
+    NO_CREDENTIAL: ['ConfigException', 500],
     NO_QUORUM: ['ConnectionException', 500],
     NOT_REPLICATED: ['ConnectionException', 500],
     CONNECTION_FAILED: ['ConnectionException', 500],
@@ -36,6 +37,11 @@ function exceptionOf(error: LockError, traceId?: string): Rejection {
 }
 
 suite('Exceptions', () => {
+    test('have the codes that are exported, each by its own name', () => {
+        assert.hasAllKeys(EXPECTED, Object.keys(LockErrorCode));
+        for (const [name, code] of Object.entries(LockErrorCode)) assert.strictEqual(code, name);
+    });
+
     for (const [code, [name, status]] of Object.entries(EXPECTED) as [LockErrorCode, [string, number]][]) {
         test(`of the code ${code} are a ${name} of status ${status}`, () => {
             const exception = exceptionOf(new LockError(code, 'What happened.'), 'trace-1');

@@ -315,6 +315,47 @@ suite('Leases', function () {
         });
     });
 
+    suite('of withLock whose lock is closed meanwhile', () => {
+        for (const [what, options, context] of [
+            ['', {}, null],
+            [' within a call chain', { reentrant: true }, 'chain'],
+        ] as const) {
+            test(`reject with CLOSED${what}, though the work did not notice`, async () => {
+                const own = await locks.open(options);
+                const outcome = own.withLock(context, 'with', async () => {
+                    await own.close(null);
+                    return 7;
+                });
+                const error = await rejection(outcome, 'CLOSED');
+                assert.strictEqual(error.trace_id ?? null, context);
+                assert.strictEqual(await commands.client.exists('with'), 0);
+            });
+        }
+
+        test('tell the work by their signal, also when it is read later, and let its error win', async () => {
+            const own = await locks.open();
+            const thrown = new Error('The work failed');
+            const outcome = own.withLock(null, 'with', async (lease) => {
+                await own.close(null);
+                assert.isTrue(lease.signal.aborted);
+                assert.strictEqual((lease.signal.reason as { code?: string }).code, 'CLOSED');
+                assert.throws(() => lease.assertHeld(), /closed/);
+                throw thrown;
+            });
+            assert.strictEqual(await rejection(outcome), thrown);
+        });
+
+        test('resolve where the work had released its lease before', async () => {
+            const own = await locks.open();
+            const outcome = own.withLock(null, 'with', async (lease) => {
+                assert.isTrue(await lease.release());
+                await own.close(null);
+                return 7;
+            });
+            assert.strictEqual(await outcome, 7);
+        });
+    });
+
     suite('end', () => {
         test('close releases what is held and sends away who waits', async () => {
             const held = await Promise.all(

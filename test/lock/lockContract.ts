@@ -153,6 +153,12 @@ export function lockContract(name: string, make: (settings: Settings) => RedisLo
             for (const { holder, fence } of found) assert.isTrue(holder !== undefined && fence !== undefined);
         });
 
+        test('answers a ping, which changes nothing', async () => {
+            const lock = await opened();
+            assert.isAtLeast(await lock.ping(null), 0);
+            assert.isUndefined((await lock.inspect(null, key)).holder);
+        });
+
         test('passes on to the next what is taken by force, and its holder learns of the loss', async () => {
             const [one, other, operator] = await several();
             const lease = await one.acquire(null, key, { ttl: 900 });

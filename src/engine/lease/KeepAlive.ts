@@ -145,7 +145,7 @@ export class KeepAlive implements UpkeepOwner {
     }
 
     private _answered(upkeep: Upkeep, renewal: LeaseRenewal): void {
-        const { lease, context } = upkeep;
+        const { lease, context, since } = upkeep;
         const { failure } = renewal;
         // One that was overtaken has not asked for the keys that were added since.
         const isLast = upkeep.renewing === renewal;
@@ -153,7 +153,8 @@ export class KeepAlive implements UpkeepOwner {
         upkeep.isAstray ||= failure?.unknown === true;
         if (!lease.isHeld()) return;
         const { key, holder } = lease;
-        if (failure === undefined) this._tell({ kind: 'renewed', key, holder, context });
+        const held = this._clock.now() - since;
+        if (failure === undefined) this._tell({ kind: 'renewed', key, holder, context, held });
         else this._tell({ kind: 'failed', key, holder, context, error: failure });
         // The observer may have ended it.
         if (!isLast || !this._queue.has(upkeep)) return;

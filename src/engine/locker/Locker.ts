@@ -93,6 +93,9 @@ const MOST = 10_000_000;
 
 const NONE: readonly string[] = [];
 
+/** A key that nobody can acquire, and its holder. */
+const NOBODY = 'redis-lock:ping';
+
 /** What is asked for: first of all its first key. */
 interface Wanted extends WaitRequest {
     /** The other keys, in sorted order and without repetition. */
@@ -253,6 +256,17 @@ export class Locker {
     /** Gives back a lease by its holder, also one of another process. @returns whether it was still that holder's. */
     async release(key: string, holder: string): Promise<boolean> {
         return (await this._release(key, holder)) === 'released';
+    }
+
+    /** Asks the store for something that changes nothing. @returns how long the answer took, ms. */
+    async ping(): Promise<number> {
+        this._checkOpen();
+        const since = this._clock.now();
+        await this._store.renew(NOBODY, NOBODY, this._options.ttl).catch((error: unknown) => {
+            // A server that refuses the key answers, too.
+            if (!(error instanceof LockError && error.code === 'NO_PERMISSION')) throw error;
+        });
+        return this._clock.now() - since;
     }
 
     /** Who holds a key and who waits for it. */
@@ -497,15 +511,19 @@ function checkOptions(options: LockerOptions): void {
 export async function holding<T>(lease: Lease, work: (lease: Lease) => Promise<T>): Promise<T> {
     let result: T;
     try {
+        lease.assertHeld();
         result = await work(lease);
     } catch (error) {
         // Cleanup never replaces the first error.
         await lease.release().catch(() => false);
         throw error;
     }
-    if (await lease.release().catch(() => true)) return result;
-    const { key, holder, signal } = lease;
-    if (signal.reason instanceof Error) throw signal.reason;
+    // It may have been lost, or released by closing; `work` may have released it, too.
+    const isEnded = !lease.isHeld();
+    const released = await lease.release().catch(() => true);
+    const { key, holder } = lease;
+    if (isEnded && lease.signal.aborted) throw lease.signal.reason;
+    if (released) return result;
     throw new LockError('LOCK_LOST', `The lease of ${key} was taken or deleted before it was released.`, {
         key,
         holder,

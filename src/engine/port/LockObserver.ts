@@ -14,7 +14,7 @@ export type LockEvent =
     | (LockSubject & { readonly kind: 'acquired'; readonly fence: number; readonly waited: number })
     | (LockSubject & { readonly kind: 'busy' })
     | (LockSubject & { readonly kind: 'timeout'; readonly waited: number })
-    | (LockSubject & { readonly kind: 'renewed' })
+    | (LockSubject & { readonly kind: 'renewed'; readonly held: number })
     | (LockSubject & { readonly kind: 'released'; readonly held: number })
     | (LockSubject & { readonly kind: 'lost'; readonly held: number; readonly error: LockError })
     /** An operator took the key from this holder, who learns of it at its next step. */

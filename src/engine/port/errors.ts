@@ -1,26 +1,35 @@
-/** What can go wrong, by a code that never changes its meaning. */
-export type LockErrorCode =
-    | 'LOCK_TIMEOUT'
-    | 'LOCK_ABORTED'
-    | 'LOCK_LOST'
-    | 'NOT_OPENED'
-    | 'ALREADY_OPENED'
-    | 'CLOSED'
-    | 'CONNECTION_FAILED'
-    | 'SERVER_REFUSED'
-    | 'NOT_SUPPORTED'
-    | 'BAD_OPTION'
-    | 'WRONG_PASSWORD'
-    | 'NO_PERMISSION'
-    | 'NO_QUORUM'
-    | 'NOT_REPLICATED'
-    | 'WRONG_TYPE'
-    | 'BAD_KEY'
-    | 'BAD_HOLDER'
-    | 'BAD_TTL'
-    | 'BAD_TIMEOUT'
-    | 'BAD_PARAMETER'
-    | 'TOO_MANY';
+/**
+ * What can go wrong. Tell errors apart by their code: it never changes its meaning, and the exceptions of RedisLock have it, though
+ * they are of the toolkit's classes and no LockError.
+ */
+export const LockErrorCode = {
+    LOCK_TIMEOUT: 'LOCK_TIMEOUT',
+    LOCK_ABORTED: 'LOCK_ABORTED',
+    LOCK_LOST: 'LOCK_LOST',
+    NOT_OPENED: 'NOT_OPENED',
+    ALREADY_OPENED: 'ALREADY_OPENED',
+    CLOSED: 'CLOSED',
+    CONNECTION_FAILED: 'CONNECTION_FAILED',
+    SERVER_REFUSED: 'SERVER_REFUSED',
+    NOT_SUPPORTED: 'NOT_SUPPORTED',
+    BAD_OPTION: 'BAD_OPTION',
+    WRONG_PASSWORD: 'WRONG_PASSWORD',
+    NO_PERMISSION: 'NO_PERMISSION',
+    NO_QUORUM: 'NO_QUORUM',
+    NOT_REPLICATED: 'NOT_REPLICATED',
+    WRONG_TYPE: 'WRONG_TYPE',
+    BAD_KEY: 'BAD_KEY',
+    BAD_HOLDER: 'BAD_HOLDER',
+    BAD_TTL: 'BAD_TTL',
+    BAD_TIMEOUT: 'BAD_TIMEOUT',
+    BAD_PARAMETER: 'BAD_PARAMETER',
+    TOO_MANY: 'TOO_MANY',
+    // What the configuration of a RedisLock leads to.
+    NO_CONNECTION: 'NO_CONNECTION',
+    NO_CREDENTIAL: 'NO_CREDENTIAL',
+} as const;
+
+export type LockErrorCode = keyof typeof LockErrorCode;
 
 export interface LockErrorDetails {
     key?: string | undefined;

@@ -26,7 +26,7 @@ export class LockHealth implements IReferenceable {
     async check(): Promise<Health> {
         const open = this._lock?.isOpen() === true;
         // Takes no longer than options.command_timeout.
-        const reachable = await this._lock?.inspect(null, 'health').then(
+        const reachable = await this._lock?.ping(null).then(
             () => true,
             () => false,
         );

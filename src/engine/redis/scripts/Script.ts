@@ -83,7 +83,7 @@ export class Script<Answer> {
         const ask = (): void => void (asking && client.asking?.().catch(() => undefined));
         ask();
         return client.evalsha(this.sha, keys, ...all).catch((error: unknown) => {
-            if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error;
+            if (!(error instanceof Error && WITHOUT_HASH.test(error.message))) throw error;
             ask();
             return client.eval(this.lua, keys, ...all);
         });
@@ -107,6 +107,9 @@ export class Script<Answer> {
         return new Error(`The ${this.name} script gave an answer that it does not have: ${JSON.stringify(answer)}`);
     }
 }
+
+/** The server does not have the script, or does not do EVALSHA at all. */
+const WITHOUT_HASH = /^NOSCRIPT|^(NOPERM|ERR unknown command) .*\bevalsha\b/i;
 
 /** The durations of the protocol that a script names are given to it as locals, behind its first line. */
 function withDurations(lua: string): string {

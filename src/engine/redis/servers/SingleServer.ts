@@ -12,6 +12,7 @@ import { ScriptError } from '../scripts/Script';
 import type { Script, ScriptFrame } from '../scripts/Script';
 import { CLOCK, clockOfSlot, keysOf, slotOf } from '../slots';
 import { KeyWatch } from '../connection/KeyWatch';
+import { tryEssentials } from '../connection/essentials';
 import { missingRights } from '../connection/missingRights';
 import { RedisConnection } from '../connection/RedisConnection';
 import type { Greeting } from '../connection/Greeting';
@@ -61,6 +62,7 @@ export class SingleServer implements RedisServers {
         ].map((one) => [one, []]),
     );
     private _flushing = false;
+    private _tried = false;
     private _events: ServerEvents | undefined;
 
     /** @param client an ioredis client made with `lazyConnect`, not yet connected; it is closed with this. */
@@ -77,7 +79,7 @@ export class SingleServer implements RedisServers {
         this._subscription = new Subscription(this._connection, newId(), _options, clock, {
             message: (text) => this._events?.message(text),
             renewed: () => this._events?.reconnected(),
-            silent: (error) => this._events?.warned(`Waiters are not woken, so they poll. ${error.message}`),
+            silent: (error) => this._events?.warned(silenceOf(error)),
             heard: () => this._events?.recovered('Waiters are woken again.'),
         });
         this._watch = new KeyWatch(this._connection, clock, (key) => this._events?.changed(key));
@@ -102,7 +104,7 @@ export class SingleServer implements RedisServers {
         await this._connection.open({
             prepare: async (server) => {
                 this._expect(server);
-                warnings = warningsOf(server);
+                warnings = [...warningsOf(server), ...(await this._try())];
                 await this._subscription.begin(server);
             },
             ready: () => {
@@ -176,6 +178,17 @@ export class SingleServer implements RedisServers {
 
     watch(key: string, value: string): Promise<boolean> {
         return this._watch.watch(key, value);
+    }
+
+    /** Once: what a server does it goes on to do. */
+    private async _try(): Promise<readonly string[]> {
+        const tag = this._options.tag?.();
+        // A server without slots does nothing.
+        if (this._tried || (tag === undefined && this._options.role === 'cluster')) return [];
+        const key = tag === undefined ? 'redis-lock:open' : `redis-lock:{${tag}}`;
+        const warnings = await tryEssentials(this._connection.client, keysOf(key), this._clockOf(key));
+        this._tried = true;
+        return warnings;
     }
 
     private _expect({ mode, role, uptime }: Greeting): void {
@@ -308,6 +321,13 @@ export class SingleServer implements RedisServers {
         else if (told.code === 'SERVER_REFUSED') this._connection.refused(told);
         return told;
     }
+}
+
+/** Why waiters are slow, and what helps. */
+function silenceOf({ code, message }: LockError): string {
+    const text = `Waiters here are not woken, so they poll: ${message}`;
+    if (code !== 'NO_PERMISSION') return text;
+    return `${text} They are slow, and so are those whom a release from here has to wake. Allow +subscribe +publish &redis-lock:*.`;
 }
 
 function misplaced(what: string, topology: string): LockError {
