@@ -165,9 +165,10 @@ export class KeepAlive implements UpkeepOwner {
     private _lost(upkeep: Upkeep, error: LockError): void {
         const { lease, context, since, isKept, isAstray, renewing } = upkeep;
         const { key, holder, leased } = lease;
-        // Of several keys the others may be ours still, and a renewal without an answer may have arrived. One key that was not renewed
-        // by us is left alone: whoever was told the holder may have renewed it.
-        if (isKept || isAstray || renewing !== undefined || leased.length > 1) {
+        // Of several keys the others may be ours still, a renewal without an answer may have arrived, and an attempt may yet. One key that
+        // was not renewed by us is left alone: whoever was told the holder may have renewed it.
+        const mayArrive = isAstray || renewing !== undefined || leased.some(({ buried }) => buried !== undefined);
+        if (isKept || mayArrive || leased.length > 1) {
             for (const one of leased) this._giveUp(upkeep, one);
         }
         this._tell({ kind: 'lost', key, holder, context, held: this._clock.now() - since, error });
