@@ -109,6 +109,7 @@ export class SingleServer implements RedisServers {
                 await this._subscription.begin(server);
             },
             ready: () => {
+                this._load();
                 void this._watch.reset();
                 events.reconnected();
             },
@@ -180,6 +181,13 @@ export class SingleServer implements RedisServers {
 
     watch(key: string, value: string): Promise<boolean> {
         return this._watch.watch(key, value);
+    }
+
+    /** A renewal has to work as soon as it is written: its caller may block the event loop, and could not send the text, too. */
+    private _load(): void {
+        for (const script of [renewScript, renewNodeScript]) {
+            this._connection.send((client) => script.load(client)).catch(() => undefined);
+        }
     }
 
     private _expect(greeting: Greeting): void {
