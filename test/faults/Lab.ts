@@ -242,7 +242,7 @@ export class Lab implements AsyncDisposable {
         }
     }
 
-    /** Keys but for the memory of fences, tombstones, and the places in line of those who were killed. */
+    /** Keys but for clocks, tombstones, and the places in line of those who were killed. */
     private async _left(commands: ServerCommands): Promise<string[]> {
         const { client } = commands;
         if (/role:slave/.test(await client.info('replication'))) return [];
@@ -250,11 +250,10 @@ export class Lab implements AsyncDisposable {
         const left: string[] = [];
         for (const key of await client.keys('*')) {
             if (key.endsWith(':q')) {
-                if (!(await client.zrange(key, '0', '-1')).every(dead)) left.push(key);
+                if (!(await client.zrangebyscore(key, 0, '+inf')).every(dead)) left.push(key);
             } else if (key.endsWith(':w')) {
-                const records = Object.entries(await client.hgetall(key));
-                if (!records.every(([id, record]) => record.startsWith('x') || dead(id))) left.push(key);
-            } else if (!key.endsWith(':m')) left.push(key);
+                if (!(await client.hkeys(key)).every((id) => id === 'yield' || dead(id))) left.push(key);
+            } else if (!key.endsWith('clock')) left.push(key);
         }
         return left;
     }

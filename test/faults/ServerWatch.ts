@@ -27,8 +27,6 @@ export class ServerWatch implements Disposable {
     /** What all other keys are known to hold. */
     private _unseen: 'free' | 'unknown' = 'unknown';
     private _by = new Map<string, Set<string>>();
-    /** What a script has just tried to store if there was nothing. */
-    private _tried: (Stored & { readonly key: string }) | undefined;
     private _socket: Socket | undefined;
     private _retry: NodeJS.Timeout | undefined;
     private _closed = false;
@@ -71,10 +69,7 @@ export class ServerWatch implements Disposable {
         else this._command(name.toLowerCase(), args, now);
     }
 
-    /**
-     * A script says by its arguments who calls it: of each of our scripts the first argument of an item is the holder; and who
-     * wants to wait may give back what its process has, `<ticket> <holder>`.
-     */
+    /** A script says by its arguments who calls it: the first two of an item are a holder, an acquisition, or neither. */
     private _command(name: string, args: string[], now: number): void {
         this._by = new Map();
         if (name === 'flushall') this._forget('free');
@@ -82,44 +77,39 @@ export class ServerWatch implements Disposable {
         if (name === 'set') this._setAside(args, now);
         if (name !== 'evalsha' && name !== 'eval') return;
         const count = Number(args[1]);
-        const keys = args.slice(2, 2 + count);
-        const stride = keys[1]?.endsWith(':q') === true ? 4 : keys[1]?.endsWith(':m') === true ? 2 : 1;
-        // Those that may wait or grant say something once for all items.
-        const rest = args.slice(2 + count + (stride === 4 ? 1 : 0));
-        const width = (rest.length * stride) / count;
+        const isClocked = args[2]?.endsWith('clock') === true;
+        const keys = args.slice(isClocked ? 3 : 2, 2 + count);
+        const stride = keys[2]?.endsWith(':w') === true ? 3 : keys[1]?.endsWith(':q') === true ? 2 : 1;
+        const items = keys.length / stride;
+        // Those that may hand on say something once, before all items; on nodes of a quorum a hint is behind them.
+        const rest = args.slice(2 + count + (isClocked && stride === 3 ? 1 : 0));
+        const width = Math.floor(rest.length / items);
         // A list may have several steps of one key, and does not show which of them is under way.
-        for (let at = 0; at < count; at += stride) {
-            const key = keys[at] ?? '';
-            const [holder = '', , , wait = ''] = rest.slice((at / stride) * width, (at / stride + 1) * width);
-            const by = (this._by.get(key) ?? new Set()).add(holder);
-            const [, before = ''] = /^\d+ (.+)$/.exec(wait) ?? [];
-            if (stride === 4 && processOf(before) === processOf(holder)) by.add(before);
+        for (let item = 0; item < items; item++) {
+            const key = keys[item * stride] ?? '';
+            const by = this._by.get(key) ?? new Set();
+            for (const who of rest.slice(item * width, item * width + 2)) if (who !== '') by.add(acquisitionOf(who));
             this._by.set(key, by);
         }
     }
 
     private _inScript(name: string, args: string[], now: number): void {
-        const [key = '', value = '', , ttl = ''] = args;
-        const tried = this._tried;
-        this._tried = undefined;
-        // It did when it goes on to write down who has it: what there was before may not be known.
-        if (tried !== undefined && name === 'hset' && args.includes(tried.holder)) this._seen.set(tried.key, tried);
+        const [key = '', value = ''] = args;
         if (!key.startsWith(this._prefix)) return;
         const stored = this._holding(key);
         if (name === 'pexpire' && stored !== undefined) {
             this._seen.set(key, { holder: stored.holder, until: now + Number(value) });
         }
-        if (name === 'set' && args.includes('NX')) {
-            this._tried = { key, holder: value, until: now + Number(ttl) };
-            return;
-        }
         if (name !== 'set' && name !== 'del') return;
         const by = this._by.get(key) ?? new Set();
-        if (stored !== undefined && stored.until - ROUNDING > now && !by.has(stored.holder)) {
+        if (stored !== undefined && stored.until - ROUNDING > now && !by.has(acquisitionOf(stored.holder))) {
             this.removals += 1;
             this._history.note({ operation: 'removed', key, holder: stored.holder, by: [...by].join(' ') });
         }
-        this._seen.set(key, name === 'del' ? 'free' : { holder: value, until: now + Number(ttl) });
+        const until = args.includes('KEEPTTL') ? (stored?.until ?? Infinity) : now + Number(args[3]);
+        this._seen.set(key, name === 'del' ? 'free' : { holder: value, until });
+        // A waiter that does not hear of its grant is passed over in the same step.
+        this._by.set(key, by.add(acquisitionOf(value)));
     }
 
     /** Another edition's attempt: it succeeds if there is nothing. That is not known before the key is seen, nor near an expiry. */
@@ -148,7 +138,11 @@ export class ServerWatch implements Disposable {
     }
 }
 
-/** Of a holder id, `host:pid:random:number`. */
-function processOf(holder: string): string {
-    return holder.slice(0, holder.lastIndexOf(':'));
+/** An id of our own, with the fence that a holder has behind it, and with the number of an attempt on a node of a quorum. */
+const OWN = /^(\S+:\d+:[\w-]{8}:[0-9a-z]+)(?:#\d+)?:\d*$/;
+
+/** What a holder and the acquisition that it was granted to have in common. A chosen holder stands before the id. */
+function acquisitionOf(text: string): string {
+    const [chosen = ''] = text.split(/\\r|#(?=\S+:\d+:[\w-]{8}:)/);
+    return OWN.exec(chosen)?.[1] ?? chosen;
 }
