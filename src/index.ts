@@ -5,7 +5,7 @@ export type { BorrowedClient } from './connect/clients';
 export type { LockContext } from './connect/context';
 export type { Lease } from './engine/lease/Lease';
 export { Locker } from './engine/locker/Locker';
-export type { LockerOptions } from './engine/locker/Locker';
+export type { LockerOptions } from './engine/locker/LockerOptions';
 export type { LockEvent, LockObserver } from './engine/port/LockObserver';
 export type { LockInfo, LockStore } from './engine/port/LockStore';
 export { LockError, LockErrorCode } from './engine/port/errors';

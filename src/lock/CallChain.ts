@@ -1,6 +1,7 @@
 import type { Lease } from '../engine/lease/Lease';
 import type { Clock } from '../engine/time/Clock';
-import type { LeaseOptions, Locker } from '../engine/locker/Locker';
+import type { LeaseOptions } from '../engine/locker/LeaseOptions';
+import type { Locker } from '../engine/locker/Locker';
 import { LeaseShare } from './LeaseShare';
 import type { Member } from './LeaseShare';
 import { SharedLease } from './SharedLease';

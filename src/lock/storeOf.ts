@@ -43,7 +43,7 @@ function redisStoreOf(clients: RedisClients, settings: LockSettings): LockStore 
                     const node = new SingleServer(client, { ...server, persistent: true, settled: settings.ttl });
                     return new RedisStore(node, { ...store, node: true });
                 }),
-                { longestTtl: settings.ttl, nodeTimeout: settings.nodeTimeout },
+                { longestTtl: settings.ttl, nodeTimeout: settings.nodeTimeout, openTimeout: connectTimeout },
             );
         }
     }

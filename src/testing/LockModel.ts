@@ -1,4 +1,4 @@
-import { chosenHolder, holderOf } from '../engine/port/holder';
+import { chosenHolder, holderOf, readHolder } from '../engine/port/holder';
 import { CLAIM_WINDOW, CLOCK_LIFE, QUEUE_LIFE, WAITER_LEASE } from '../engine/port/protocol';
 
 /** A Redis key with its expiry as an instant on the server's clock; Infinity: none. */
@@ -227,12 +227,13 @@ export class LockModel {
         if (id !== '') {
             wasFirst = this._firstWaiter()?.id === id;
             this._leave(id);
-            if (underWay) this._bury(id);
         }
         let window = 0;
         if (ours && pause > 0 && this._leaveFree(pause)) window = pause;
         else if (ours || (this.key === undefined && this.freeUntil <= this.now)) window = this._free();
         else if (wasFirst) this._tellFirst(Math.max(this._remaining(), 0));
+        // Last: a release frees the key, also where this is refused.
+        if (id !== '' && underWay) this._bury(id);
         return { released: ours, window };
     }
 
@@ -259,6 +260,11 @@ export class LockModel {
     /** Whether the key has exactly this value. */
     protected _holds(holder: string): boolean {
         return this.key?.value === holder;
+    }
+
+    /** The fence that a holder tells. */
+    protected _fenceOf(holder: string): number | undefined {
+        return readHolder(holder)?.fence;
     }
 
     /** The smallest number that the clock may give next. */
@@ -369,16 +375,17 @@ export class LockModel {
     }
 
     /** The key is this acquisition's already, or its owner's. */
-    private _keep({ id, ttl }: QueuedAcquire): Granted {
-        const rest = this.key?.value.slice(id.length) ?? '';
+    private _keep({ id, ttl, spare }: QueuedAcquire): Granted {
+        const remaining = this._remaining();
         this._leave(id);
-        if (/^\d+$/.test(rest)) {
-            if (this._remaining() < ttl) this._lengthen(ttl);
-            return { kind: 'granted', fence: Number(rest), reserved: false };
+        const known = this._fenceOf(this.key?.value ?? '');
+        if (known !== undefined) {
+            if (remaining < ttl) this._lengthen(ttl);
+            return { kind: 'granted', fence: known, reserved: false };
         }
-        const fence = this._draw(0);
-        this._set(holderOf(id, fence), Math.max(ttl, this._remaining()));
-        return { kind: 'granted', fence, reserved: false };
+        const fence = this._draw(spare);
+        this._set(holderOf(id, fence), Math.max(ttl, remaining));
+        return { kind: 'granted', fence, reserved: spare > 0 };
     }
 
     private _lengthen(ttl: number): void {

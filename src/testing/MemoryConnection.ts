@@ -11,6 +11,7 @@ import type {
 } from '../engine/port/LockStore';
 import type { ReservedGrant, ReservingRequest } from '../engine/port/ReservingRequest';
 import { deadlineOf } from '../engine/port/validity';
+import { inMicrotask } from '../engine/time/hostTime';
 import type { BusyReply, Message, QueuedRelease } from './LockModel';
 import type { MemoryServer } from './MemoryServer';
 
@@ -121,7 +122,7 @@ export class MemoryConnection {
 
     /** This is part of an answer, not a message that may be lost. */
     private _handedOn(key: string, window: number): void {
-        queueMicrotask(() => this._listener?.handedOn(key, window));
+        inMicrotask(() => this._listener?.handedOn(key, window));
     }
 
     private _hear(key: string, message: Message): void {

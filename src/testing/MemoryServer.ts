@@ -1,5 +1,6 @@
 import { SystemClock } from '../engine/time/Clock';
 import type { Clock, Timer } from '../engine/time/Clock';
+import { inMicrotask } from '../engine/time/hostTime';
 import { LockModel } from './LockModel';
 import type { Message } from './LockModel';
 
@@ -96,7 +97,7 @@ export class MemoryServer {
     }
 
     private _deliver(channel: string, key: string, message: Message): void {
-        queueMicrotask(() => this._channels.get(channel)?.(key, message));
+        inMicrotask(() => this._channels.get(channel)?.(key, message));
     }
 
     private _awaitExpiry(watch: Watch): void {
@@ -111,7 +112,7 @@ export class MemoryServer {
     private _changed(key: string): void {
         for (const watch of [...this._watches].filter((one) => one.key === key)) {
             this._unwatch(watch);
-            queueMicrotask(() => watch.changed(key));
+            inMicrotask(() => watch.changed(key));
         }
     }
 

@@ -14,6 +14,7 @@ import type {
     RenewAnswer,
     StoreListener,
 } from '../engine/port/LockStore';
+import { inMicrotask } from '../engine/time/hostTime';
 import { MemoryConnection, isLock } from './MemoryConnection';
 import { MemoryServer } from './MemoryServer';
 
@@ -96,7 +97,7 @@ export class MemoryStore implements LockStore {
 
     private _answer<Answer>(key: string, step: () => Answer, callback: Callback<Answer>): void {
         const answer = this._perform(key, step);
-        queueMicrotask(() => callback(answer));
+        inMicrotask(() => callback(answer));
     }
 
     private _perform<Answer>(key: string, step: () => Answer): Answer | LockError {

@@ -17,7 +17,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
     'engine/lease': below('time', 'port', 'followups'),
     'engine/waiting': below('time', 'port', 'followups', 'collections'),
     'engine/local': below('time', 'port', 'collections'),
-    'engine/locker': below('time', 'port', 'followups', 'lease', 'waiting', 'local'),
+    'engine/locker': below('time', 'port', 'followups', 'lease', 'waiting'),
     'engine/quorum': below('time', 'port'),
     'engine/redis/scripts': [...below('time', 'port'), 'type ioredis'],
     'engine/redis/connection': [...below('time', 'port', 'redis/scripts'), 'type ioredis'],

@@ -244,7 +244,7 @@ export class Lab implements AsyncDisposable {
         }
     }
 
-    /** Keys but for the clock, tombstones, and the places in line of those who were killed. */
+    /** Keys but for clocks, tombstones, and the places in line of those who were killed. */
     private async _left(commands: ServerCommands): Promise<string[]> {
         const { client } = commands;
         if (/role:slave/.test(await client.info('replication'))) return [];
@@ -252,12 +252,10 @@ export class Lab implements AsyncDisposable {
         const left: string[] = [];
         for (const key of await client.keys('*')) {
             if (key.endsWith(':q')) {
-                // Tombstones have scores below 0.
                 if (!(await client.zrangebyscore(key, 0, '+inf')).every(dead)) left.push(key);
             } else if (key.endsWith(':w')) {
-                const ids = (await client.hkeys(key)).filter((field) => field.includes(':'));
-                if (!ids.every(dead)) left.push(key);
-            } else if (!key.endsWith(':clock')) left.push(key);
+                if (!(await client.hkeys(key)).every((id) => id === 'yield' || dead(id))) left.push(key);
+            } else if (!key.endsWith('clock')) left.push(key);
         }
         return left;
     }

@@ -26,8 +26,7 @@ export class ServerWatch implements Disposable {
     private readonly _seen = new Map<string, Known>();
     /** What all other keys are known to hold. */
     private _unseen: 'free' | 'unknown' = 'unknown';
-    /** The ids and holders that the script under way was called with, and those that it has stored. */
-    private _by = new Set<string>();
+    private _by = new Map<string, Set<string>>();
     private _socket: Socket | undefined;
     private _retry: NodeJS.Timeout | undefined;
     private _closed = false;
@@ -70,43 +69,47 @@ export class ServerWatch implements Disposable {
         else this._command(name.toLowerCase(), args, now);
     }
 
-    /** A script says by its arguments who calls it. A list does not show which of its items is under way. */
+    /** A script says by its arguments who calls it: the first two of an item are a holder, an acquisition, or neither. */
     private _command(name: string, args: string[], now: number): void {
-        this._by = new Set();
+        this._by = new Map();
         if (name === 'flushall') this._forget('free');
         if (name === 'del') for (const key of args) this._seen.set(key, 'free');
         if (name === 'set') this._setAside(args, now);
         if (name !== 'evalsha' && name !== 'eval') return;
-        this._by = new Set(args.slice(2 + Number(args[1])).filter((arg) => arg.includes(':')));
+        const count = Number(args[1]);
+        const isClocked = args[2]?.endsWith('clock') === true;
+        const keys = args.slice(isClocked ? 3 : 2, 2 + count);
+        const stride = keys[2]?.endsWith(':w') === true ? 3 : keys[1]?.endsWith(':q') === true ? 2 : 1;
+        const items = keys.length / stride;
+        // Those that may hand on say something once, before all items; on nodes of a quorum a hint is behind them.
+        const rest = args.slice(2 + count + (isClocked && stride === 3 ? 1 : 0));
+        const width = Math.floor(rest.length / items);
+        // A list may have several steps of one key, and does not show which of them is under way.
+        for (let item = 0; item < items; item++) {
+            const key = keys[item * stride] ?? '';
+            const by = this._by.get(key) ?? new Set();
+            for (const who of rest.slice(item * width, item * width + 2)) if (who !== '') by.add(acquisitionOf(who));
+            this._by.set(key, by);
+        }
     }
 
     private _inScript(name: string, args: string[], now: number): void {
-        const [key = '', value = '', option, ttl = ''] = args;
+        const [key = '', value = ''] = args;
         if (!key.startsWith(this._prefix)) return;
         const stored = this._holding(key);
         if (name === 'pexpire' && stored !== undefined) {
             this._seen.set(key, { holder: stored.holder, until: now + Number(value) });
         }
         if (name !== 'set' && name !== 'del') return;
-        if (stored !== undefined && stored.until - ROUNDING > now && !this._mayRemove(stored.holder)) {
+        const by = this._by.get(key) ?? new Set();
+        if (stored !== undefined && stored.until - ROUNDING > now && !by.has(acquisitionOf(stored.holder))) {
             this.removals += 1;
-            this._history.note({ operation: 'removed', key, holder: stored.holder, by: [...this._by].join(' ') });
+            this._history.note({ operation: 'removed', key, holder: stored.holder, by: [...by].join(' ') });
         }
-        // A hand-off overwrites those that it could not reach.
-        this._by.add(value);
-        const until = option === 'PX' ? now + Number(ttl) : stored?.until;
-        if (name === 'del') this._seen.set(key, 'free');
-        else this._seen.set(key, until === undefined ? 'unknown' : { holder: value, until });
-    }
-
-    /** A holder is what its caller chose, or the id of an acquisition and the fence; on a node the attempt stands between them. */
-    private _mayRemove(holder: string): boolean {
-        return [...this._by].some(
-            (by) =>
-                by === holder ||
-                by.split('\\r')[0] === holder ||
-                (holder.startsWith(by) && /^(#\d+:)?\d+$/.test(holder.slice(by.length))),
-        );
+        const until = args.includes('KEEPTTL') ? (stored?.until ?? Infinity) : now + Number(args[3]);
+        this._seen.set(key, name === 'del' ? 'free' : { holder: value, until });
+        // A waiter that does not hear of its grant is passed over in the same step.
+        this._by.set(key, by.add(acquisitionOf(value)));
     }
 
     /** Another edition's attempt: it succeeds if there is nothing. That is not known before the key is seen, nor near an expiry. */
@@ -133,4 +136,13 @@ export class ServerWatch implements Disposable {
         this._seen.clear();
         this._unseen = rest;
     }
+}
+
+/** An id of our own, with the fence that a holder has behind it, and with the number of an attempt on a node of a quorum. */
+const OWN = /^(\S+:\d+:[\w-]{8}:[0-9a-z]+)(?:#\d+)?:\d*$/;
+
+/** What a holder and the acquisition that it was granted to have in common. A chosen holder stands before the id. */
+function acquisitionOf(text: string): string {
+    const [chosen = ''] = text.split(/\\r|#(?=\S+:\d+:[\w-]{8}:)/);
+    return OWN.exec(chosen)?.[1] ?? chosen;
 }

@@ -24,6 +24,10 @@ const undisturbed = (): Promise<void> => sleep(1500);
 const PATIENT: Partial<Pace> = { tries: 0, impatient: 0, cancel: 0, overstay: 0 };
 
 const STORE = 'engine/local/LocalGrants.js';
+const TURN = 'engine/local/Turn.js';
+
+/** The Lua scripts, each in one line of a module. */
+const LUA = 'engine/redis/scripts/lua.js';
 
 /** Two workers, each of which always has somebody who waits for the only key, and passes it on. */
 const LOCAL = { localGrants: 3, keys: 1, workers: 2 } as const;
@@ -31,11 +35,8 @@ const LOCAL = { localGrants: 3, keys: 1, workers: 2 } as const;
 export const MUTANT_CASES: Readonly<Record<string, MutantCase>> = {
     'a release does not compare': {
         replacements: [
-            [
-                'engine/redis/scripts/release.js',
-                "local ours = holder ~= '' and current == holder and (id == '' or its)",
-                "local ours = holder ~= '' and current",
-            ],
+            [LUA, 'local is_held = current == holder\\n', 'local is_held = current\\n'],
+            [LUA, 'return value == holder\\nend', 'return true\\nend'],
         ],
         breaks: ['I9'],
         options: { keys: 1 },
@@ -69,11 +70,11 @@ export const MUTANT_CASES: Readonly<Record<string, MutantCase>> = {
     },
     'a renewal takes the key whoever has it': {
         replacements: [
-            ['engine/redis/scripts/renew.js', "if redis.call('GET', key) ~= holder then", 'if false then'],
+            [LUA, 'if not current or not holds(current, holder) then', 'if false then'],
             [
-                'engine/redis/scripts/renew.js',
-                "redis.call('PEXPIRE', key, longest)",
-                "redis.call('SET', key, holder, 'PX', longest)",
+                LUA,
+                "redis.call('PEXPIRE', key, math.max(redis.call('PTTL', key), tonumber(ttl)))",
+                "redis.call('SET', key, holder, 'PX', ttl)",
             ],
         ],
         breaks: ['I9'],
@@ -103,20 +104,14 @@ export const MUTANT_CASES: Readonly<Record<string, MutantCase>> = {
         run: () => sleep(500),
     },
     'nothing is published': {
-        replacements: [
-            [
-                'engine/redis/scripts/grant.js',
-                "if channel == '' then\n        return true",
-                'if true then\n        return true',
-            ],
-        ],
+        replacements: [[LUA, "if channel == '' then\\nreturn true", 'if true then\\nreturn true']],
         breaks: ['I6'],
         options: { keys: 1, workers: 3, config: { 'options.ttl': 8000 } },
         pace: { ...PATIENT, ttl: [8000, 8000], stay: 30 },
         run: () => sleep(3000),
     },
     'a given up acquisition leaves no tombstone': {
-        replacements: [['engine/redis/scripts/release.js', "if tombstone == '1' then", 'if false then']],
+        replacements: [[LUA, "if underway == '1' and acquisition_of(id) == id then", 'if false then']],
         breaks: ['I7'],
         options: { keys: 1, workers: 2, config: { 'options.command_timeout': 300 } },
         pace: { loops: 6, tries: 0, overstay: 0, impatient: 1, stay: 20, ttl: [20_000, 20_000] },
@@ -133,16 +128,10 @@ export const MUTANT_CASES: Readonly<Record<string, MutantCase>> = {
         },
     },
     'a fence does not look at the clock': {
-        replacements: [
-            [
-                'engine/redis/scripts/grant.js',
-                'return math.max((tonumber(last) or 0) + 1, clock)',
-                'return (tonumber(last) or 0) + 1',
-            ],
-        ],
+        replacements: [[LUA, 'local first = now[1] * 1000000 + now[2]', 'local first = 1']],
         breaks: ['I3'],
         run: async (lab) => {
-            const fault = FAULTS.find(({ name }) => name === 'memory deleted');
+            const fault = FAULTS.find(({ name }) => name === 'clock deleted');
             for (let times = 0; times < 3; times += 1) {
                 await sleep(500);
                 if (fault !== undefined) await suffer(fault, lab);
@@ -152,9 +141,9 @@ export const MUTANT_CASES: Readonly<Record<string, MutantCase>> = {
     'who came last is served first': {
         replacements: [
             [
-                'engine/redis/scripts/grant.js',
-                "redis.pcall('ZRANGE', queue, 0, 0)",
-                "redis.pcall('ZRANGE', queue, -1, -1)",
+                LUA,
+                "redis.pcall('ZRANGEBYSCORE', queue, 0, '+inf', 'LIMIT', 0, 1)",
+                "redis.pcall('ZREVRANGEBYSCORE', queue, '+inf', 0, 'LIMIT', 0, 1)",
             ],
         ],
         breaks: ['I5'],
@@ -166,8 +155,8 @@ export const MUTANT_CASES: Readonly<Record<string, MutantCase>> = {
         replacements: [
             [
                 'engine/waiting/Waiters.js',
-                'this._wake(waiter, delay);\n    }\n    /** A foreign holder',
-                'this._wake(waiter, 0);\n    }\n    /** A foreign holder',
+                'waiter.stoodInAt = now + delay;\n        this._wake(waiter, delay);',
+                'waiter.stoodInAt = now + delay;\n        this._wake(waiter, 0);',
             ],
         ],
         breaks: ['I8'],
@@ -175,24 +164,19 @@ export const MUTANT_CASES: Readonly<Record<string, MutantCase>> = {
         pace: PATIENT,
         run: () => sleep(3000),
     },
-    'the fences of what is passed on are not reserved': {
-        replacements: [
-            [STORE, 'spare: this._passes, before', 'before'],
-            [STORE, 'ticket: undefined, spare: this._passes }', 'ticket: undefined }'],
-            [STORE, 'fence: fence - this._passes', 'fence'],
-        ],
+    'a key is passed on with the fence of the lease before': {
+        replacements: [[TURN, 'this._fence += 1;', '']],
         breaks: ['I3'],
-        // On one server the clock is ahead of them.
-        options: { ...LOCAL, topology: 'quorum' },
+        options: LOCAL,
         pace: PATIENT,
         run: undisturbed,
     },
     'what is passed on is taken for a whole lease': {
         replacements: [
             [
-                STORE,
-                'turn.brief = true;\n            // The lease',
-                'turn.deadline = this._clock.now() + line.ttl;\n            // The lease',
+                TURN,
+                'this._isConfirmed = left >= this._ttl * NEARLY_ALL;',
+                'this._isConfirmed = true;\n        this.deadline = now + this._ttl;',
             ],
         ],
         breaks: ['I1'],
@@ -208,7 +192,7 @@ export const MUTANT_CASES: Readonly<Record<string, MutantCase>> = {
                 '(line) => this._over(line)',
                 `(line) => {
                     const deadline = _clock.now() + line.ttl;
-                    Object.assign(line.turn, { free: true, fence: line.turn.fence + 1, deadline });
+                    Object.assign(line.turn, { isFree: true, _fence: line.turn._fence + 1, deadline });
                     this._queue.set(line, deadline);
                     this._wake(line);
                 }`,
@@ -220,14 +204,14 @@ export const MUTANT_CASES: Readonly<Record<string, MutantCase>> = {
         run: () => sleep(3000),
     },
     'a key is passed on without end': {
-        replacements: [[STORE, 'turn.passes -= 1;', '']],
+        replacements: [[TURN, 'this._passes -= 1;', '']],
         breaks: ['I5'],
         options: LOCAL,
         pace: { ...PATIENT, stay: 20 },
         run: undisturbed,
     },
     'a key is passed on for longer than a third of its ttl': {
-        replacements: [[STORE, 'this._clock.now() < turn.until', 'true']],
+        replacements: [[TURN, ' || now >= this._passedUntil', '']],
         breaks: ['I5'],
         options: LOCAL,
         pace: { ...PATIENT, stay: 160 },
@@ -237,10 +221,10 @@ export const MUTANT_CASES: Readonly<Record<string, MutantCase>> = {
         replacements: [
             [
                 STORE,
-                'line.waiting.set(id, holder);',
+                'line.waiting.add(id);',
                 `const others = [...line.waiting].slice(1);
-                for (const [other] of others) line.waiting.delete(other);
-                for (const [one, its] of [[id, holder], ...others]) line.waiting.set(one, its);`,
+                for (const other of others) line.waiting.delete(other);
+                for (const one of [id, ...others]) line.waiting.add(one);`,
             ],
         ],
         breaks: ['I5'],

@@ -129,6 +129,7 @@ export class ClientModel {
         const { command, reply } = answer;
         if (this._isToFollow(reply)) this.followAt = now + windowOf(reply);
         if (command.kind === 'release' && reply === 'queued') this._send({ ...command, queued: true });
+        else if (isGiving(command) && reply === 'refused') this.leftovers = [...this.leftovers, command];
         if (command.id !== this.id) return;
         if (command.kind === 'acquire' && this.phase.kind === 'waiting') {
             this._acquired(this.phase, command, reply, now);
@@ -215,7 +216,7 @@ export class ClientModel {
     disconnect(now: number): void {
         this.connected = false;
         const unanswered = [...this.answers.map(({ command }) => command), ...this.sent];
-        const undone = unanswered.filter(({ kind }) => kind === 'release' || kind === 'give up');
+        const undone = unanswered.filter(isGiving);
         this.leftovers = [...this.leftovers, ...undone];
         this.late = [...this.late, ...this.sent];
         this.sent = [];
@@ -251,6 +252,7 @@ export class ClientModel {
     private _matters(command: Command, reply: Reply): boolean {
         if (this._isToFollow(reply)) return true;
         // A release that is sent again does harm, if any, only to a later acquisition of the same holder.
+        if (isGiving(command) && reply === 'refused') return true;
         if (command.kind === 'release') return reply === 'queued' || this.rules.chosenHolder;
         return command.id === this.id;
     }
@@ -401,4 +403,9 @@ export class ClientModel {
         if (phase.plain) this.giveUp();
         else this._sleep(this.phase, this.rules.pause, now);
     }
+}
+
+/** Whether a command gives something back: it is tried until it is answered. */
+function isGiving({ kind }: Command): boolean {
+    return kind === 'release' || kind === 'give up';
 }

@@ -8,6 +8,12 @@ export class ServerModel extends LockModel {
     /** How many this step has made. */
     writes = 0;
 
+    /** Its ids are shorter than real ones. */
+    protected override _fenceOf(holder: string): number | undefined {
+        const end = holder.indexOf(':') + 1;
+        return end > 0 ? Number(holder.slice(end)) : undefined;
+    }
+
     protected override _write(): void {
         if (this.accepts === 0) throw new Refusal();
         this.accepts -= 1;

@@ -305,7 +305,8 @@ export class World {
         const { id } = command;
         const isGranted = typeof reply === 'object' && 'kind' in reply && reply.kind === 'granted';
         const isOver = client.phase.kind !== 'crashed' && client.id !== id;
-        const isUndone = [...client.sent, ...client.leftovers, ...client.late].some(
+        const unanswered = client.answers.map((answer) => answer.command);
+        const isUndone = [...client.sent, ...client.leftovers, ...client.late, ...unanswered].some(
             (one) => one.id === id && (one.kind === 'give up' || one.kind === 'release'),
         );
         if (isGranted && isOver && !isUndone && this.wipes === 0) this.violation = `${id} is over, and gets the key`;

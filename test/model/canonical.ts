@@ -20,13 +20,18 @@ export function canonical(world: World): string {
 }
 
 /** The clients without their names: heaviest last, those of the same weight in every order. */
-function orders(clients: readonly ClientModel[]): ClientModel[][] {
-    if (clients.length < 2) return [[...clients]];
+function orders(clients: readonly ClientModel[]): (readonly ClientModel[])[] {
+    const [one, other] = clients;
+    if (one !== undefined && other !== undefined && clients.length === 2) {
+        const more = weight(one) - weight(other);
+        if (more !== 0) return [more < 0 ? clients : [other, one]];
+    }
+    if (clients.length < 2) return [clients];
     const weights = clients.map(weight);
     const least = Math.min(...weights);
-    return clients.flatMap((one, at) => {
+    return clients.flatMap((first, at) => {
         if (weights[at] !== least) return [];
-        return orders(clients.filter((client) => client !== one)).map((others) => [one, ...others]);
+        return orders(clients.filter((client) => client !== first)).map((others) => [first, ...others]);
     });
 }
 
@@ -173,10 +178,12 @@ class Canonical {
 
     /** Whose acquisition, and which: 0 is the present one of that client. */
     private _id(id: string): string {
-        const own = /([A-Z]+)(\d+):$/.exec(id);
-        const at = this._clients.findIndex(({ name }) => name === own?.[1]);
-        const client = this._clients[at];
-        return client === undefined ? id : digit(at) + digit(client.started - Number(own?.[2]));
+        const own = id.slice(id.indexOf('\r') + 1);
+        for (const [at, { name, started }] of this._clients.entries()) {
+            const number = own.startsWith(name) ? own.slice(name.length, -1) : '';
+            if (number >= '0' && number <= '9~') return digit(at) + digit(started - Number(number));
+        }
+        return id;
     }
 
     /** What a key holds: an acquisition with its fence, a name that was chosen, or another's. */
@@ -210,26 +217,29 @@ class Canonical {
 /** The fences that are compared with each other, also those in what is asked for by holder. */
 function fencesOf({ server, holder, lastFence, clients }: World): number[] {
     const fences = [lastFence];
-    const add = (text: string | undefined): void => {
-        const end = text?.indexOf(':') ?? -1;
-        if (text !== undefined && end >= 0) fences.push(Number(text.slice(end + 1)));
-    };
-    if (server.key !== undefined) add(holder);
+    if (server.key !== undefined && holder !== undefined) addFence(fences, holder);
     for (const { phase, inbox, answers, sent, late, leftovers, rules } of clients) {
         for (const message of inbox) if (message.kind === 'grant') fences.push(message.fence);
-        for (const { reply } of answers) {
+        for (const { command, reply } of answers) {
+            if ('holder' in command) addFence(fences, command.holder);
             if (typeof reply !== 'object' || !('kind' in reply)) continue;
             if (reply.kind === 'granted') fences.push(reply.fence);
-            else if (reply.kind === 'taken') add(reply.holder);
+            else if (reply.kind === 'taken') addFence(fences, reply.holder);
         }
-        const commands = [...sent, ...late, ...leftovers, ...answers.map(({ command }) => command)];
-        for (const command of commands) if ('holder' in command) add(command.holder);
+        for (const command of sent) if ('holder' in command) addFence(fences, command.holder);
+        for (const command of late) if ('holder' in command) addFence(fences, command.holder);
+        for (const command of leftovers) if ('holder' in command) addFence(fences, command.holder);
         if (phase.kind === 'waiting' && phase.message !== undefined) fences.push(phase.message.fence);
         if (phase.kind !== 'held') continue;
-        add(phase.holder);
+        addFence(fences, phase.holder);
         for (let more = 0; rules.passes > 0 && more <= phase.passes; more++) fences.push(phase.fence + more);
     }
     return fences;
+}
+
+function addFence(fences: number[], holder: string): void {
+    const end = holder.indexOf(':');
+    if (end >= 0) fences.push(Number(holder.slice(end + 1)));
 }
 
 function ticketsOf({ server, clients }: World): number[] {
@@ -237,10 +247,12 @@ function ticketsOf({ server, clients }: World): number[] {
     for (const { score } of server.queue.value) if (score > 0) tickets.push(score);
     for (const { phase, sent, late, answers } of clients) {
         if (phase.kind === 'waiting' && phase.busy !== undefined) tickets.push(phase.busy.ticket);
-        for (const command of [...sent, ...late, ...answers.map((answer) => answer.command)]) {
+        for (const command of sent) if (command.kind === 'acquire') tickets.push(command.ticket ?? 0);
+        for (const command of late) if (command.kind === 'acquire') tickets.push(command.ticket ?? 0);
+        for (const { command, reply } of answers) {
             if (command.kind === 'acquire') tickets.push(command.ticket ?? 0);
+            if (typeof reply === 'object' && 'ticket' in reply) tickets.push(reply.ticket);
         }
-        for (const { reply } of answers) if (typeof reply === 'object' && 'ticket' in reply) tickets.push(reply.ticket);
     }
     return tickets;
 }
@@ -248,8 +260,9 @@ function ticketsOf({ server, clients }: World): number[] {
 const KINDS = ['idle', 'crashed', 'waiting', 'held'] as const;
 
 function weight({ phase, sent, answers, inbox, late, connected }: ClientModel): number {
-    const counts = [KINDS.indexOf(phase.kind), sent.length, answers.length, inbox.length, late.length];
-    return counts.reduce((sum, count) => sum * 8 + count, connected ? 1 : 0);
+    const kind = KINDS.indexOf(phase.kind);
+    const under = (((kind * 8 + sent.length) * 8 + answers.length) * 8 + inbox.length) * 8 + late.length;
+    return under * 2 + (connected ? 1 : 0);
 }
 
 function ascending(one: number, other: number): number {

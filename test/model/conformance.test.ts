@@ -12,9 +12,14 @@ import { Ear } from './Ear';
 
 const RUNS = 400;
 
-/** Acquisitions with an id of their own, and some whose caller has chosen the holder. One id begins like another holder. */
-const id = fc.constantFrom('z1:', 'z2:', 'z3:', 'owner\rn1:', 'owner\rn2:', 'z1\rn3:', 'foreign\rn4:');
-const ownId = fc.constantFrom('z1:', 'z2:', 'z3:');
+/** Acquisitions with an id of their own. */
+const [z1, z2, z3] = ['host:1:aaaaaaaa:z1:', 'host:1:aaaaaaaa:z2:', 'host:1:aaaaaaaa:z3:'] as const;
+
+/** Some whose caller has chosen the holder: also one that other ids begin with, another's, and one that was handed over. */
+const chosen = ['owner\rn1:', 'owner\rn2:', 'host:1:aaaaaaaa:z1\rn3:', 'foreign\rn4:', `${z1}77\rn5:`] as const;
+
+const id = fc.constantFrom(z1, z2, z3, ...chosen);
+const ownId = fc.constantFrom(z1, z2, z3);
 const channel = fc.constantFrom('one', 'two', 'three');
 
 /** Shorter than the claim window and longer; far apart, because those of a key are compared with a tolerance. */
@@ -41,7 +46,7 @@ const releaseQueued = fc.record({
     pause: fc.constantFrom(0, 0, 0, PAUSE),
 });
 const outside = fc.oneof(
-    fc.record({ kind: fc.constant('set'), ttl, always: fc.boolean() }),
+    fc.record({ kind: fc.constant('set'), value: fc.constantFrom('foreign', `${z1}77`), ttl, always: fc.boolean() }),
     fc.record({ kind: fc.constant('lose'), what: fc.constantFrom('key', 'key', 'queue', 'waiters', 'clock', 'all') }),
     fc.record({ kind: fc.constantFrom('age', 'age', 'set a list', 'set the clock back') }),
     fc.record({ kind: fc.constant('bury'), many: fc.constantFrom(3, 70) }),
@@ -120,7 +125,7 @@ async function perform(one: Action, lock: Comparison, run: string): Promise<void
         case 'listen':
             return lock.listen(`${one.channel}:${run}`, one.on);
         case 'set':
-            return lock.set('foreign', one.ttl, one.always);
+            return lock.set(one.value, one.ttl, one.always);
         case 'lose':
             return lock.lose(one.what);
         case 'age':
@@ -148,6 +153,6 @@ function releaseOf(
         case 'hand on':
             return lock.releaseQueued({ holder: '', id: '', underWay: false, pause: 0 });
         default:
-            throw new Error(`Not a release: ${what}`);
+            throw new Error(`Not a release: ${String(what)}`);
     }
 }

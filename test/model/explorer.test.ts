@@ -10,23 +10,31 @@ import { World } from './World';
 
 /** Each is searched to its end. A larger one: `npm run explore`. */
 const SCENARIOS: Readonly<Record<string, Changes>> = {
-    'everything may take long': { delays: 3, givesUp: true },
+    'everything may take long': { delays: 2, givesUp: true, tries: true },
     'leases are kept alive and hand-offs followed': {
         delays: 1,
         givesUp: true,
         client: { keepsAlive: true, follows: true },
     },
     'anything fails once': { faults: 1 },
-    'anything fails once and everything may take long': { acquisitions: 2, faults: 1, delays: 3 },
-    'anything fails once among three': { clients: 3, faults: 1 },
+    'anything fails once and everything may take long': { acquisitions: 2, faults: 1, delays: 2 },
+    'a process fails among three': { clients: 3, faults: 1, kinds: ['crash', 'crash half-open', 'disconnect', 'stop'] },
     'two of three crash': { clients: 3, faults: 2, kinds: ['crash', 'crash half-open'] },
     'leases are passed on in a process': { delays: 2, givesUp: true, client: { passes: 2 }, lastFence: 100_000 },
-    'leases are passed on in a process and anything fails once': { faults: 1, client: { passes: 1 } },
+    'leases are passed on in a process that fails': {
+        faults: 1,
+        kinds: ['crash half-open', 'disconnect', 'disconnect half-open', 'disconnect messages', 'lose'],
+        client: { passes: 1 },
+    },
     'another edition takes the key and anything fails once': { acquisitions: 2, foreign: 1, faults: 1 },
-    'callers choose the holders': { faults: 1, givesUp: true, client: { chosenHolder: true, keepsAlive: true } },
+    'callers choose the holders': { faults: 1, givesUp: true, client: { chosenHolder: true } },
+    'callers choose the holders and leases are kept alive': {
+        faults: 1,
+        client: { chosenHolder: true, keepsAlive: true },
+    },
     'others get a chance after each hand-off': { foreign: 1, delays: 1, yields: true, tries: true },
     'a holder stops next to another edition': { foreign: 1, faults: 1, kinds: ['stop'], client: { keepsAlive: true } },
-    'the server refuses to write': { faults: 2, kinds: ['refuse'], givesUp: true, tries: true },
+    'the server refuses to write': { faults: 2, kinds: ['refuse', 'disconnect'], acquisitions: 2 },
 };
 
 /** How long the shortest way to the violation is; the traces are to be read. */

@@ -31,6 +31,8 @@ export interface LeaseKeeper {
     extended(confirmed: boolean): void;
     /** The lease has ended. Called once. @returns whether it was still ours then. */
     ended(end: LeaseEnd): Promise<boolean>;
+    /** A renewal was sent in time, and the event loop was blocked ever since: its answer may be there, and only not read. */
+    mayBeRenewed(): boolean;
     /** Makes what is thrown of an error of ours. */
     exceptionOf(error: LockError): Error;
 }
@@ -117,18 +119,21 @@ export class HeldLease implements Lease {
     isHeld(): boolean {
         if (this._state.kind === 'ended') return false;
         if (this._clock.now() < this.deadline) return true;
-        this.lose('ran out');
+        if (!this.keeper.mayBeRenewed()) this.lose('ran out');
         return false;
     }
 
     assertHeld(): void {
-        if (!this.isHeld() && this._state.kind === 'ended') throw this._thrown(this._errorOf(this._state.end));
+        if (this.isHeld()) return;
+        const { _state: state } = this;
+        const unclear = 'may have run out: the answer to its renewal has not been read';
+        throw this._thrown(state.kind === 'ended' ? this._errorOf(state.end) : this._lost(unclear));
     }
 
     async renew(ttl: number = this.ttl): Promise<void> {
         try {
             checkTtl(ttl, this.key);
-            this.assertHeld();
+            if (this._isOver()) this.assertHeld();
             await this.keeper.renew(ttl);
         } catch (error) {
             throw error instanceof LockError ? this._thrown(error) : error;
@@ -136,7 +141,7 @@ export class HeldLease implements Lease {
     }
 
     release(): Promise<boolean> {
-        return this.isHeld() ? this._end({ kind: 'released' }) : this._answer();
+        return this._isOver() ? this._answer() : this._end({ kind: 'released' });
     }
 
     handOver(): string {
@@ -157,7 +162,12 @@ export class HeldLease implements Lease {
 
     /** Releases the lease because the lock is closed: whoever works under it is told. */
     close(): Promise<boolean> {
-        return this.isHeld() ? this._end({ kind: 'closed' }) : this._answer();
+        return this._isOver() ? this._answer() : this._end({ kind: 'closed' });
+    }
+
+    /** Whether it has ended. Else it is held, or that is not known yet. */
+    private _isOver(): boolean {
+        return !this.isHeld() && this._state.kind === 'ended';
     }
 
     private _end(end: LeaseEnd): Promise<boolean> {

@@ -18,6 +18,12 @@ const GRID = 10;
 /** At most this many renewals in one command: in longer ones each costs no less. */
 const RENEWALS_PER_COMMAND = 100;
 
+/** A timer that is later than this shows that the event loop was blocked, ms. */
+const LATE = 5;
+
+/** How long an answer that came meanwhile may take to be read, ms. */
+const READING = 50;
+
 /** What a lease that is not released by us answers. */
 const STILL_OURS = Promise.resolve(true);
 const NOT_OURS = Promise.resolve(false);
@@ -117,8 +123,14 @@ export class KeepAlive implements UpkeepOwner {
     }
 
     private _due(upkeep: Upkeep): void {
-        // A lease that is asked ends at its deadline.
-        if (!upkeep.lease.isHeld()) return;
+        const { lease } = upkeep;
+        const now = this._clock.now();
+        const late = now - lease.deadline;
+        if (late >= 0) {
+            if (late <= LATE || upkeep.renewing === undefined || upkeep.readUntil !== undefined) lease.lose('ran out');
+            else this._queue.set(upkeep, (upkeep.readUntil = now + READING));
+            return;
+        }
         const renews = upkeep.isKept || !upkeep.isConfirmed;
         if (renews && upkeep.renewing === undefined) this._renew(upkeep);
         else this._plan(upkeep, Infinity);
@@ -149,7 +161,7 @@ export class KeepAlive implements UpkeepOwner {
         const { failure } = renewal;
         // One that was overtaken has not asked for the keys that were added since.
         const isLast = upkeep.renewing === renewal;
-        if (isLast) upkeep.renewing = undefined;
+        if (isLast) upkeep.renewing = upkeep.readUntil = undefined;
         upkeep.isAstray ||= failure?.unknown === true;
         if (!lease.isHeld()) return;
         const { key, holder } = lease;
@@ -166,9 +178,10 @@ export class KeepAlive implements UpkeepOwner {
     private _lost(upkeep: Upkeep, error: LockError): void {
         const { lease, context, since, isKept, isAstray, renewing } = upkeep;
         const { key, holder, leased } = lease;
-        // Of several keys the others may be ours still, and a renewal without an answer may have arrived. One key that was not renewed
-        // by us is left alone: whoever was told the holder may have renewed it.
-        if (isKept || isAstray || renewing !== undefined || leased.length > 1) {
+        // Of several keys the others may be ours still, a renewal without an answer may have arrived, and an attempt may yet. One key that
+        // was not renewed by us is left alone: whoever was told the holder may have renewed it.
+        const mayArrive = isAstray || renewing !== undefined || leased.some(({ buried }) => buried !== undefined);
+        if (isKept || mayArrive || leased.length > 1) {
             for (const one of leased) this._giveUp(upkeep, one);
         }
         this._tell({ kind: 'lost', key, holder, context, held: this._clock.now() - since, error });

@@ -36,6 +36,8 @@ export class Upkeep implements Due, LeaseKeeper {
     isConfirmed = true;
     /** The last renewal that was sent, until it is answered. */
     renewing: LeaseRenewal | undefined;
+    /** The event loop was blocked past the deadline: until then the answer to a renewal is waited for. */
+    readUntil: number | undefined;
     /** A renewal had no answer and may reach the store yet. */
     isAstray = false;
     /** The longest ttl that the store was asked for. */
@@ -69,6 +71,10 @@ export class Upkeep implements Due, LeaseKeeper {
 
     ended(end: LeaseEnd): Promise<boolean> {
         return this._owner.ended(this, end);
+    }
+
+    mayBeRenewed(): boolean {
+        return this.renewing !== undefined;
     }
 
     exceptionOf(error: LockError): Error {

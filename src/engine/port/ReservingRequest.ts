@@ -1,4 +1,4 @@
-import type { AcquireRequest, Granted, LockStore } from './LockStore';
+import type { AcquireRequest, Granted, LockStore, StoreListener } from './LockStore';
 
 /** What the stores of this library say to each other, beyond the port. */
 export interface ReservingRequest extends AcquireRequest {
@@ -14,6 +14,14 @@ export interface ReservingRequest extends AcquireRequest {
 export interface ReservedGrant extends Granted {
     /** How many fences behind that of the grant are nobody else's; undefined: none. */
     readonly reserved?: number | undefined;
+}
+
+/** Hears more of a store that is a node of a quorum. */
+export interface NodeListener extends StoreListener {
+    /** The connection is lost, perhaps for a moment only. */
+    departed?(): void;
+    /** The node was started a moment ago, and votes in so many ms. */
+    settling?(left: number): void;
 }
 
 /** A store that passes keys on within the process. */

@@ -15,6 +15,8 @@ export interface NodeSetOptions {
     readonly nodeTimeout?: number | undefined;
     /** No lease is longer, ms: for so long a node that was restarted does not vote. */
     readonly longestTtl: number;
+    /** How long `open` may wait for nodes that were started a moment ago, ms; default 0. */
+    readonly openTimeout?: number | undefined;
 }
 
 /** However short the lease is, a node may take so long, ms. */
@@ -45,6 +47,10 @@ export class NodeSet {
 
     get longestTtl(): number {
         return this._options.longestTtl;
+    }
+
+    get openTimeout(): number {
+        return this._options.openTimeout ?? 0;
     }
 
     /** The first that is healthy: the turnstile at which acquisitions stand in line. */

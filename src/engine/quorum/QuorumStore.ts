@@ -16,10 +16,11 @@ import type {
     RenewAnswer,
     StoreListener,
 } from '../port/LockStore';
-import type { ReservingRequest } from '../port/ReservingRequest';
+import type { NodeListener, ReservingRequest } from '../port/ReservingRequest';
 import { Acquisition } from './Acquisition';
 import { giveUp, release } from './giveBack';
 import { idOf, nodeIdOf, publicHolder, readStored } from './names';
+import type { StoredHolder } from './names';
 import { NodeSet } from './NodeSet';
 import type { NodeSetOptions } from './NodeSet';
 import { openNodes } from './opening';
@@ -27,6 +28,7 @@ import { QuorumContext } from './QuorumContext';
 import type { QuorumNode } from './QuorumNode';
 import { inspect, list } from './reads';
 import { renew } from './renew';
+import { takeOver } from './takeOver';
 
 export type QuorumStoreOptions = NodeSetOptions;
 
@@ -63,7 +65,11 @@ export class QuorumStore implements LockStore {
     async open(listener: StoreListener): Promise<void> {
         this._listener = listener;
         try {
-            await openNodes(this._context, (node) => this._listenerFor(node));
+            await openNodes(
+                this._context,
+                (node) => this._listenerFor(node),
+                (text) => listener.warned(text),
+            );
         } catch (error) {
             await this.close();
             throw error;
@@ -81,8 +87,13 @@ export class QuorumStore implements LockStore {
     acquire(request: ReservingRequest, callback: Callback<AcquireAnswer>): void {
         const { id, key, ttl } = request;
         const error = this._context.wrongTtl(ttl, { key, holder: nameOf(id) }) ?? wrongHolder(request);
+        const lease = handedOver(request);
         if (error !== undefined) {
             callback(error);
+            return;
+        }
+        if (lease !== undefined) {
+            takeOver(this._context, request, lease, callback);
             return;
         }
         const name = nodeIdOf(id) + key;
@@ -150,7 +161,7 @@ export class QuorumStore implements LockStore {
         return [...this._acquisitions.values()].filter((one) => one.key === key && one.isGrantedTo(holder));
     }
 
-    private _listenerFor(node: QuorumNode): StoreListener {
+    private _listenerFor(node: QuorumNode): NodeListener {
         const listener = this._listener;
         return {
             granted: (key, id) => this._woken(key, id),
@@ -167,6 +178,7 @@ export class QuorumStore implements LockStore {
                 if (node === this._nodes.lead) listener?.reconnected();
                 else this._nodes.checkLead();
             },
+            departed: () => this._nodes.checkLead(),
             disconnected: (error) => this._disconnected(error),
             recovered: () => this._recovered(),
             warned: (message) => listener?.warned(message),
@@ -199,9 +211,16 @@ export class QuorumStore implements LockStore {
     }
 }
 
+/** The lease that the holder of the request is of, if it is one of ours. */
+function handedOver({ id }: AcquireRequest): StoredHolder | undefined {
+    const stored = readStored(chosenHolder(id) ?? '');
+    return stored?.chosen === undefined ? stored : undefined;
+}
+
 /** `#` separates what the nodes store behind it. */
-function wrongHolder({ id, key }: AcquireRequest): LockError | undefined {
+function wrongHolder(request: AcquireRequest): LockError | undefined {
+    const { id, key } = request;
     const holder = chosenHolder(id);
-    if (holder === undefined || !holder.includes('#')) return undefined;
+    if (holder === undefined || !holder.includes('#') || handedOver(request) !== undefined) return undefined;
     return new LockError('BAD_HOLDER', `With a quorum a holder must not contain #: ${holder}.`, { key, holder });
 }

@@ -17,7 +17,7 @@ import type {
     StoreListener,
 } from '../port/LockStore';
 import { SHARED } from '../port/protocol';
-import type { ReservedGrant, ReservingRequest } from '../port/ReservingRequest';
+import type { NodeListener, ReservedGrant, ReservingRequest } from '../port/ReservingRequest';
 import { deadlineOf } from '../port/validity';
 import {
     AcquireCommand,
@@ -100,12 +100,14 @@ export class RedisStore implements LockStore {
         return this._servers.acks !== undefined;
     }
 
-    async open(listener: StoreListener): Promise<void> {
+    async open(listener: NodeListener): Promise<void> {
         this._listener = listener;
         await this._servers.open({
             message: (text) => this._onMessage(text),
             changed: (key) => this._changed(key),
             reconnected: () => listener.reconnected(),
+            departed: () => listener.departed?.(),
+            settling: (left) => listener.settling?.(left),
             disconnected: (error) => listener.disconnected(error),
             recovered: (message) => listener.recovered(message),
             warned: (message) => listener.warned(message),

@@ -300,6 +300,10 @@ class Keeper implements LeaseKeeper {
 
     keep(): void {}
 
+    mayBeRenewed(): boolean {
+        return false;
+    }
+
     extended(): void {}
 
     ended({ kind }: LeaseEnd): Promise<boolean> {

@@ -184,6 +184,49 @@ suite('KeepAlive', () => {
             assert.lengthOf(store.renewals, 1);
         });
 
+        test('is not lost because the event loop was blocked when the answer came', async () => {
+            store.holding = true;
+            const lease = keep({ keepAlive: false, claimed: true });
+            for (const call of store.acquires) call.go();
+            store.renewals[0]?.goSilently();
+            const deadline = clock.now() + TTL - DRIFT;
+            clock.skip(CLAIM_WINDOW + 1000);
+            assert.isFalse(lease.isHeld(), 'nothing was read yet');
+            assert.throws(() => lease.assertHeld(), 'has not been read');
+            await clock.advance(1);
+            store.renewals[0]?.reply({ kind: 'renewed', deadline });
+            store.holding = false;
+            await settled();
+            lease.assertHeld();
+            assert.isAbove(lease.remaining(), TTL - CLAIM_WINDOW - 1000 - DRIFT - 100);
+            assert.isFalse(lease.signal.aborted);
+            await clock.advance(TTL / 2);
+            assert.isTrue(lease.isHeld());
+            assert.isTrue(await lease.release());
+        });
+
+        test('is lost when the event loop was blocked and no answer came', async () => {
+            store.holding = true;
+            const lease = keep({ keepAlive: false, claimed: true });
+            const { signal } = lease;
+            clock.skip(CLAIM_WINDOW + 1000);
+            await clock.advance(1);
+            assert.isFalse(signal.aborted);
+            await clock.advance(50);
+            assert.isTrue(signal.aborted);
+            assert.isFalse(await lease.release());
+        });
+
+        test('can be released although the event loop was blocked', async () => {
+            store.holding = true;
+            const lease = keep({ keepAlive: false, claimed: true });
+            clock.skip(CLAIM_WINDOW - 10);
+            const released = lease.release();
+            store.proceed();
+            assert.isTrue(await released);
+            assert.isUndefined(store.holderOf('key'));
+        });
+
         for (const keepsAlive of [true, false]) {
             test(`is asked again while there is no answer, ${keepsAlive ? 'kept alive' : 'for once'}`, async () => {
                 store.holding = true;

@@ -10,11 +10,10 @@ import type {
     ReleaseAnswer,
     ReleaseRequest,
     RenewAnswer,
-    StoreListener,
 } from '../../../src/engine/port/LockStore';
 import { promised } from '../../../src/engine/port/LockStore';
 import { CLAIM_WINDOW } from '../../../src/engine/port/protocol';
-import type { ReservingRequest } from '../../../src/engine/port/ReservingRequest';
+import type { NodeListener, ReservingRequest } from '../../../src/engine/port/ReservingRequest';
 import { deadlineOf } from '../../../src/engine/port/validity';
 import type { QuorumNode } from '../../../src/engine/quorum/QuorumNode';
 import type { VirtualClock } from '../../fixtures/VirtualClock';
@@ -238,7 +237,7 @@ export class MemoryLink implements QuorumNode {
     isHeld = false;
     /** What `open` does. */
     opening: () => Promise<void> = () => Promise.resolve();
-    listener: StoreListener | undefined;
+    listener: NodeListener | undefined;
     /** How many commands were sent, and answered in time. */
     sent = 0;
     private _waiting: Sent[] = [];
@@ -247,7 +246,7 @@ export class MemoryLink implements QuorumNode {
 
     constructor(readonly node: MemoryNode) {}
 
-    async open(listener: StoreListener): Promise<void> {
+    async open(listener: NodeListener): Promise<void> {
         this.listener = listener;
         await this.opening();
     }
@@ -304,7 +303,7 @@ export class MemoryLink implements QuorumNode {
     }
 
     /** A message of the node. */
-    hear(tell: (listener: StoreListener) => void): void {
+    hear(tell: (listener: NodeListener) => void): void {
         if (!this.isReady) return;
         this.node.clock.timer(this.delay, () => {
             if (this.listener !== undefined) tell(this.listener);

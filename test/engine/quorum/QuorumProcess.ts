@@ -2,6 +2,7 @@ import { assert } from 'chai';
 import { newId } from '../../../src/engine/port/holder';
 import type { AcquireAnswer, AcquireRequest, Busy, Granted, ReleaseAnswer } from '../../../src/engine/port/LockStore';
 import { QuorumStore } from '../../../src/engine/quorum/QuorumStore';
+import type { QuorumStoreOptions } from '../../../src/engine/quorum/QuorumStore';
 import { acquireFrom, releaseTo } from '../../fixtures/asks';
 import type { VirtualClock } from '../../fixtures/VirtualClock';
 import { MemoryLink } from './MemoryNode';
@@ -20,9 +21,10 @@ export class QuorumProcess {
     constructor(
         nodes: readonly MemoryNode[],
         readonly clock: VirtualClock,
+        options: Partial<QuorumStoreOptions> = {},
     ) {
         this.links = nodes.map((node) => new MemoryLink(node));
-        this.store = new QuorumStore(this.links, { nodeTimeout: NODE_TIMEOUT, longestTtl: TTL }, clock);
+        this.store = new QuorumStore(this.links, { nodeTimeout: NODE_TIMEOUT, longestTtl: TTL, ...options }, clock);
     }
 
     async open(): Promise<this> {

@@ -533,6 +533,18 @@ suite('QuorumStore', () => {
             assert.strictEqual(await other.release({ holder: 'job:' }), 'gone');
         });
 
+        test('that is the one of a lease takes that lease over', async () => {
+            const lease = await one.granted({ ttl: 5000 });
+            const taken = await other.granted({ id: newId(lease.holder) });
+            assert.deepInclude(taken, { holder: lease.holder, fence: lease.fence });
+            assert.isAbove(taken.deadline, lease.deadline);
+            assert.strictEqual(await other.release(taken), 'released');
+            assert.deepEqual(values(), FREE);
+            await rejection(other.acquire({ id: newId(lease.holder) }), 'LOCK_LOST');
+            const { holder } = await one.granted();
+            assert.strictEqual((await other.busy({ id: newId(lease.holder) })).holder, holder);
+        });
+
         test('must not contain what the nodes put behind it', async () => {
             await rejection(one.acquire({ id: newId('a#b') }), 'BAD_HOLDER');
         });
@@ -624,6 +636,15 @@ suite('QuorumStore', () => {
             assert.include(one.told, 'recovered');
         });
 
+        test('those who wait at once when another node leads', async () => {
+            const id = newId();
+            await other.granted();
+            await one.busy({ id, ticket: 0 });
+            links[0].isReady = false;
+            links[0].listener?.departed?.();
+            assert.deepEqual(one.told, ['reconnected']);
+        });
+
         test('of a hand-off by the lead, and of the first in line there', async () => {
             const id = newId();
             await other.granted();
@@ -656,6 +677,53 @@ suite('QuorumStore', () => {
             first.opening = () => Promise.reject(new LockError('WRONG_PASSWORD', 'Wrong.'));
             await rejection(process.open(), 'WRONG_PASSWORD');
             assert.isTrue(process.links.every((link) => link.isClosed));
+        });
+
+        suite('of nodes that were started a moment ago', () => {
+            /** Nodes that vote in so many ms, or never answer. */
+            function fresh(lefts: readonly (number | undefined)[], openTimeout: number): QuorumProcess {
+                const process = new QuorumProcess(nodes, clock, { openTimeout });
+                process.links.forEach((link, at) => {
+                    const left = lefts[at];
+                    link.opening = () =>
+                        new Promise((resolve) => {
+                            if (left === undefined) return;
+                            if (left > 0) {
+                                link.listener?.settling?.(left);
+                                clock.timer(50, () => link.listener?.settling?.(left - 50));
+                            }
+                            clock.timer(left, resolve);
+                        });
+                });
+                return process;
+            }
+
+            test('waits for a quorum of them, and says once when it opens', async () => {
+                const process = fresh([3000, 2000, 4000], 5000);
+                const before = clock.now();
+                await process.open();
+                assert.approximately(clock.now() - before, 3000, NODE_TIMEOUT + 50);
+                assert.lengthOf(process.told, 1);
+                assert.match(
+                    process.told[0] ?? '',
+                    /^warned The quorum opens in 3 s: 3 of 3 nodes .* options.ttl \(10 s\)/,
+                );
+            });
+
+            test('fails at once when that is later than it may wait, and says when it opens', async () => {
+                const process = fresh([8000, 9000, undefined], 5000);
+                const before = clock.now();
+                const error = await rejection(process.open(), 'NO_QUORUM');
+                assert.match(error.message, /^The quorum opens in 9 s: 2 of 3 nodes .* options.connect_timeout/);
+                assert.isBelow(clock.now() - before, 500);
+                assert.isTrue(process.links.every((link) => link.isClosed));
+            });
+
+            test('says nothing when the others are a quorum', async () => {
+                const process = fresh([8000, 60, 60], 5000);
+                await process.open();
+                assert.deepEqual(process.told, []);
+            });
         });
 
         test('waits a moment for the nodes beyond a quorum', async () => {

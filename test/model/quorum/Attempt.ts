@@ -15,9 +15,11 @@ export interface Attempt {
     /** Nodes at which a late release of it was run; only counted if releases do not compare. */
     readonly released: Bits;
     readonly fence: number;
+    /** The hint that it gives the nodes is far ahead of their time: the clock of its client is wrong. */
+    readonly misled: boolean;
 }
 
-export const IDLE: Attempt = { phase: 'idle', votes: [], asked: 0, raised: 0, released: 0, fence: 0 };
+export const IDLE: Attempt = { phase: 'idle', votes: [], asked: 0, raised: 0, released: 0, fence: 0, misled: false };
 
 /** Whether it may still get a lease, or has it. */
 export function isAlive({ phase }: Attempt): boolean {

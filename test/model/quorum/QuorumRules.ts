@@ -12,6 +12,8 @@ export interface QuorumRules {
      * though it may have restarted empty.
      */
     readonly raises: 'held' | 'remembered' | 'always';
+    /** A node does not believe a hint that is far ahead of its time. */
+    readonly boundsHints: boolean;
     /** A release frees the key only of the acquisition it is for. */
     readonly compares: boolean;
 }
@@ -21,6 +23,7 @@ export const QUORUM_RULES: QuorumRules = {
     fenceOf,
     quarantine: 'attempts',
     raises: 'held',
+    boundsHints: true,
     compares: true,
 };
 
@@ -35,6 +38,8 @@ export interface QuorumOptions {
     readonly restarts: number;
     /** How many requests are sent a second time, as their answers did not come. */
     readonly resends: number;
+    /** How many acquisitions give a hint that is far ahead. */
+    readonly misled: number;
     /** An acquire may be run after its acquisition was given up or its lease ended; else it is lost then. */
     readonly late: boolean;
     /** How far the clock, which stands in for a lost memory, is ahead of every fence given so far. */

@@ -16,6 +16,9 @@ export interface QuorumNode {
 }
 
 const EMPTY: QuorumNode = { holder: undefined, fence: undefined, waitsFor: 0 };
+/** A hint that is far ahead: no clock gets there by itself. */
+const FAR = 1_000_000;
+
 /** Deadlines are none of the model's business: a lease ends at any time. */
 const DEADLINE = 0;
 
@@ -26,6 +29,7 @@ const DEADLINE = 0;
 export class QuorumWorld {
     restarts = 0;
     resends = 0;
+    misled = 0;
     /** The greatest fence any node has given. */
     greatest = 0;
     /** The fence of the lease handed out last. */
@@ -105,6 +109,7 @@ export class QuorumWorld {
         const next = new QuorumWorld(this.options, this.nodes, this.attempts);
         next.restarts = this.restarts;
         next.resends = this.resends;
+        next.misled = this.misled;
         next.greatest = this.greatest;
         next.last = this.last;
         next._perform(move);
@@ -114,7 +119,7 @@ export class QuorumWorld {
     private _perform(move: QuorumMove): void {
         switch (move.kind) {
             case 'begin':
-                return this._begin(move.by);
+                return this._begin(move.by, move.misled);
             case 'vote':
                 return this._vote(move.by, move.at, move.heard);
             case 'ask again':
@@ -142,9 +147,10 @@ export class QuorumWorld {
         }
     }
 
-    private _begin(by: number): void {
+    private _begin(by: number, misled: boolean): void {
+        if (misled) this.misled += 1;
         const votes = this.nodes.map(() => undefined);
-        this._change(by, { phase: 'asking', votes, asked: bitsOf(this.nodes, () => true) });
+        this._change(by, { phase: 'asking', votes, misled, asked: bitsOf(this.nodes, () => true) });
     }
 
     private _vote(by: number, at: number, heard: boolean): void {
@@ -158,8 +164,11 @@ export class QuorumWorld {
     private _acquire(by: number, at: number): Vote {
         const { holder, fence } = this.node(at);
         if (this.isQuarantined(at) || (holder !== undefined && holder !== by)) return { kind: 'no' };
-        const given = fence === undefined ? this.greatest + this.options.ahead : fence + (holder === by ? 0 : 1);
-        this.greatest = Math.max(this.greatest, given);
+        const least = fence === undefined ? this.greatest + this.options.ahead : fence + 1;
+        const isBelieved = this.attempt(by).misled && !this.options.rules.boundsHints;
+        const given = isBelieved ? Math.max(least, FAR) : least;
+        // It stands for the time, which a hint does not move.
+        if (given < FAR) this.greatest = Math.max(this.greatest, given);
         this._store(at, { holder: by, fence: given });
         return { kind: 'yes', fence: given, deadline: DEADLINE };
     }

@@ -9,7 +9,7 @@ const PHASES: readonly Attempt['phase'][] = ['asking', 'raising', 'held'];
  * they do, of those that are over counts what is still on its way, and of fences which is how far behind another.
  */
 export function quorumCodeOf(world: QuorumWorld): string {
-    const { attempts, nodes, restarts, resends } = world;
+    const { attempts, misled, nodes, restarts, resends } = world;
     const level = levelsOf(world);
     const idle = attempts.filter(({ phase }) => phase === 'idle').length;
     const clock = asksClock(world) ? level(world.greatest) : '';
@@ -25,7 +25,7 @@ export function quorumCodeOf(world: QuorumWorld): string {
         });
         return `${told.sort().join(' ')}|${live.map((attempt) => phaseOf(attempt, level)).join()}`;
     });
-    return `${codes.sort()[0]}|${idle},${level(world.last)},${clock},${restarts},${resends}`;
+    return `${codes.sort()[0]}|${idle},${level(world.last)},${clock},${restarts},${resends},${misled}`;
 }
 
 /** The acquisitions in every order that does not tell by itself which is which. */
@@ -42,8 +42,8 @@ function rank({ phase, votes, asked }: Attempt): number {
     return PHASES.indexOf(phase) * 100 + countOf(asked) * 10 + yes;
 }
 
-function phaseOf({ phase, fence }: Attempt, level: Levels): string {
-    return `${PHASES.indexOf(phase)}${phase === 'raising' ? level(fence) : ''}`;
+function phaseOf({ phase, fence, misled }: Attempt, level: Levels): string {
+    return `${PHASES.indexOf(phase)}${misled ? 'm' : ''}${phase === 'raising' ? level(fence) : ''}`;
 }
 
 /** Which live acquisition has the key there; of one that is over only that it is. */

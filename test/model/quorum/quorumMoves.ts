@@ -8,7 +8,10 @@ export function quorumMovesOf(world: QuorumWorld): QuorumMove[] {
     const { attempts, nodes, options } = world;
     // Who begins first is called A, and so on: other names would only be the same states again.
     const next = attempts.findIndex(({ phase }) => phase === 'idle');
-    if (next >= 0 && attempts.filter(isAlive).length < options.clients) moves.push({ kind: 'begin', by: next });
+    if (next >= 0 && attempts.filter(isAlive).length < options.clients) {
+        moves.push({ kind: 'begin', by: next, misled: false });
+        if (world.misled < options.misled) moves.push({ kind: 'begin', by: next, misled: true });
+    }
     attempts.forEach((_, by) => moves.push(...movesOfAttempt(world, by)));
     const { mayRestart } = world;
     nodes.forEach(({ holder }, at) => {

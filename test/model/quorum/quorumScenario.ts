@@ -14,6 +14,7 @@ const OPTIONS: QuorumOptions = {
     clients: 2,
     restarts: 0,
     resends: 0,
+    misled: 0,
     late: true,
     ahead: 10,
     rules: QUORUM_RULES,
@@ -47,6 +48,13 @@ export const QUORUM_SCENARIOS: Readonly<Record<string, QuorumChanges>> = {
         acquisitions: 3,
         clients: 3,
         restarts: 1,
+    },
+    'the clock of a client is wrong, and nodes restart empty': {
+        memories: EVEN,
+        clients: 1,
+        restarts: 2,
+        misled: 1,
+        late: false,
     },
     'two clients ask four nodes': { memories: [NOTHING, NOTHING, NOTHING, NOTHING] },
 };
@@ -90,6 +98,15 @@ export const QUORUM_MUTANTS: Readonly<Record<string, Mutant>> = {
         breaks: 'fences',
         memories: UNEVEN,
         rules: { fenceOf: (votes) => ({ fence: Math.min(...fencesOf(votes)), behind: [] }) },
+    },
+    'a hint is believed that is far ahead of the time': {
+        breaks: 'fences',
+        memories: EVEN,
+        clients: 1,
+        restarts: 1,
+        misled: 1,
+        late: false,
+        rules: { boundsHints: false },
     },
     'the fence of the first answer counts': { breaks: 'fences', memories: UNEVEN, rules: { fenceOf: fenceOfFirst } },
     'a release does not compare': {

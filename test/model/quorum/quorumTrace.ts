@@ -26,7 +26,7 @@ function describe(before: QuorumWorld, move: QuorumMove, after: QuorumWorld): st
     const { phase, fence } = after.attempt(move.by);
     switch (move.kind) {
         case 'begin':
-            return `${name} asks all nodes`;
+            return `${name} asks all nodes${move.misled ? ', with a hint far ahead of their time' : ''}`;
         case 'vote': {
             const late = before.attempt(move.by).phase === 'over' ? 'late ' : '';
             const unheard = move.heard || late !== '' ? '' : '; the answer is lost or too late';

@@ -89,6 +89,11 @@ export class Script<Answer> {
         });
     }
 
+    /** Lets the server know the script from now on, by running it for nothing. That takes no other right than running it does. */
+    load(client: ScriptClient): Promise<unknown> {
+        return client.eval(this.lua, 0);
+    }
+
     /** The answers of a reply, one for each item, to be parsed. */
     answersOf(reply: unknown, items: number): readonly unknown[] {
         if (!isList(reply) || reply.length !== items) throw this._unexpected(reply);

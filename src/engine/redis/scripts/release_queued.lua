@@ -70,9 +70,6 @@ local function give_back(key, queue, waiters, holder, id, underway)
     if id ~= '' and acquisition_of(id) == id then
         was_first = first_waiter(queue, waiters) == id
         leave(queue, waiters, id)
-        if underway == '1' then
-            bury(queue, id)
-        end
     end
     local window = 0
     local pause = tonumber(ARGV[1])
@@ -82,6 +79,10 @@ local function give_back(key, queue, waiters, holder, id, underway)
         window = free(key, queue, waiters, current)
     elseif was_first then
         tell_first(key, queue, waiters, math.max(redis.call('PTTL', key), 0))
+    end
+    -- Last: a release frees the key, also where this is refused.
+    if underway == '1' and acquisition_of(id) == id then
+        bury(queue, id)
     end
     return { ours and 1 or 0, window }
 end

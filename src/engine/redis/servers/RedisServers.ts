@@ -8,6 +8,8 @@ import type { Acks, Replicated } from '../connection/Replication';
 export type ServerEvents = Pick<StoreListener, 'reconnected' | 'disconnected' | 'recovered' | 'warned'> & {
     /** The connection to a server ended. It may be back at once. */
     departed?(): void;
+    /** A node of a quorum was started a moment ago, and votes in so many ms. */
+    settling?(left: number): void;
     /** A message came on our channel. */
     message(text: string): void;
     /** A watched key changed; of all of them, when that may have been missed. */

@@ -21,6 +21,7 @@ import type { RedisServers, ServerEvents, Command, CommandRequest } from './Redi
 import { explain, saidBy } from '../connection/replies';
 import { Replication } from '../connection/Replication';
 import type { Acks, Replicated } from '../connection/Replication';
+import { VotingTime } from './VotingTime';
 import { warningsOf } from '../connection/ServerFacts';
 import { Subscription } from '../connection/Subscription';
 import type { SubscriptionOptions } from '../connection/Subscription';
@@ -28,7 +29,7 @@ import type { SubscriptionOptions } from '../connection/Subscription';
 export interface SingleServerOptions extends RedisConnectionOptions, SubscriptionOptions {
     /** Replicas that have to have each grant. */
     readonly acks?: Acks | undefined;
-    /** A server that was started less than so many ms ago is not used yet; default 0. */
+    /** It is a node of a quorum: it does not vote for so many ms after its start, as long as a lease may last. */
     readonly settled?: number | undefined;
     /** What the server has to be. A master that is no longer one is left for its successor. Default: standalone. */
     readonly role?: 'standalone' | 'master' | 'cluster' | undefined;
@@ -46,6 +47,7 @@ export class SingleServer implements RedisServers {
     private readonly _subscription: Subscription;
     private readonly _watch: KeyWatch;
     private readonly _replication: Replication | undefined;
+    private readonly _voting: VotingTime | undefined;
     /** By script. Releases first: they make room for what else was asked for in the same turn. */
     private readonly _lanes = new Map<Script<unknown>, Command<unknown>[]>(
         [
@@ -72,6 +74,7 @@ export class SingleServer implements RedisServers {
         clock: Clock = new SystemClock(),
     ) {
         this._connection = new RedisConnection(client, _options, clock);
+        if (_options.settled !== undefined) this._voting = new VotingTime(_options.settled, clock);
         const { acks } = _options;
         if (acks !== undefined) {
             this._replication = new Replication(this._connection.second(), acks);
@@ -108,6 +111,7 @@ export class SingleServer implements RedisServers {
                 await this._subscription.begin(server);
             },
             ready: () => {
+                this._load();
                 void this._watch.reset();
                 events.reconnected();
             },
@@ -125,6 +129,7 @@ export class SingleServer implements RedisServers {
     }
 
     async close(): Promise<void> {
+        this._voting?.close();
         const parts = [this._subscription.close(), this._replication?.close(), this._connection.close()];
         await Promise.all([this._watch.reset(), ...parts]);
     }
@@ -191,7 +196,15 @@ export class SingleServer implements RedisServers {
         return warnings;
     }
 
-    private _expect({ mode, role, uptime }: Greeting): void {
+    /** A renewal has to work as soon as it is written: its caller may block the event loop, and could not send the text, too. */
+    private _load(): void {
+        for (const script of [renewScript, renewNodeScript]) {
+            this._connection.send((client) => script.load(client)).catch(() => undefined);
+        }
+    }
+
+    private _expect(greeting: Greeting): void {
+        const { mode, role } = greeting;
         const wanted = this._options.role ?? 'standalone';
         if (mode === 'sentinel') throw misplaced('is a Sentinel, which holds no keys', 'sentinel');
         if (mode === 'cluster' && wanted !== 'cluster') throw misplaced('runs in cluster mode', 'cluster');
@@ -200,16 +213,9 @@ export class SingleServer implements RedisServers {
             // The Sentinels have not noticed yet, or have not told it yet.
             throw new LockError('CONNECTION_FAILED', 'The Sentinels named a server that is no master.');
         }
-        const { settled = 0 } = this._options;
-        if (settled > 0 && uptime === undefined) {
-            throw new LockError(
-                'NO_PERMISSION',
-                'The Redis user may not run info, so it is unknown since when the server runs.',
-            );
-        }
-        // It says whole seconds.
-        const left = settled - ((uptime ?? Infinity) - 1000);
-        if (settled > 0 && left > 0) {
+        const left = this._voting?.left(greeting) ?? 0;
+        if (left > 0) {
+            this._events?.settling?.(left);
             throw new LockError('CONNECTION_FAILED', `The server was started a moment ago and votes in ${left} ms.`);
         }
     }

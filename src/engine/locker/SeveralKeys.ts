@@ -1,0 +1,96 @@
+import { HeldLease } from '../lease/HeldLease';
+import { asError } from '../port/errors';
+import { chosenHolder, newId } from '../port/holder';
+import type { Callback } from '../port/LockStore';
+import type { Clock } from '../time/Clock';
+import { AbortSignals } from '../waiting/AbortSignals';
+import type { Acquisitions, Beginning, BusyKey } from './Acquisitions';
+import type { LeaseCall } from './LeaseOptions';
+
+/**
+ * Acquires several keys, all or nothing: in sorted order, so that two callers cannot block each other. The keys that it has are kept
+ * alive while it waits for the others, and given back when one of the others cannot be had, or when one of them is lost.
+ */
+export class SeveralKeys {
+    /** Those under way that have their first key. */
+    private readonly _partial = new Set<Promise<void>>();
+    private readonly _signals = new AbortSignals<AbortController>((waiting, { reason }) => waiting.abort(reason));
+
+    constructor(
+        private readonly _acquisitions: Acquisitions,
+        private readonly _clock: Clock,
+    ) {}
+
+    acquire(call: LeaseCall, done: (outcome: HeldLease | BusyKey | Error) => void): void {
+        const beginning = { at: this._clock.now(), timeout: call.request.timeout };
+        const callback: Callback<HeldLease | BusyKey> = (first) => {
+            if (first instanceof HeldLease) this._goOn(call, beginning, first, done);
+            else done(first);
+        };
+        this._acquisitions.begin(call.request, true, callback);
+    }
+
+    /** Settles when none is under way any more that has a key. */
+    async idle(): Promise<void> {
+        if (this._partial.size > 0) await Promise.all(this._partial);
+    }
+
+    private _goOn(
+        call: LeaseCall,
+        beginning: Beginning,
+        lease: HeldLease,
+        done: (outcome: HeldLease | BusyKey | Error) => void,
+    ): void {
+        const whole = this._complete(call, beginning, lease).then(done, (error: unknown) => done(asError(error)));
+        this._partial.add(whole);
+        void whole.finally(() => this._partial.delete(whole));
+    }
+
+    /** @returns the lease, or the key that was busy: then what was acquired has been given back. */
+    private async _complete(
+        { request, rest, keepAlive }: LeaseCall,
+        beginning: Beginning,
+        lease: HeldLease,
+    ): Promise<HeldLease | BusyKey> {
+        const waiting = new AbortController();
+        const onEnd = (): void => waiting.abort(lease.signal.reason);
+        try {
+            this._listen(request.signal, waiting);
+            // When a key is lost, there is nothing to wait for.
+            lease.signal.addEventListener('abort', onEnd);
+            for (const key of rest) {
+                const { at, timeout } = beginning;
+                const next = await this._acquisitions.extend(
+                    lease,
+                    {
+                        ...request,
+                        key,
+                        id: newId(chosenHolder(request.id)),
+                        timeout: timeout === 0 ? 0 : Math.max(at + timeout - this._clock.now(), 0),
+                        signal: waiting.signal,
+                    },
+                    beginning,
+                );
+                if (next instanceof HeldLease) continue;
+                await lease.release().catch(() => false);
+                return next;
+            }
+            // Also the first key is to last for the ttl from now.
+            await lease.renew();
+            if (!keepAlive) lease.keeper.keep(false);
+            return lease;
+        } catch (error) {
+            await lease.release().catch(() => false);
+            throw lease.signal.aborted ? lease.signal.reason : error;
+        } finally {
+            lease.signal.removeEventListener('abort', onEnd);
+            if (request.signal !== undefined) this._signals.delete(request.signal, waiting);
+        }
+    }
+
+    /** Has `waiting` aborted with the signal of the caller. That one may outlive us, so it is not to keep anything of this. */
+    private _listen(signal: AbortSignal | undefined, waiting: AbortController): void {
+        if (signal?.aborted === true) waiting.abort(signal.reason);
+        else if (signal !== undefined) this._signals.add(signal, waiting);
+    }
+}
