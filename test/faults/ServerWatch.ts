@@ -99,13 +99,10 @@ export class ServerWatch implements Disposable {
         else this._seen.set(key, until === undefined ? 'unknown' : { holder: value, until });
     }
 
-    /** A holder is what its caller chose, or the id of an acquisition and the fence; on a node the attempt stands between them. */
+    /** A holder is what its caller chose, or belongs to an acquisition, of which a node tells the attempts apart. */
     private _mayRemove(holder: string): boolean {
         return [...this._by].some(
-            (by) =>
-                by === holder ||
-                by.split('\\r')[0] === holder ||
-                (holder.startsWith(by) && /^(#\d+:)?\d+$/.test(holder.slice(by.length))),
+            (by) => by === holder || by.split('\\r')[0] === holder || acquisitionOf(by) === acquisitionOf(holder),
         );
     }
 
@@ -133,4 +130,9 @@ export class ServerWatch implements Disposable {
         this._seen.clear();
         this._unseen = rest;
     }
+}
+
+/** Of an id, such as host:1:random:2: or host:1:random:2#3: for the third attempt, or of a holder, which has a fence of µs after it. */
+function acquisitionOf(text: string): string {
+    return text.replace(/(#\d+)?:(\d{15,})?$/, '');
 }
