@@ -80,7 +80,10 @@ export function borrow(given: BorrowedClient, traceId: string): RedisClients {
         const text = `The client has the keyPrefix "${keyPrefix}": use options.key_prefix instead.`;
         throw new ConfigException(traceId, 'BAD_OPTION', text).withDetails('option', 'options.key_prefix');
     }
-    if (!('nodes' in client)) return { topology: 'single', client, borrowed: true };
+    if (!('nodes' in client)) {
+        if (client.mode !== 'subscriber') return { topology: 'single', client, borrowed: true };
+        throw badOption('client', 'is subscribed, and can do nothing else: give one that is not.');
+    }
     const [first, ...more] = client.nodes();
     if (first === undefined) {
         throw new ConfigException(

@@ -48,7 +48,9 @@ function readPlace(connection: ConnectionParams, standardPort: number, tls: bool
 
 /** Never repeats it: where it is a uri, there may be a password in it. */
 function hostOf(connection: ConnectionParams): string {
-    const host = connection.getAsNullableString('host') || connection.getAsNullableString('ip') || 'localhost';
+    const given = connection.getAsNullableString('host') || connection.getAsNullableString('ip') || 'localhost';
+    // As an IPv6 address stands in a uri.
+    const host = given.replace(/^\[(.*)\]$/, '$1');
     if (!/[\s/@]/.test(host) && (isIPv6(host) || !host.includes(':'))) return host;
     throw badOption('connection.host', 'must be a name or an address alone; a uri belongs into connection.uri.');
 }
@@ -82,9 +84,18 @@ function readUri(uri: string, standardPort: number): Target {
 }
 
 function readUnixUri(uri: string): Target {
-    const path = decoded(uri.replace(/^unix:(\/\/)?/, ''));
+    const [place = '', query] = uri.replace(/^unix:(\/\/)?/, '').split('?');
+    const path = decoded(place);
     if (!path.startsWith('/')) throw badOption('connection.uri', 'must name an absolute path: unix:/path.');
-    return { address: { path }, database: undefined, username: undefined, password: undefined, tls: false };
+    const database = query === undefined ? '' : /^db=(\d{1,6})$/.exec(query)?.[1];
+    if (database === undefined) throw badOption('connection.uri', 'may end in ?db=number, and in nothing else.');
+    return {
+        address: { path },
+        database: database === '' ? undefined : Number(database),
+        username: undefined,
+        password: undefined,
+        tls: false,
+    };
 }
 
 function decoded(text: string): string {

@@ -41,7 +41,7 @@ export class LockTelemetry {
     private _tracers: readonly Tracer[] = [];
 
     setReferences(references: IReferences): void {
-        this._loggers = find(references, 'logger', ['debug', 'warn']);
+        this._loggers = find(references, 'logger', ['debug', 'warn'], ['info']);
         this._counters = find(references, 'counters', ['incrementOne', 'stats', 'last']);
         this._tracers = find(references, 'tracer', ['beginTrace']);
     }
@@ -157,11 +157,17 @@ function publish(event: LockEvent): void {
     }
 }
 
-function find<T>(references: IReferences, type: string, methods: readonly (keyof T & string)[]): T[] {
+/** @param more methods that it may have. */
+function find<T>(
+    references: IReferences,
+    type: string,
+    methods: readonly (keyof T & string)[],
+    more: readonly (keyof T & string)[] = [],
+): T[] {
     const found: unknown[] = references.getOptional<unknown>(new Descriptor('*', type, '*', '*', '1.0'));
     return found
         .filter((one): one is T => methods.every((name) => hasMethod(one, name)))
-        .map((one) => quiet(one, methods));
+        .map((one) => quiet(one, [...methods, ...more.filter((name) => hasMethod(one, name))]));
 }
 
 /** Its methods, none of which throws or leaves a rejection to nobody. */

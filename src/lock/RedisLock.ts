@@ -6,6 +6,7 @@ import { RedisConnector } from '../connect/RedisConnector';
 import type { BorrowedClient } from '../connect/clients';
 import { checkType, shown } from '../engine/port/checks';
 import { LockError } from '../engine/port/errors';
+import { INSPECT } from '../engine/lease/describe';
 import type { Lease } from '../engine/lease/Lease';
 import type { ForceReleaseOptions as LockerForceReleaseOptions } from '../engine/locker/DirectAccess';
 import { holding } from '../engine/locker/holding';
@@ -324,6 +325,11 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
             checkType(options, 'object', 'options');
             return locker.forceRelease(key, { ...options, context });
         });
+    }
+
+    /** Its configuration has passwords, and is not shown. */
+    [INSPECT](): string {
+        return `RedisLock { ${this.isOpen() ? 'open' : 'not open'} }`;
     }
 
     /** One that is not open. */

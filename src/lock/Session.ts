@@ -49,7 +49,7 @@ export class Session {
         try {
             checkType(options, 'object', 'options');
         } catch (error) {
-            return Promise.reject(toException(error, traceIdOf(context)));
+            return Promise.reject(exceptionOf(error as LockError, context));
         }
         const wanted = { ...options, context };
         // Without a trace id it is not known who comes again.
@@ -111,11 +111,13 @@ export class Session {
     }
 }
 
+function exceptionOf(error: LockError, context: unknown): Error {
+    return toException(error, traceIdOf(context as LockContext));
+}
+
 function lockerOptions(settings: LockSettings): LockerOptions {
     const { maxHeld, maxWaiting, retryTimeout, ttl } = settings;
     const timeout = settings.budget(undefined);
-    const exceptionOf = (error: LockError, context: unknown): Error =>
-        toException(error, traceIdOf(context as LockContext));
     return { maxHeld, maxWaiting, retryTimeout, ttl, timeout, exceptionOf };
 }
 

@@ -1,5 +1,6 @@
 import { checkTtl } from '../engine/port/checks';
 import { LockError } from '../engine/port/errors';
+import { INSPECT, describe } from '../engine/lease/describe';
 import type { Lease } from '../engine/lease/Lease';
 import { toException } from './exceptions';
 import type { LeaseShare, Member } from './LeaseShare';
@@ -86,6 +87,10 @@ export class SharedLease implements Lease {
     async [Symbol.asyncDispose](): Promise<void> {
         // It must not replace an error of the block; the observer was told, and the release is retried.
         await this.release().catch(() => false);
+    }
+
+    [INSPECT](): string {
+        return describe(this);
     }
 
     private async _leave(): Promise<boolean> {

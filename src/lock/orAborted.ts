@@ -1,5 +1,5 @@
 import { checkSignal } from '../engine/port/checks';
-import { LockError } from '../engine/port/errors';
+import { LockError, asError } from '../engine/port/errors';
 
 /**
  * What an opening gives, unless the signal of its caller aborts first.
@@ -13,8 +13,8 @@ export function orAborted<T>(opening: Promise<T>, signal: AbortSignal | undefine
     return new Promise((resolve, reject) => {
         checkSignal(signal, '');
         const abort = (): void => {
-            const details = { cause: signal.reason };
-            reject(new LockError('LOCK_ABORTED', 'Waiting for the lock to be opened was aborted.', details));
+            const cause: unknown = signal.reason;
+            reject(new LockError('LOCK_ABORTED', 'Waiting for the lock to be opened was aborted.', { cause }));
         };
         const settle = (end: () => void): void => {
             signal.removeEventListener('abort', abort);
@@ -24,7 +24,7 @@ export function orAborted<T>(opening: Promise<T>, signal: AbortSignal | undefine
         if (signal.aborted) abort();
         opening.then(
             (result) => settle(() => resolve(result)),
-            (error: unknown) => settle(() => reject(error as Error)),
+            (error: unknown) => settle(() => reject(asError(error))),
         );
     });
 }

@@ -24,6 +24,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
     'engine/redis/servers': [...below('time', 'port', 'redis/scripts', 'redis/connection'), 'type ioredis'],
     'engine/redis': below('time', 'port', 'redis/scripts', 'redis/connection', 'redis/servers'),
 
+    testing: below('time', 'port'),
     connect: [...inEngine(), TOOLKIT, 'ioredis', 'type ioredis'],
     lock: [...inEngine(), 'connect', TOOLKIT],
     build: ['lock', TOOLKIT],

@@ -1,5 +1,8 @@
+import { inspect } from 'node:util';
 import { assert } from 'chai';
-import type { Lease, RedisLock } from '../../src';
+import { ConfigParams } from 'pip-services4-components-node';
+import { RedisLock } from '../../src';
+import type { Lease } from '../../src';
 import { Locks } from '../fixtures/Locks';
 import { rejection } from '../fixtures/rejection';
 import { ServerCommands } from '../fixtures/ServerCommands';
@@ -47,6 +50,22 @@ suite('Leases that a component gives out', () => {
         assert.isNumber(lease.fenceOf(`${key}-b`));
         assert.isUndefined(lease.fenceOf('another'));
         await lease.release();
+    });
+
+    test('are shown in one line, without the engine, and so is the lock', async () => {
+        const secret = new RedisLock();
+        secret.configure(ConfigParams.fromTuples('connection.host', 'localhost', 'credential.password', 'hidden'));
+        assert.strictEqual(inspect(secret), 'RedisLock { not open }');
+        assert.strictEqual(inspect(lock), 'RedisLock { open }');
+        for (const component of [lock, reentrant]) {
+            const lease = await component.acquire(TRACE, [key, `${key}-2`]);
+            const { fence, holder } = lease;
+            const start = `Lease { "${key}", "${key}-2", holder ${holder}, fence ${fence}, `;
+            assert.match(inspect(lease), /, held for \d+ ms more \}$/);
+            assert.isTrue(inspect(lease).startsWith(start), inspect(lease));
+            await lease.release();
+            assert.strictEqual(inspect(lease), `${start}not held }`);
+        }
     });
 
     test('end with their release, which may be asked for again', async () => {

@@ -1,6 +1,7 @@
 import { checkTtl } from '../port/checks';
 import { LockError } from '../port/errors';
 import type { Clock } from '../time/Clock';
+import { INSPECT, describe } from './describe';
 import type { Lease } from './Lease';
 
 /** One key of a lease. */
@@ -153,6 +154,10 @@ export class HeldLease implements Lease {
     async [Symbol.asyncDispose](): Promise<void> {
         // It must not replace an error of the block; the observer was told, and the release is retried.
         await this.release().catch(() => false);
+    }
+
+    [INSPECT](): string {
+        return describe(this);
     }
 
     /** Ends the lease without our wish. */

@@ -839,7 +839,8 @@ suite('Locker', () => {
 
     suite('an observer that rejects later', () => {
         test('changes nothing, and leaves no rejection to nobody', async () => {
-            const observe = (): void => Promise.reject(new Error('The observer failed.')) as unknown as void;
+            const rejects = (): Promise<never> => Promise.reject(new Error('The observer failed.'));
+            const observe: () => unknown = rejects;
             const watched = new Locker(store, { ttl: TTL }, { observe }, clock);
             await watched.open();
             const lease = await watched.acquire('key');

@@ -154,11 +154,33 @@ suite('A lock with a client of somebody else', function () {
         assert.isTrue(await lock.tryAcquireLock(null, 'lazy', 5000));
     });
 
-    test('fails within connect_timeout with one that was closed', async () => {
+    test('fails at once with one that was ended', async () => {
         client.disconnect();
-        const lock = use(client);
-        lock.configure(ConfigParams.fromTuples('options.connect_timeout', 200));
-        await rejection(lock.open(null), 'CONNECTION_FAILED');
+        await until(() => client.status === 'end');
+        const start = performance.now();
+        const error = await rejection(use(client).open(null), 'CONNECTION_FAILED');
+        assert.include(error.message, 'ended by its owner');
+        assert.isBelow(performance.now() - start, 2000);
+    });
+
+    test('fails at once with one that is subscribed', async () => {
+        client.disconnect();
+        client = new Redis({ port: server.port, protocol: 2 });
+        await client.subscribe('channel');
+        const error = await rejection(use(client).open(null), 'BAD_OPTION');
+        assert.include(error.message, 'is subscribed');
+    });
+
+    test('is closed at once, and calls fail at once, when the owner has ended the client', async () => {
+        const lock = await ready(use(client));
+        await lock.acquire(null, 'key');
+        await client.quit();
+        await until(() => client.status === 'end');
+        const start = performance.now();
+        const error = await rejection(lock.tryAcquireLock(null, 'other', 5000), 'CONNECTION_FAILED');
+        assert.include(error.message, 'ended by its owner');
+        await lock.close(null);
+        assert.isBelow(performance.now() - start, 2000);
     });
 
     test('goes on when the client has reconnected', async () => {

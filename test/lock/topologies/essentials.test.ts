@@ -26,7 +26,8 @@ suite('What a lock cannot do without is tried when it is opened', function () {
         lock = lockOf(server, settings);
         const logger = {
             debug: () => undefined,
-            warn: (_context: unknown, _text: string, text?: unknown) => warned.push(String(text ?? _text)),
+            warn: (_context: unknown, _text: string, text?: unknown) =>
+                void warned.push(typeof text === 'string' ? text : _text),
         };
         lock.setReferences(References.fromTuples(new Descriptor('test', 'logger', 'array', '*', '1.0'), logger));
         return lock;

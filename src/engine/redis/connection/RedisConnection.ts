@@ -110,6 +110,7 @@ export class RedisConnection {
         ['close', () => this._departed()],
         ['connect', () => this._connected()],
         ['ready', () => void this._arrived()],
+        ['end', () => this._announce()],
     ];
 
     /** @param client made with `lazyConnect`, not yet connected; or one that is borrowed. */
@@ -261,6 +262,9 @@ export class RedisConnection {
                 this._departed();
             }
             if (this._state.kind === 'closed') throw closed(undefined);
+            if (this._options.borrowed === true && this.client.status === 'end') {
+                throw new LockError('CONNECTION_FAILED', 'The client was ended by its owner.');
+            }
             const error = this._state.kind === 'connecting' ? this._state.error : undefined;
             const lasting = error !== undefined && !isTemporary(error);
             const left = started + within - this._clock.now();

@@ -10,16 +10,16 @@ export function end(client: Redis | undefined, patience: number, clock: Clock): 
         }
         // Between two connections there is nothing whose end could be told.
         const idle = client.status === 'reconnecting' || client.status === 'wait';
-        const timer = clock.timer(patience, resolve);
-        client.once('end', () => {
+        const done = (): void => {
             timer.cancel();
+            client.off('end', done);
             resolve();
-        });
+        };
+        const timer = clock.timer(patience, done);
+        client.once('end', done);
         client.disconnect();
         // Nothing is waited for, so the server need not be alive to say goodbye.
         (client.stream as Redis['stream'] | undefined)?.destroy();
-        if (!idle) return;
-        timer.cancel();
-        resolve();
+        if (idle) done();
     });
 }
