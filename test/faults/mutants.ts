@@ -238,7 +238,7 @@ export const MUTANT_CASES: Readonly<Record<string, MutantCase>> = {
         breaks: ['I5'],
         // With two, whoever is in line is served before the other comes again.
         options: { ...LOCAL, workers: 3 },
-        pace: { ...PATIENT, stay: 20 },
-        run: () => sleep(2500),
+        pace: { ...PATIENT, stay: 20, ttl: [1000, 1000] },
+        run: () => sleep(4000),
     },
 };
