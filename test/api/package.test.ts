@@ -51,7 +51,10 @@ suite('The changelog', () => {
             const lines = version.trim().split('\n').slice(2);
             const found = lines.map((line) => kinds.indexOf(/^- \*\*(\w+)\*\* \S/.exec(line)?.[1] ?? ''));
             assert.notInclude(found, -1, lines[found.indexOf(-1)]);
-            assert.deepEqual(found, found.toSorted());
+            assert.deepEqual(
+                found,
+                found.toSorted((a, b) => a - b),
+            );
         }
     });
 });

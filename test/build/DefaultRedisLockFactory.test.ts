@@ -16,7 +16,7 @@ suite('DefaultRedisLockFactory', () => {
     }
 
     test('makes the lock where it was added after another factory for it, and not where before', () => {
-        class OtherLock {}
+        const OtherLock = function (this: object): void {} as unknown as new () => object;
         const other = new Factory();
         other.registerAsType(new Descriptor('pip-services', 'lock', 'redis', '*', '1.0'), OtherLock);
         const descriptor = Descriptor.fromString('pip-services:lock:redis:default:1.0');

@@ -37,6 +37,7 @@ export const MUTANT_CASES: Readonly<Record<string, MutantCase>> = {
         replacements: [
             [LUA, 'local is_held = current == holder\\n', 'local is_held = current\\n'],
             [LUA, 'return value == holder\\nend', 'return true\\nend'],
+            [LUA, "ours = current and id ~= '' and takes_back(current, id)", "ours = current and id ~= ''"],
         ],
         breaks: ['I9'],
         options: { keys: 1 },
@@ -235,8 +236,9 @@ export const MUTANT_CASES: Readonly<Record<string, MutantCase>> = {
     'a process is the first in line again after its turn': {
         replacements: [[STORE, 'inLine?.ticket ?? 0', 'inLine?.ticket ?? 1']],
         breaks: ['I5'],
-        options: LOCAL,
-        pace: { ...PATIENT, stay: 20 },
-        run: () => sleep(2500),
+        // With two, whoever is in line is served before the other comes again.
+        options: { ...LOCAL, workers: 3 },
+        pace: { ...PATIENT, stay: 20, ttl: [1000, 1000] },
+        run: () => sleep(4000),
     },
 };

@@ -1,17 +1,17 @@
 import type { Timer } from '../time/Clock';
 import { LockError, isTemporary } from '../port/errors';
 import { chosenHolder, holderOf, nameOf } from '../port/holder';
-import type { AcquireAnswer, Busy, Callback, GiveUpRequest } from '../port/LockStore';
+import type { AcquireAnswer, Busy, Callback, ReleaseAnswer } from '../port/LockStore';
 import type { ReservedGrant, ReservingRequest } from '../port/ReservingRequest';
 import { Attempt } from './Attempt';
 import type { AttemptOwner, NodeVote } from './Attempt';
 import { decideFence, spreadFence, writeFence } from './fences';
 import type { DecidedFence } from './fences';
 import type { QuorumContext } from './QuorumContext';
+import { Lines } from './Lines';
 import { attemptIdOf, nodeIdOf, publicHolder, readStored } from './names';
 import type { QuorumNode } from './QuorumNode';
-import { leaseOf } from './reads';
-import { renewLease } from './renew';
+import { ownerHas, regain } from './regain';
 import { deadlineOfVotes, verdictOf } from './votes';
 
 /** Between two attempts of an acquisition whose turn it is, ms: a release and a grant may just cross each other. */
@@ -42,10 +42,7 @@ interface Call {
 /** One acquisition on a quorum, over all its attempts: until it is granted or given up, and nothing of it is under way. */
 export class Acquisition implements AttemptOwner {
     readonly nodeId: string;
-    /** Where it stands in line: the lead, when it asked last. */
-    line: QuorumNode | undefined;
-    /** Other nodes in whose lines it stands. */
-    private readonly _otherLines = new Set<QuorumNode>();
+    readonly lines = new Lines();
     /** A node has handed the key to it. */
     private _isItsTurn = false;
     private _call: Call | undefined;
@@ -54,7 +51,7 @@ export class Acquisition implements AttemptOwner {
     /** Of the grant; undefined: there is none. */
     private _fence: number | undefined;
     /** Nodes where an attempt may still arrive: its answer was lost. */
-    private readonly _strays = new Set<QuorumNode>();
+    private _strays: Set<QuorumNode> | undefined;
     private _isOver = false;
 
     /** @param _ended nothing of it needs to be known any more. */
@@ -67,14 +64,9 @@ export class Acquisition implements AttemptOwner {
         this.nodeId = nodeIdOf(id);
     }
 
-    /** Nodes in whose lines it stands; all that have to be told when it leaves. */
-    get lines(): readonly QuorumNode[] {
-        return this.line === undefined ? [...this._otherLines] : [this.line, ...this._otherLines];
-    }
-
     acquire(request: ReservingRequest, callback: Callback<AcquireAnswer>): void {
         const since = this._context.nodes.clock.now();
-        const patience = this.line === undefined ? FIRST_PATIENCE : PATIENCE;
+        const patience = this.lines.lead === undefined ? FIRST_PATIENCE : PATIENCE;
         const until = since + Math.min(patience, request.ttl / 3);
         this._try({ request, callback, since, until, pause: SHORTEST_PAUSE });
     }
@@ -96,9 +88,14 @@ export class Acquisition implements AttemptOwner {
         this._ended(this);
     }
 
+    /** A node was told to release it, or to give it up, and has answered. */
+    onReleased(node: QuorumNode, answer: ReleaseAnswer): void {
+        if (this._last?.onGivenBack(node, answer) === true) this._giveBack(this._last, node);
+    }
+
     /** Whether it has the key under a holder that its caller has chosen. */
     isGrantedTo(holder: string): boolean {
-        return this._call === undefined && this.line === undefined && chosenHolder(this.id) === holder;
+        return this._call === undefined && this.lines.lead === undefined && chosenHolder(this.id) === holder;
     }
 
     decided(attempt: Attempt): void {
@@ -108,7 +105,7 @@ export class Acquisition implements AttemptOwner {
         if (this._isOver) {
             this._takeBack(attempt, all);
             this._answer(this._givenUp());
-        } else if (this._ownerHas(attempt)) void this._regain(attempt);
+        } else if (ownerHas(this.id, attempt)) void this._regain(attempt);
         else if (led?.kind === 'no') this._busy(attempt, led.busy);
         else if (verdictOf(votes) === 'won') this._won(attempt);
         else this._lost(attempt);
@@ -116,9 +113,8 @@ export class Acquisition implements AttemptOwner {
 
     late(attempt: Attempt, node: QuorumNode, vote: NodeVote): void {
         this._note(node, vote);
-        if (vote.kind === 'yes' && (attempt.takenBackFrom.has(node) || this._isOver)) {
-            this._context.undelivered.giveUp(node, this._giveUpOf(attempt));
-        } else if (this._fence !== undefined) spreadFence(attempt, node, vote, this._fence);
+        if (vote.kind === 'yes' && attempt.onLateVote(node)) this._giveBack(attempt, node);
+        else if (this._fence !== undefined && !this._isOver) spreadFence(attempt, node, vote, this._fence);
         if (this._isOver || this._fence !== undefined) this._leaveLines();
         if (this._isOver) this._bury();
         else this._forget();
@@ -134,7 +130,8 @@ export class Acquisition implements AttemptOwner {
             this._fail(this._context.noQuorum(`No node can be asked for ${key}`, [], { key, holder: nameOf(id) }));
             return;
         }
-        this._moveTo(lead);
+        // Where another node leads now, it stands in line there.
+        if (this.lines.lead !== undefined && this.lines.lead !== lead) this._leaveLines();
         const now = nodes.clock.now();
         const request = {
             key,
@@ -144,25 +141,19 @@ export class Acquisition implements AttemptOwner {
             spare,
             hint: hint.next(now),
         };
-        const leadFirst = this.line !== undefined && (ticket ?? 0) > 0 && !this._isItsTurn;
+        const leadFirst = this.lines.lead !== undefined && (ticket ?? 0) > 0 && !this._isItsTurn;
         const isRefused = ticket !== undefined && now - call.since >= LINE_UP_AFTER;
-        const linesUp = isRefused || this._otherLines.size > 0;
+        const linesUp = isRefused || this.lines.isElsewhere;
         this._isItsTurn = false;
         this._last = new Attempt(nodes, { request, lead, ticket, leadFirst, linesUp }, this);
         this._last.begin();
     }
 
-    /** Leaves the lines where it stood when another node leads. */
-    private _moveTo(lead: QuorumNode): void {
-        if (this.line === undefined || this.line === lead) return;
-        this._leaveLines();
-    }
-
     private _leaveLines(): void {
         const { key, nodeId } = this;
-        for (const node of this.lines) this._context.undelivered.giveUp(node, { key, id: nodeId, underWay: false });
-        this.line = undefined;
-        this._otherLines.clear();
+        for (const node of this.lines.leave()) {
+            this._context.undelivered.giveUp(node, { key, id: nodeId, underWay: false });
+        }
     }
 
     private _busy(attempt: Attempt, busy: Busy): void {
@@ -171,7 +162,7 @@ export class Acquisition implements AttemptOwner {
             attempt,
             nodes.all.filter((node) => node !== attempt.options.lead),
         );
-        if (attempt.options.ticket !== undefined) this.line = attempt.options.lead;
+        if (attempt.options.ticket !== undefined) this.lines.lead = attempt.options.lead;
         this._answer({ ...publicBusy(busy), sentAt: attempt.sentAt });
         if (attempt.options.ticket === undefined) this.end();
     }
@@ -193,7 +184,9 @@ export class Acquisition implements AttemptOwner {
         } else if (isWritten) this._grant(attempt, decided.fence);
         else {
             const text = `The fencing token of ${this.key} could not be stored`;
-            this._fail(this._context.noQuorum(text, answers, { ...this._details(), unknown: true }), attempt);
+            const { behind } = decided;
+            const all = attempt.votes.map((vote, at) => (behind.includes(at) ? answers[behind.indexOf(at)] : vote));
+            this._fail(this._context.noQuorum(text, all, { ...this._details(), unknown: true }), attempt);
         }
     }
 
@@ -206,9 +199,7 @@ export class Acquisition implements AttemptOwner {
             this._fail(new LockError('NO_QUORUM', text, { ...this._details(), unknown: true }), attempt);
             return;
         }
-        const granted = nodes.all.filter((_, at) => attempt.votes[at]?.kind === 'yes');
-        for (const node of granted) this._otherLines.delete(node);
-        if (this.line !== undefined && granted.includes(this.line)) this.line = undefined;
+        this.lines.granted((node) => attempt.votes[nodes.all.indexOf(node)]?.kind === 'yes');
         this._leaveLines();
         const holder = chosenHolder(this.id) ?? holderOf(attempt.id, fence);
         this._fence = fence;
@@ -244,50 +235,30 @@ export class Acquisition implements AttemptOwner {
             this._takeBack(attempt, nodes.all);
             const { ticket } = call.request;
             const { remaining, ...busy } = publicBusy(refusal.busy);
-            if (ticket !== undefined) this.line = lead;
+            if (ticket !== undefined) this.lines.lead = lead;
             this._answer({ ...busy, ticket: ticket ?? 0, rank: 0, remaining: Math.min(remaining, ASK_AGAIN) });
             if (ticket === undefined) this.end();
         }
     }
 
-    /** Whether an earlier acquisition with the holder that the caller has chosen has the key, as far as the lead knows. */
-    private _ownerHas({ led, votes }: Attempt): boolean {
-        const chosen = chosenHolder(this.id);
-        if (chosen === undefined) return false;
-        const refusals = led?.kind === 'no' ? [led] : votes;
-        return refusals.some((vote) => vote?.kind === 'no' && readStored(vote.busy.holder)?.chosen === chosen);
-    }
-
-    /** The key is its owner's already: who asks again for it is given it again. */
+    /** The key is its owner's already, as it seems. */
     private async _regain(attempt: Attempt): Promise<void> {
         this._takeBack(attempt, this._context.nodes.all);
-        const granted = await this._leaseOfOwner(attempt.options.request.ttl).catch(() => undefined);
-        const refusal = attempt.votes.find((vote) => vote?.kind === 'no');
+        const granted = await regain(this._context, this.id, attempt).catch(() => undefined);
         if (this._isOver) this._answer(this._givenUp());
         else if (granted !== undefined) {
             this._leaveLines();
             this._answer(granted);
             this.end();
-        } else if (attempt.led?.kind !== 'no' && refusal?.kind === 'no') this._lost(attempt);
-        else if (attempt.led?.kind === 'no') this._busy(attempt, attempt.led.busy);
-    }
-
-    /** Undefined: it is over, or no quorum has it. */
-    private async _leaseOfOwner(ttl: number): Promise<AcquireAnswer | undefined> {
-        const { key } = this;
-        const holder = chosenHolder(this.id);
-        const lease = await leaseOf(this._context, key);
-        if (lease === undefined || holder === undefined || lease.chosen !== holder) return undefined;
-        const deadline = await renewLease(this._context, key, lease, ttl);
-        const { fence } = lease;
-        return deadline === undefined ? undefined : { kind: 'granted', holder, fence, deadline, confirmed: true };
+        } else if (attempt.led?.kind === 'no') this._busy(attempt, attempt.led.busy);
+        else this._lost(attempt);
     }
 
     private _fail(error: LockError, attempt?: Attempt): void {
         if (attempt !== undefined) this._takeBack(attempt, this._context.nodes.all);
         this._answer(error);
         // One that waits keeps its place until it is given up.
-        if (this.line === undefined) this.end();
+        if (this.lines.lead === undefined) this.end();
     }
 
     private _answer(answer: ReservedGrant | Busy | LockError): void {
@@ -299,43 +270,39 @@ export class Acquisition implements AttemptOwner {
 
     /** Takes back what an attempt got or may still get, but nothing of what a later one gets, however late it arrives. */
     private _takeBack(attempt: Attempt, from: readonly QuorumNode[]): void {
-        const { nodes, undelivered } = this._context;
-        nodes.all.forEach((node, at) => {
+        this._context.nodes.all.forEach((node, at) => {
             const vote = attempt.votes[at];
             const wasAsked = attempt.hasAskedAll || node === attempt.options.lead;
             const hasNone = vote?.kind === 'no' || (vote?.kind === 'unknown' && !mayArrive(vote.error));
-            if (!wasAsked || hasNone || !from.includes(node) || attempt.takenBackFrom.has(node)) return;
-            attempt.takenBackFrom.add(node);
-            undelivered.giveUp(node, this._giveUpOf(attempt));
+            if (wasAsked && !hasNone && from.includes(node)) this._giveBack(attempt, node);
         });
     }
 
-    private _giveUpOf(attempt: Attempt): GiveUpRequest {
-        const { key } = this;
-        return { key, id: attempt.id, underWay: false };
+    private _giveBack(attempt: Attempt, at: QuorumNode): void {
+        const giveUp = { key: this.key, id: attempt.id, underWay: false };
+        this._context.undelivered.giveUp(at, giveUp, (answer) => {
+            if (attempt.onGivenBack(at, answer)) this._giveBack(attempt, at);
+        });
     }
 
     /** Remembers what a vote means for later. */
     private _note(node: QuorumNode | undefined, vote: NodeVote | undefined): void {
         if (node === undefined || vote === undefined) return;
-        if (vote.kind === 'unknown' && mayArrive(vote.error)) this._strays.add(node);
-        if (vote.kind === 'no' && vote.busy.ticket > 0 && node !== this._last?.options.lead) this._otherLines.add(node);
-        if (vote.kind === 'yes') this._otherLines.delete(node);
+        if (vote.kind === 'unknown' && mayArrive(vote.error)) (this._strays ??= new Set()).add(node);
+        if (node !== this._last?.options.lead) this.lines.heard(node, vote);
     }
 
     /** Refuses what may still arrive of it. */
     private _bury(): void {
-        const { key, nodeId } = this;
-        for (const node of this._strays) {
-            this._context.undelivered.giveUp(node, { key, id: nodeId, underWay: true });
-        }
-        this._strays.clear();
+        const { _strays: strays, key, nodeId } = this;
+        this._strays = undefined;
+        for (const node of strays ?? []) this._context.undelivered.giveUp(node, { key, id: nodeId, underWay: true });
     }
 
     /** A granted acquisition needs to be known for as long as something of it is under way. */
     private _forget(): void {
-        const isWaiting = this._call !== undefined || this.line !== undefined;
-        if (!isWaiting && this._strays.size === 0 && (this._last?.missing ?? 0) === 0) this._ended(this);
+        const isWaiting = this._call !== undefined || this.lines.lead !== undefined;
+        if (!isWaiting && this._strays === undefined && (this._last?.missing ?? 0) === 0) this._ended(this);
     }
 
     private _givenUp(): LockError {

@@ -1,5 +1,5 @@
 import type { LockError } from '../port/errors';
-import type { Busy } from '../port/LockStore';
+import type { Busy, ReleaseAnswer } from '../port/LockStore';
 import type { ReservedGrant, ReservingRequest } from '../port/ReservingRequest';
 import type { NodeSet, Waiting } from './NodeSet';
 import { AWAY } from './QuorumNode';
@@ -40,12 +40,14 @@ export class Attempt implements Waiting {
     /** In the order of the nodes; undefined: nothing in time. */
     readonly votes: (NodeVote | undefined)[];
     readonly sentAt: number;
-    /** Nodes that were told to give its vote up. */
-    readonly takenBackFrom = new Set<QuorumNode>();
+    private readonly _leadAt: number;
     /** How many nodes were asked and have not answered. */
     missing = 0;
     /** Else the lead only. */
     hasAskedAll = false;
+    /** Nodes that have given its vote back, and those whose vote came after the decision. */
+    private _givenBack: Set<QuorumNode> | undefined;
+    private _late: Set<QuorumNode> | undefined;
     private _phase: 'lead' | 'all' | 'decided' = 'lead';
     private _isAsking = false;
     private _isLate = false;
@@ -56,6 +58,7 @@ export class Attempt implements Waiting {
         private readonly _owner: AttemptOwner,
     ) {
         this.votes = _nodes.all.map(() => undefined);
+        this._leadAt = _nodes.all.indexOf(options.lead);
         this.sentAt = _nodes.clock.now();
     }
 
@@ -65,12 +68,27 @@ export class Attempt implements Waiting {
 
     /** Of the nodes that voted for it. */
     get fences(): number[] {
-        return this.votes.flatMap((vote) => (vote?.kind === 'yes' ? [vote.fence] : []));
+        const fences: number[] = [];
+        for (const vote of this.votes) if (vote?.kind === 'yes') fences.push(vote.fence);
+        return fences;
     }
 
     /** What the lead said. */
     get led(): NodeVote | undefined {
-        return this.votes[this._nodes.all.indexOf(this.options.lead)];
+        return this.votes[this._leadAt];
+    }
+
+    /** A node was told to give its vote back, and has answered. @returns whether it granted it only after that. */
+    onGivenBack(node: QuorumNode, answer: ReleaseAnswer): boolean {
+        if (this.missing > 0) (this._givenBack ??= new Set()).add(node);
+        return answer === 'gone' && this._late?.delete(node) === true;
+    }
+
+    /** A node votes for it after the decision. @returns whether it has given that vote back before. */
+    onLateVote(node: QuorumNode): boolean {
+        if (this._givenBack?.has(node) === true) return true;
+        (this._late ??= new Set()).add(node);
+        return false;
     }
 
     begin(): void {
@@ -81,7 +99,7 @@ export class Attempt implements Waiting {
             return;
         }
         this.missing += 1;
-        this._ask(lead, this._nodes.all.indexOf(lead), { ...request, ticket });
+        this._ask(lead, this._leadAt, { ...request, ticket });
     }
 
     overdue(): void {

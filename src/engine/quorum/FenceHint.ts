@@ -25,8 +25,12 @@ export class FenceHint {
 
     /** @param fences that nodes gave to a request sent at `sentAt`, ms. */
     learn(sentAt: number, fences: readonly number[]): void {
-        const greatest = Math.max(...fences);
-        const isTaken = fences.every((fence) => fence === greatest);
+        let [greatest = 0] = fences;
+        let isTaken = true;
+        for (const fence of fences) {
+            if (fence !== greatest) isTaken = false;
+            if (fence > greatest) greatest = fence;
+        }
         // What was seen includes the time on the way to the slowest of them.
         const seen = greatest - sentAt * 1000;
         if (this._ahead === undefined) this._ahead = seen + MARGIN;

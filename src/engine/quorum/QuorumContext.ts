@@ -59,6 +59,7 @@ export class QuorumContext {
 function format(answer: unknown): string {
     if (answer === undefined) return 'did not answer in time';
     if (answer instanceof Error) return sentence(answer);
+    if (answer === false) return 'does not have the key any more';
     if (!isVote(answer)) return 'answered';
     switch (answer.kind) {
         case 'yes':

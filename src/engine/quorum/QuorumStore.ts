@@ -114,16 +114,27 @@ export class QuorumStore implements LockStore {
     }
 
     release(request: ReleaseRequest, callback: Callback<ReleaseAnswer>): void {
-        for (const acquisition of this._heldBy(request)) acquisition.end();
-        release(this._context, request, callback);
+        const over = this._heldBy(request);
+        for (const acquisition of over) acquisition.end();
+        const answered = (node: QuorumNode, answer: ReleaseAnswer): void => {
+            for (const acquisition of over) acquisition.onReleased(node, answer);
+        };
+        release(this._context, request, answered, callback);
     }
 
     giveUp({ id, key, underWay }: GiveUpRequest): Promise<ReleaseAnswer> {
         const nodeId = nodeIdOf(id);
         const acquisition = this._acquisitions.get(nodeId + key);
-        const lines = acquisition?.lines ?? [];
+        const lines = acquisition?.lines.all ?? [];
         acquisition?.end();
-        return giveUp(this._context, { key, id: nodeId, underWay }, underWay || lines.length === 0 ? undefined : lines);
+        return giveUp(
+            this._context,
+            { key, id: nodeId, underWay },
+            {
+                of: underWay || lines.length === 0 ? undefined : lines,
+                answered: (node, answer) => acquisition?.onReleased(node, answer),
+            },
+        );
     }
 
     async handOn(key: string): Promise<void> {
@@ -167,7 +178,7 @@ export class QuorumStore implements LockStore {
             granted: (key, id) => this._woken(key, id),
             woken: (key, id) => this._woken(key, id),
             first: (key, id, remaining) => {
-                if (this._acquisitions.get(id + key)?.line === node) listener?.first(key, idOf(id), remaining);
+                if (this._acquisitions.get(id + key)?.lines.lead === node) listener?.first(key, idOf(id), remaining);
             },
             handedOn: (key, window) => {
                 if (node === this._nodes.lead) listener?.handedOn(key, window);

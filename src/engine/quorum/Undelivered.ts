@@ -1,5 +1,5 @@
 import { isTemporary } from '../port/errors';
-import type { GiveUpRequest } from '../port/LockStore';
+import type { GiveUpRequest, ReleaseAnswer } from '../port/LockStore';
 import type { NodeSet } from './NodeSet';
 import type { QuorumNode } from './QuorumNode';
 
@@ -23,8 +23,8 @@ export class Undelivered {
     }
 
     /** Tells a node of a give-up: now, or when it is back. */
-    giveUp(node: QuorumNode, request: GiveUpRequest): void {
-        this._tell(node, { ...request, until: this._until() });
+    giveUp(node: QuorumNode, request: GiveUpRequest, done?: (answer: ReleaseAnswer) => void): void {
+        this._tell(node, { ...request, until: this._until() }, done);
     }
 
     /** A node could not be told of a give-up. */
@@ -45,15 +45,18 @@ export class Undelivered {
         this._byNode.clear();
     }
 
-    private _tell(node: QuorumNode, owed: Owed): void {
+    private _tell(node: QuorumNode, owed: Owed, done?: (answer: ReleaseAnswer) => void): void {
         if (!node.isReady) {
             this._keep(node, owed);
             return;
         }
         const { id, key, underWay } = owed;
-        node.giveUp({ key, id, underWay }).catch((error: unknown) => {
-            if (isTemporary(error)) this._keep(node, owed);
-        });
+        node.giveUp({ key, id, underWay }).then(
+            (answer) => done?.(answer),
+            (error: unknown) => {
+                if (isTemporary(error)) this._keep(node, owed);
+            },
+        );
     }
 
     private _keep(node: QuorumNode, owed: Owed): void {

@@ -16,6 +16,8 @@ export interface Question<Answer> {
     readonly ask: (node: QuorumNode, callback: Callback<Answer>) => void;
     /** Whether the answers that are missing make no difference. Default: never. */
     readonly isDecided?: (answers: Answers<Answer>) => boolean;
+    /** Is told of every node that answered, also after the decision. */
+    readonly answered?: (node: QuorumNode, answer: Answer) => void;
     /** Is told of every node that failed, also after the decision. */
     readonly failed?: (node: QuorumNode, error: LockError) => void;
 }
@@ -85,7 +87,10 @@ class Ballot<Answer> implements Waiting {
         this._missing -= 1;
         if (this._missing === 0) this._nodes.limit(this, undefined);
         if (answer instanceof Error) this._question.failed?.(node, answer);
-        else if (!this._isLate) this._nodes.unmarkSlow(node);
+        else {
+            this._question.answered?.(node, answer);
+            if (!this._isLate) this._nodes.unmarkSlow(node);
+        }
         if (this._phase === 'decided') {
             this._answers[at] ??= answer;
             return;

@@ -17,6 +17,7 @@ export interface DecidedFence extends QuorumFence {
 export function decideFence({ options, votes }: Attempt, quorum: number): DecidedFence {
     const { fence, behind } = fenceOf(votes);
     const { spare = 0 } = options.request;
+    if (spare === 0 && behind.length === 0) return { fence, behind, missing: 0 };
     const having = votes.filter((vote) => vote?.kind === 'yes' && has(vote, fence, spare)).length;
     if (having >= quorum) return { fence, behind: [], missing: 0 };
     if (spare === 0) return { fence, behind, missing: quorum - having };

@@ -6,8 +6,17 @@ import { nodeIdOf, readStored } from './names';
 import type { QuorumContext } from './QuorumContext';
 import type { QuorumNode } from './QuorumNode';
 
-/** Releases a lease: whatever attempt of its acquisition has the key at a node, for the acquisition is over. */
-export function release(context: QuorumContext, request: ReleaseRequest, callback: Callback<ReleaseAnswer>): void {
+/**
+ * Releases a lease: whatever attempt of its acquisition has the key at a node, for the acquisition is over.
+ *
+ * @param answered told of each node that has answered.
+ */
+export function release(
+    context: QuorumContext,
+    request: ReleaseRequest,
+    answered: (node: QuorumNode, answer: ReleaseAnswer) => void,
+    callback: Callback<ReleaseAnswer>,
+): void {
     const { nodes, undelivered } = context;
     const { buried, holder, key } = request;
     const name = readStored(holder)?.name;
@@ -16,7 +25,8 @@ export function release(context: QuorumContext, request: ReleaseRequest, callbac
     const question = {
         of: nodes.all,
         within: nodes.timeout(nodes.longestTtl),
-        ask: (node: QuorumNode, answered: Callback<ReleaseAnswer>) => node.release(asked, answered),
+        ask: (node: QuorumNode, heard: Callback<ReleaseAnswer>) => node.release(asked, heard),
+        answered,
         // The lead is waited for: whoever is told of the release would be refused there.
         isDecided: (answers: Answers<ReleaseAnswer>) =>
             (lead < 0 || answers[lead] !== undefined) && verdictOf(answers, nodes.quorum) !== undefined,
@@ -32,16 +42,22 @@ export function release(context: QuorumContext, request: ReleaseRequest, callbac
     });
 }
 
+export interface GiveUpOptions {
+    /** The nodes that may know of it. Default: all. */
+    readonly of?: readonly QuorumNode[] | undefined;
+    /** Is told of each node that has answered. */
+    readonly answered?: (node: QuorumNode, answer: ReleaseAnswer) => void;
+}
+
 /**
  * Gives up an acquisition.
  *
  * @param request its `id` as nodes see it.
- * @param of      the nodes that may know of it; undefined: all.
  */
 export async function giveUp(
     context: QuorumContext,
     request: GiveUpRequest,
-    of: readonly QuorumNode[] = context.nodes.all,
+    { of = context.nodes.all, answered }: GiveUpOptions = {},
 ): Promise<ReleaseAnswer> {
     const { nodes, undelivered } = context;
     const { key } = request;
@@ -55,6 +71,7 @@ export async function giveUp(
         },
         isDecided: (all) =>
             given(all).length >= enough && of.every((node, at) => node !== lead || all[at] !== undefined),
+        answered: (node, answer) => answered?.(node, answer),
         failed: (node, error) => {
             if (isTemporary(error)) undelivered.keep(node, { ...request, underWay: true });
         },

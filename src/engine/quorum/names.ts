@@ -20,12 +20,19 @@ export interface StoredHolder {
     readonly fence: number;
 }
 
-const STORED = /^(((?:([^#]*)#)?\S+:\d+:[\w-]{8}:[0-9a-z]+)(?:#\d+)?:)(\d+)$/;
+const STORED = /[^\s#]:\d+:[\w-]{8}:[0-9a-z]+(#\d+)?:\d+$/;
 
 /** Undefined: no acquisition of a quorum has stored it. */
 export function readStored(value: string): StoredHolder | undefined {
-    const [, attempt, name, chosen, fence] = STORED.exec(value) ?? [];
-    return attempt === undefined || name === undefined ? undefined : { attempt, name, chosen, fence: Number(fence) };
+    const found = STORED.exec(value);
+    if (found === null) return undefined;
+    const end = value.lastIndexOf(':') + 1;
+    const name = value.slice(0, end - 1 - (found[1]?.length ?? 0));
+    // In front of the first `#` of a name stands the holder that was chosen.
+    const hash = name.indexOf('#');
+    if (name.indexOf('#', hash + 1) > hash && hash >= 0) return undefined;
+    const chosen = hash < 0 ? undefined : name.slice(0, hash);
+    return { attempt: value.slice(0, end), name, chosen, fence: Number(value.slice(end)) };
 }
 
 /** The id of an acquisition at its nodes. */

@@ -5,6 +5,8 @@ export type Vote =
     /** It did not answer in time, or could not be asked. Whether it voted is not known. */
     | { readonly kind: 'unknown'; readonly error: Error };
 
+const NONE: readonly number[] = [];
+
 /** The smallest majority: any two of them have a node in common. */
 export function quorumOf(nodes: number): number {
     return Math.floor(nodes / 2) + 1;
@@ -35,16 +37,21 @@ export interface QuorumFence {
  * be greater; unless fewer than a majority have it, so then it has to be written to the others first.
  */
 export function fenceOf(votes: readonly (Vote | undefined)[]): QuorumFence {
-    const fences = votes.map((vote) => (vote?.kind === 'yes' ? vote.fence : undefined));
-    const fence = Math.max(...fences.map((one) => one ?? 0));
-    const having = fences.filter((one) => one === fence).length;
-    if (having >= quorumOf(votes.length)) return { fence, behind: [] };
-    const behind = fences.flatMap((one, at) => (one !== undefined && one < fence ? [at] : []));
+    let fence = 0;
+    let having = 0;
+    for (const vote of votes) {
+        if (vote?.kind !== 'yes' || vote.fence < fence) continue;
+        having = vote.fence === fence ? having + 1 : 1;
+        fence = vote.fence;
+    }
+    if (having >= quorumOf(votes.length)) return { fence, behind: NONE };
+    const behind = votes.flatMap((vote, at) => (vote?.kind === 'yes' && vote.fence < fence ? [at] : []));
     return { fence, behind };
 }
 
 /** Until when a quorum of nodes holds the key for us. */
 export function deadlineOfVotes(votes: readonly (Vote | undefined)[]): number {
-    const deadlines = votes.flatMap((vote) => (vote?.kind === 'yes' ? [vote.deadline] : []));
+    const deadlines: number[] = [];
+    for (const vote of votes) if (vote?.kind === 'yes') deadlines.push(vote.deadline);
     return deadlines.sort((a, b) => b - a)[quorumOf(votes.length) - 1] ?? -Infinity;
 }

@@ -310,10 +310,11 @@ export class MemoryLink implements QuorumNode {
         });
     }
 
-    /** What was held arrives. */
-    resume(): void {
+    /** What was held arrives; the last first, as where an earlier command takes a second step. */
+    resume(order: 'in order' | 'reversed' = 'in order'): void {
         this.isHeld = false;
-        for (const { run } of this._waiting.splice(0)) run();
+        const waiting = this._waiting.splice(0);
+        for (const { run } of order === 'reversed' ? waiting.toReversed() : waiting) run();
     }
 
     /** The connection is lost: what was sent has no answer, and may still arrive. */
@@ -334,9 +335,9 @@ export class MemoryLink implements QuorumNode {
         this.listener?.recovered('It works again.');
     }
 
-    /** What was sent by the lost connection arrives. */
-    deliverStrays(): void {
-        for (const { run } of this._strays.splice(0)) run();
+    /** What was sent by the lost connection arrives, or the first of it. */
+    deliverStrays(count = this._strays.length): void {
+        for (const { run } of this._strays.splice(0, count)) run();
     }
 
     private _send<Answer>(step: () => Answer, callback: Callback<Answer>): void {

@@ -65,6 +65,8 @@ export class SingleServer implements RedisServers {
     );
     private _flushing = false;
     private _tried = false;
+    /** The only command of this turn so far: mostly it stays the only one. */
+    private _only: Command<unknown> | undefined;
     private _events: ServerEvents | undefined;
 
     /** @param client an ioredis client made with `lazyConnect`, not yet connected; it is closed with this. */
@@ -135,13 +137,16 @@ export class SingleServer implements RedisServers {
     }
 
     run<Answer>(step: Command<Answer>): void {
-        const lane = this._lanes.get(step.script);
-        if (lane === undefined) this._lanes.set(step.script, [step]);
-        else lane.push(step);
-        if (this._flushing) return;
+        if (this._flushing) {
+            if (this._only !== undefined) this._queue(this._only);
+            this._only = undefined;
+            this._queue(step);
+            return;
+        }
         this._flushing = true;
+        this._only = step;
         // The end of the turn: after every callback and every promise that is ready now.
-        atEndOfTurn(() => this._flush());
+        atEndOfTurn(this._flush);
     }
 
     /** As one list. */
@@ -220,15 +225,27 @@ export class SingleServer implements RedisServers {
         }
     }
 
-    private _flush(): void {
+    private _queue(step: Command<unknown>): void {
+        const lane = this._lanes.get(step.script);
+        if (lane === undefined) this._lanes.set(step.script, [step]);
+        else lane.push(step);
+    }
+
+    private readonly _flush = (): void => {
         this._flushing = false;
+        const only = this._only;
+        this._only = undefined;
+        if (only !== undefined) {
+            this._send(only.script, [only]);
+            return;
+        }
         for (const [script, steps] of this._lanes) {
             if (steps.length === 0) continue;
             this._lanes.set(script, []);
             if (steps.length === 1) this._send(script, steps);
             else for (const list of this._lists(steps)) this._send(script, list);
         }
-    }
+    };
 
     /** In a cluster all keys of a command must have one slot. */
     private *_lists(steps: readonly Command<unknown>[]): Iterable<readonly Command<unknown>[]> {
