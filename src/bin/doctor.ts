@@ -118,7 +118,12 @@ async function rights({ connection, key, settings, topology }: CheckedServer, te
     const itsClock = topology === 'cluster' ? clockOfSlot(keys[0]) : CLOCK;
     const refused = await missingRights(connection, keys, itsClock).catch(asError);
     if (refused instanceof Error) {
-        tell('error', 'rights', refused.message, "See the README's ACL rule; give a key that the user may use.");
+        tell(
+            'error',
+            'rights',
+            refused.message,
+            'See the ACL rule in docs/topologies.md; give a key that the user may use.',
+        );
         return;
     }
     if (refused.length > 0) {

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { assert } from 'chai';
 import { Redis } from 'ioredis';
 import type { RedisLock } from '../../src';
-import { README_RULE } from '../connect/rights';
+import { DOCUMENTED_RULE } from '../connect/rights';
 import { RedisServer } from '../fixtures/RedisServer';
 import { ServerCommands } from '../fixtures/ServerCommands';
 import { skipWithoutRedis } from '../fixtures/sharedServer';
@@ -541,7 +541,17 @@ suite('redis-lock', function () {
         });
 
         test('names the rights that are missing, and says so with 1', async () => {
-            await redis.call('ACL', 'SETUSER', 'cli', 'reset', 'on', '>secret', ...README_RULE, '-zadd', '-publish');
+            await redis.call(
+                'ACL',
+                'SETUSER',
+                'cli',
+                'reset',
+                'on',
+                '>secret',
+                ...DOCUMENTED_RULE,
+                '-zadd',
+                '-publish',
+            );
             const cli = new Cli(['doctor', '--json'], server, { REDIS_USER: 'cli', REDIS_PASS: 'secret' });
             running.push(cli);
             assert.strictEqual(await cli.ended, 1);
@@ -551,7 +561,7 @@ suite('redis-lock', function () {
         });
 
         test('says which rights are missing for a list alone', async () => {
-            await redis.call('ACL', 'SETUSER', 'cli', 'reset', 'on', '>secret', ...README_RULE);
+            await redis.call('ACL', 'SETUSER', 'cli', 'reset', 'on', '>secret', ...DOCUMENTED_RULE);
             const cli = new Cli(['doctor', '--json'], server, { REDIS_USER: 'cli', REDIS_PASS: 'secret' });
             running.push(cli);
             assert.strictEqual(await cli.ended, 0);

@@ -18,9 +18,9 @@ export function documentedOptions(file: string): Map<string, string> {
     return documented;
 }
 
-/** The rows of the README's table of options: name and default. */
-export function readmeOptions(): Map<string, string> {
-    const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
-    const rows = readme.matchAll(/^\| `options\.([a-z_.]+)` +\| ([^|]*)\|/gm);
+/** The rows of the tables of options in docs/configuration.md: name and default. */
+export function listedOptions(): Map<string, string> {
+    const page = readFileSync(join(ROOT, 'docs/configuration.md'), 'utf8');
+    const rows = page.matchAll(/^\| `options\.([a-z_.]+)` +\| ([^|]*)\|/gm);
     return new Map([...rows].map(([, name = '', standard = '']) => [name, standard.trim()]));
 }

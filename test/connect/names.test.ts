@@ -103,7 +103,7 @@ suite('The names in a configuration', () => {
         assert.sameMembers(config.options, [...OPTIONS]);
     });
 
-    for (const file of ['config', 'jobs', 'secure', 'sentinel', 'cluster', 'quorum']) {
+    for (const file of ['all', 'report', 'config', 'jobs', 'secure', 'sentinel', 'cluster', 'quorum']) {
         test(`of config/${file}.yml are all known`, () => {
             const environment = [...readFileSync(join(ROOT, 'config', `${file}.yml`), 'utf8').matchAll(/\bREDIS_\w+/g)];
             const parameters = ConfigParams.fromTuples(...environment.flatMap(([name]) => [name, '1']));

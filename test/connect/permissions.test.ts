@@ -9,7 +9,7 @@ import { skipWithoutRedis } from '../fixtures/sharedServer';
 import { until } from '../fixtures/until';
 import { lockOf } from '../lock/lockOf';
 import type { Settings } from '../lock/lockOf';
-import { README_RULE } from './rights';
+import { DOCUMENTED_RULE } from './rights';
 
 /** What the scripts of a lock cannot do without. */
 const OF_SCRIPTS = [
@@ -75,9 +75,9 @@ suite('The rights of a Redis user', function () {
         return lock;
     }
 
-    test('as the README gives them are enough for everything', async () => {
-        assert.isNotEmpty(README_RULE);
-        await allow(...README_RULE);
+    test('as documented are enough for everything', async () => {
+        assert.isNotEmpty(DOCUMENTED_RULE);
+        await allow(...DOCUMENTED_RULE);
         const locks = [
             await opened({ 'options.db_num': 1 }),
             await opened({ 'options.db_num': 1, 'options.yield_after': 3 }),
@@ -105,7 +105,7 @@ suite('The rights of a Redis user', function () {
     });
 
     test('of keys may be limited; with less the error names the keys', async () => {
-        const rule = README_RULE.filter((word) => word !== '~*');
+        const rule = DOCUMENTED_RULE.filter((word) => word !== '~*');
         await allow(...rule, '~app:*', '~redis-lock:*');
         const lock = await opened();
         assert.isTrue(await lock.tryAcquireLock(null, 'app:1', 5000));
@@ -116,9 +116,9 @@ suite('The rights of a Redis user', function () {
 
     for (const command of OF_SCRIPTS) {
         test(`without ${command} lead to NO_PERMISSION, which names it`, async () => {
-            await allow(...README_RULE);
+            await allow(...DOCUMENTED_RULE);
             const lock = await opened();
-            await allow(...README_RULE, `-${command}`);
+            await allow(...DOCUMENTED_RULE, `-${command}`);
             const refused = await rejection(make().open(null), 'NO_PERMISSION');
             assert.match(refused.message, new RegExp(`\\b${command}\\b`));
             const use = async (): Promise<void> => {
@@ -137,7 +137,7 @@ suite('The rights of a Redis user', function () {
     }
 
     test('include scan for a list of locks, and for nothing else', async () => {
-        await allow(...README_RULE);
+        await allow(...DOCUMENTED_RULE);
         const lock = await opened();
         await lock.acquire(null, 'key');
         const list = async (): Promise<string[]> => {
@@ -148,7 +148,7 @@ suite('The rights of a Redis user', function () {
         const error = await rejection(list(), 'NO_PERMISSION');
         assert.match(error.message, /\bscan\b/);
         assert.isTrue((await lock.inspect(null, 'key')).holder !== undefined);
-        await allow(...README_RULE, '+scan');
+        await allow(...DOCUMENTED_RULE, '+scan');
         assert.deepEqual(await list(), ['key']);
         assert.isString(await lock.forceRelease(null, 'key', { by: 'a test', reason: 'to see it' }));
     });
@@ -156,7 +156,7 @@ suite('The rights of a Redis user', function () {
     for (const command of ['eval', 'ping']) {
         test(`without ${command} lead to NO_PERMISSION, which names it`, async () => {
             await redis.script('FLUSH');
-            await allow(...README_RULE, `-${command}`);
+            await allow(...DOCUMENTED_RULE, `-${command}`);
             const lock = make();
             const error = await rejection(
                 lock.open(null).then(() => lock.tryAcquireLock(null, 'key', 5000)),
@@ -174,7 +174,7 @@ suite('The rights of a Redis user', function () {
         ['to EVALSHA', ['-evalsha']],
     ] as const) {
         test(`without the right ${what} leave waiters in order`, async () => {
-            await allow(...README_RULE, ...rights);
+            await allow(...DOCUMENTED_RULE, ...rights);
             const locks = [
                 await opened({ 'options.retry_timeout': 20 }),
                 await opened({ 'options.retry_timeout': 20 }),

@@ -13,7 +13,9 @@ import { guardedWrite } from './guardedWrite';
 import { begin, finish } from './handOver';
 import { freeAbandoned } from './inspection';
 import { longWork } from './longWork';
-import { quickstart } from './quickstart';
+import { twoProcesses } from './memory';
+import { MemoryLock } from './memoryLock';
+import { onceADay, setBalance, skipIfBusy } from './recipes';
 
 suite('Examples', () => {
     let address: RedisAddress;
@@ -28,9 +30,52 @@ suite('Examples', () => {
 
     teardown(() => lock.close(null));
 
-    test('the quick start takes its lock and gives it back', async () => {
-        await quickstart(address.host, address.port);
-        assert.isUndefined((await lock.inspect(null, 'order:42')).holder);
+    test('work is skipped while somebody else does it', async () => {
+        let done = 0;
+        const refresh = async (): Promise<void> => {
+            done += 1;
+            assert.isFalse(await skipIfBusy(lock, () => Promise.reject(new Error('Nobody else may be here.'))));
+        };
+        assert.isTrue(await skipIfBusy(lock, refresh));
+        assert.isTrue(await skipIfBusy(lock, () => Promise.resolve(void (done += 1))));
+        assert.strictEqual(done, 2);
+    });
+
+    test('a report is made once a day, though two hosts want to make it one after the other', async () => {
+        let made = 0;
+        const report = (): Promise<void> => Promise.resolve(void (made += 1));
+        await onceADay(lock, 'monday', report);
+        await onceADay(lock, 'monday', report);
+        await onceADay(lock, 'tuesday', report);
+        assert.strictEqual(made, 2);
+    });
+
+    test('a write carries its fence, and fails when no row has a smaller one', async () => {
+        const fences: unknown[] = [];
+        const query = (_sql: string, [, fence]: readonly unknown[]): Promise<number> =>
+            Promise.resolve(fences.push(fence));
+        await setBalance(lock, query, 7, 100);
+        await setBalance(lock, query, 7, 200);
+        const [first, second] = fences;
+        assert.isAbove(Number(second), Number(first));
+        await rejection(setBalance(lock, () => Promise.resolve(0), 7, 300));
+    });
+
+    test('a lock in memory excludes between two processes, without Redis', async () => {
+        assert.deepEqual(await twoProcesses(), [true, true]);
+    });
+
+    test('a component gets an ILock in memory', async () => {
+        const memory = await MemoryLock.open();
+        assert.isTrue(await memory.tryAcquireLock(null, 'key', 10_000));
+        assert.isFalse(await memory.tryAcquireLock(null, 'key', 10_000));
+        await rejection(memory.acquireLock(null, 'key', 10_000, 1), 'LOCK_TIMEOUT');
+        const waiting = memory.acquireLock(null, 'key', 10_000, 5000);
+        await memory.releaseLock(null, 'key');
+        await waiting;
+        await memory.releaseLock(null, 'key');
+        assert.isTrue(await memory.tryAcquireLock(null, 'key', 10_000));
+        await memory.close();
     });
 
     test('long work does every step while its lock is kept alive', async () => {

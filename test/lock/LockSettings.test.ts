@@ -1,7 +1,7 @@
 import { assert } from 'chai';
 import { ConfigParams } from 'pip-services4-components-node';
 import { LockSettings } from '../../src/lock/LockSettings';
-import { documentedOptions, readmeOptions } from '../connect/documented';
+import { documentedOptions, listedOptions } from '../connect/documented';
 import { RecordingConfig } from '../connect/RecordingConfig';
 import { refusal } from '../connect/refusal';
 
@@ -118,7 +118,7 @@ suite('LockSettings', () => {
 
         test('of RedisLock lists every option that is read, and no other', () => {
             const documented = [...documentedOptions('lock/RedisLock.ts').keys()];
-            // Those two are said elsewhere: with the connection, and in the README.
+            // Those two are said elsewhere: with the connection, and in docs/configuration.md.
             const expected = parsed().filter((option) => option !== 'connect_timeout' && option !== 'topology');
             assert.sameMembers(documented, expected);
         });
@@ -131,8 +131,8 @@ suite('LockSettings', () => {
             }
         });
 
-        test('in the README lists every option that is read, with its default', () => {
-            const documented = readmeOptions();
+        test('on the page lists every option that is read, with its default', () => {
+            const documented = listedOptions();
             const ofConnection = [...documentedOptions('connect/RedisConnector.ts').keys()];
             assert.sameMembers([...documented.keys()], [...new Set([...parsed(), ...ofConnection])]);
             for (const [option, , standard] of NUMBERS) {

@@ -6,7 +6,7 @@ import { ClusterServers } from '../../../src/engine/redis/servers/ClusterServers
 import { RedisStore } from '../../../src/engine/redis/RedisStore';
 import { slotOf } from '../../../src/engine/redis/slots';
 import { cliContract } from '../../bin/cliContract';
-import { README_CLUSTER_RULE, README_RULE } from '../../connect/rights';
+import { DOCUMENTED_CLUSTER_RULE, DOCUMENTED_RULE } from '../../connect/rights';
 import { clientOf } from '../../engine/clientOf';
 import { storeContract } from '../../engine/port/storeContract';
 import { Crowd } from '../../fixtures/Crowd';
@@ -115,9 +115,9 @@ suite('A lock in a Redis Cluster', function () {
         assert.notInclude(stats, 'cmdstat_publish:');
     });
 
-    test('does everything with the rights that the README gives, and tries nothing else', async () => {
+    test('does everything with the documented rights, and tries nothing else', async () => {
         for (const server of cluster.servers) {
-            const rule = ['on', '>secret', ...README_RULE, ...README_CLUSTER_RULE];
+            const rule = ['on', '>secret', ...DOCUMENTED_RULE, ...DOCUMENTED_CLUSTER_RULE];
             await cluster.client(server).call('ACL', 'SETUSER', 'locks', ...rule);
             await cluster.client(server).call('ACL', 'LOG', 'RESET');
         }

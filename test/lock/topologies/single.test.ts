@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { cliContract } from '../../bin/cliContract';
 import { Authority } from '../../connect/certificates';
-import { README_RULE } from '../../connect/rights';
+import { DOCUMENTED_RULE } from '../../connect/rights';
 import { freePort } from '../../fixtures/freePort';
 import { RedisServer } from '../../fixtures/RedisServer';
 import { skip } from '../../fixtures/serverVersion';
@@ -53,7 +53,7 @@ suite('A lock with TLS, a user of few rights, and a replica', function () {
         servers.push(master);
         servers.push(await RedisServer.start({ args: ['--replicaof', master.host, String(master.port)] }));
         const redis = new Redis(master.port);
-        await redis.call('ACL', 'SETUSER', 'locks', 'on', '>secret', ...README_RULE, '+scan', '+wait');
+        await redis.call('ACL', 'SETUSER', 'locks', 'on', '>secret', ...DOCUMENTED_RULE, '+scan', '+wait');
         await until(async () => (await redis.set('probe', '1'), await redis.wait(1, 200)) === 1, 15_000);
         redis.disconnect();
         environment = {
