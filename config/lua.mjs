@@ -30,6 +30,7 @@ function lean(lua) {
 
 mkdirSync('obj/lua', { recursive: true });
 const modules = [];
+const names = [];
 for (const file of readdirSync(SCRIPTS).filter((one) => one.endsWith('.lua'))) {
     const name = file.replace('.lua', '');
     for (const scope of ['redis', 'node']) {
@@ -38,10 +39,13 @@ for (const file of readdirSync(SCRIPTS).filter((one) => one.endsWith('.lua'))) {
         const whole = scope === 'node' ? `${name}_node` : name;
         writeFileSync(join('obj/lua', `${whole}.lua`), lua);
         const text = `-- redis-lock ${version}: ${whole}\n${lean(lua)}\n`;
+        names.push(whole);
         modules.push(`    ${whole}: ${JSON.stringify(text)},`);
     }
 }
+const type = `export type ScriptName =\n${names.map((name) => `    | '${name}'`).join('\n')};`;
+const value = `export const LUA: Readonly<Record<ScriptName, string>> = {\n${modules.join('\n')}\n};`;
 writeFileSync(
     join(SCRIPTS, 'lua.ts'),
-    `// Made by config/lua.mjs of the .lua files in this folder.\nexport const LUA = {\n${modules.join('\n')}\n} as const;\n`,
+    `// Made by config/lua.mjs of the .lua files in this folder.\n${type}\n\n${value}\n`,
 );

@@ -80,7 +80,7 @@ suite('The rights of a Redis user', function () {
         await allow(...DOCUMENTED_RULE);
         const locks = [
             await opened({ 'options.db_num': 1 }),
-            await opened({ 'options.db_num': 1, 'options.yield_after': 3 }),
+            await opened({ 'options.db_num': 1, 'options.yield_after': 3, 'options.retry_timeout': 50 }),
         ];
         const [one, other] = locks;
         const crowd = await Crowd.gather(locks, 'crowd', { count: 6, ttl: 900 });

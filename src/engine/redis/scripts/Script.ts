@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import * as protocol from '../../port/protocol';
 import { LUA } from './lua';
+import type { ScriptName } from './lua';
 
 /** The commands of an ioredis client that running a script takes. */
 export interface ScriptClient {
@@ -48,7 +49,7 @@ export class Script<Answer> {
      * @param _parse  types one answer; undefined: it is none that the script has.
      */
     constructor(
-        readonly name: keyof typeof LUA,
+        readonly name: ScriptName,
         readonly clocked: boolean,
         private readonly _parse: (answer: unknown) => Answer | undefined,
     ) {
