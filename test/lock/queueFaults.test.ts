@@ -246,12 +246,21 @@ suite('Queue under faults', function () {
             assert.notInclude([...(await commands.calls()).keys()], 'subscribe');
         });
 
-        test('options.wait queue says what is missing', async () => {
-            await using proxy = await TcpProxy.start(server, refusing('SUBSCRIBE'));
-            await using locks = new Locks(proxy);
-            const error = await rejection(locks.open({ wait: 'queue' }), 'NO_PERMISSION');
-            assert.include(error.message, 'options.wait');
-        });
+        for (const command of ['subscribe', 'publish']) {
+            test(`options.wait queue says that the server does not know ${command}`, async () => {
+                await using proxy = await TcpProxy.start(server, refusing(command.toUpperCase()));
+                await using locks = new Locks(proxy);
+                const error = await rejection(locks.open({ wait: 'queue' }), 'NOT_SUPPORTED');
+                assert.match(error.message, new RegExp(`options\\.wait.*'${command}'`));
+            });
+
+            test(`options.wait queue says that it may not ${command}`, async () => {
+                await commands.client.acl('SETUSER', 'default', `-${command}`);
+                await using locks = new Locks(server);
+                const error = await rejection(locks.open({ wait: 'queue' }), 'NO_PERMISSION');
+                assert.match(error.message, new RegExp(`options\\.wait.*${command}`));
+            });
+        }
 
         test('options.wait queue hands on in order', async () => {
             await using locks = new Locks(server);

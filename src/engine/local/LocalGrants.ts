@@ -107,7 +107,7 @@ export class LocalGrants implements PassingStore {
         const { turn } = line;
         // Whoever stands in line at the store is served there.
         const here = line.inLine === undefined && turn !== undefined && turn.deadline > this._clock.now();
-        if (line.first !== id || (here && !turn.isFree)) this._answer(line, id, callback);
+        if (line.first !== id || (here && !turn.isFree)) this._answer(line, id, callback, came);
         else if (here) callback(this._take(line, turn, id));
         else this._ask(line, request, callback, came);
     }
@@ -190,10 +190,10 @@ export class LocalGrants implements PassingStore {
         return line;
     }
 
-    private _answer(line: Line, id: string, callback: Callback<AcquireAnswer>): void {
+    private _answer(line: Line, id: string, callback: Callback<AcquireAnswer>, came: boolean): void {
         const answer = line.answerFor(id, this._clock.now());
-        // It may end without giving up what it did not get. If it tries again, it comes again.
-        if (answer instanceof Error) this._drop(line, id);
+        // It may end without giving up what it never had. One that was told to wait keeps its place until it gives it up.
+        if (came && answer instanceof Error) this._drop(line, id);
         callback(answer);
     }
 

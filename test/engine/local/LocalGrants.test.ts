@@ -691,6 +691,22 @@ suite('LocalGrants', () => {
             assert.deepEqual(asked(), []);
         });
 
+        test('those who were told to wait keep their order while the store fails', async () => {
+            await wants('d');
+            store.delete('key');
+            await succession.renew('key', holder, TTL);
+            store.holding = true;
+            const failed = rejection(wants('b'), 'CONNECTION_FAILED');
+            store.acquires.at(-1)?.fail();
+            await failed;
+            for (const name of ['d', 'c']) await rejection(wants(name), 'CONNECTION_FAILED');
+            store.holding = false;
+            holder = holderIn(await wants('b'));
+            woken = [];
+            await releases();
+            assert.deepEqual(woken, [idOf('c')]);
+        });
+
         test('a key that was passed on and that nobody wants any more is given back', async () => {
             await releases();
             await leaves('b');
