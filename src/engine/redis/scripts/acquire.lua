@@ -1,5 +1,5 @@
--- Takes a key that is free, for which nobody waits and of which nothing was given up. It changes nothing in any other case.
--- This is the usual command: it makes no function, because that takes as long as a call of a command.
+-- Takes a key that is free, for which nobody waits and of which nothing was given up. It changes nothing in any other
+-- case. This is the usual command: it makes no function, because that takes as long as a call of a command.
 --
 -- KEYS  clock; per item: key, queue
 -- ARGV  per item: id, ttl
@@ -9,7 +9,8 @@
 --
 -- Answers, per item
 --   fence           granted
---   {holder, ttl}   not free. Holder '': nobody has the key, but somebody waits or has given up. ttl -1: the key never expires.
+--   {holder, ttl}   not free. Holder '' and ttl -2: nobody has the key, but somebody waits or has given up.
+--                   ttl -1: the key never expires.
 
 local items = (#KEYS - 1) / 2
 local fence

@@ -8,14 +8,18 @@
 -- ticket   place in line: as in the last answer; 0: none yet; '': a plain try, which takes no place
 --
 -- Answers, per item
---   fence                                              granted, and the spare fences are reserved
---   {fence}                                            the acquisition had the key already: none is reserved
---   {remaining, clock, ticket, rank, window, holder}   busy. remaining: of the holder, ms; -1: its key never expires. clock: every later grant has a
---                                                      greater fence. rank: how many are before this one. window: the holder was granted the key in
---                                                      this step, and has so many ms to claim it; 0: not. holder '': the key is left free for others.
---   -1                                                 refused: the acquisition was given up; or, on a node, a later attempt of it has the key
+--   fence     granted
+--   {fence}   the acquisition has the key already; no fences are reserved behind it
+--   {remaining, clock, ticket, rank, window, holder}   busy
+--             remaining   of the holder, ms; -1: its key never expires
+--             clock       every later grant has a greater fence
+--             rank        how many are before this one
+--             window      the holder was granted the key in this step, and has so many ms to claim it; 0: it was not
+--             holder      '': the key is left free for others
+--   -1        refused: the acquisition was given up; or, on a node, a later attempt of it has the key
 
 --@include hand_off
+--@include is_later
 --@include answers
 
 -- Every number that is drawn later is greater.

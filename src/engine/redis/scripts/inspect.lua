@@ -10,7 +10,8 @@
 --   remaining   ms; -1: the key never expires; -2: it is free
 --   now         time of the server, µs
 --   waiter      id of the acquisition
---   waited      ms: a ticket is about the time of the server when it was drawn. Waiters whose lease has run out are left out.
+--   waited      ms: a ticket is about the time of the server when it was drawn
+-- Waiters whose lease has run out are left out.
 
 --@include micros
 --@include answers

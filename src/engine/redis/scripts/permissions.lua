@@ -1,5 +1,5 @@
--- Finds out which commands the user may not run: inside a script, servers before 7.2 do not say which one they refuse. Each command is called in a way
--- that changes nothing, even where it is allowed.
+-- Finds out which commands the user may not run: inside a script, servers before 7.2 do not say which one they refuse.
+-- Each command is called in a way that changes nothing, even where it is allowed.
 --
 -- KEYS  clock, key, queue, waiters
 --
@@ -7,9 +7,12 @@
 
 local clock, key, queue, waiters = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local calls = {
-    { 'get', key }, { 'set', clock, '', 'PX', 'x' }, { 'del', waiters .. ':none' }, { 'pttl', key }, { 'pexpire', key, 'x' }, { 'exists', key },
-    { 'getrange', key, 0, 0 }, { 'time' }, { 'hget', waiters, '' }, { 'hset', waiters, 'f', '', 'x' }, { 'hdel', waiters, '' },
-    { 'zadd', queue, 'x', '' }, { 'zrem', queue, '' }, { 'zrangebyscore', queue, 0, 0 }, { 'zcount', queue, 0, 0 }, { 'zscore', queue, '' },
+    { 'get', key }, { 'set', clock, '', 'PX', 'x' }, { 'del', waiters .. ':none' }, { 'pttl', key },
+    { 'pexpire', key, 'x' }, { 'exists', key },
+    { 'getrange', key, 0, 0 }, { 'time' }, { 'hget', waiters, '' }, { 'hset', waiters, 'f', '', 'x' },
+    { 'hdel', waiters, '' },
+    { 'zadd', queue, 'x', '' }, { 'zrem', queue, '' }, { 'zrangebyscore', queue, 0, 0 }, { 'zcount', queue, 0, 0 },
+    { 'zscore', queue, '' },
 }
 local failed = {}
 for _, call in ipairs(calls) do

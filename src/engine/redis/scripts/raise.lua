@@ -1,5 +1,6 @@
--- Writes to a node of a quorum the fence of a grant that it has, when other nodes gave a greater one: so the next one that it gives is greater, too. Only
--- while that attempt has the key: what comes late would push the clock of a node that was restarted.
+-- Writes to a node of a quorum the fence of a grant that it has, when other nodes gave a greater one: so the next one
+-- that it gives is greater, too. Only while that attempt has the key: what comes late would push the clock of a node
+-- that was restarted.
 --
 -- KEYS  clock; per item: key
 -- ARGV  per item: id of the attempt, fence

@@ -1,12 +1,15 @@
--- Gives back what somebody has of a key: the key itself, which goes to the first waiter in the same step, or a place in line.
+-- Gives back what somebody has of a key: the key itself, which goes to the first waiter in the same step, or a place
+-- in line.
 --
 -- KEYS  clock; per item: key, queue, waiters
 -- ARGV  pause; per item: holder, id, underway
 --
--- pause      ms for which a key that others wait for is left free, so that those who poll for it with a plain SET get a chance; '': none
+-- pause      ms for which a key that others wait for is left free, so that those who poll for it with a plain SET get
+--            a chance; '': none
 -- holder     releases the key, if this holder has it; '': see id
--- id         of an acquisition that is given up: it leaves the line, and without a holder it gives the key back, too, if it has it. A key under a holder
---            that was chosen is left alone then: it may be another lease of the same owner. Both '': hands on a key that nobody has.
+-- id         of an acquisition that is given up: it leaves the line, and without a holder it gives the key back, too,
+--            if it has it. A key under a holder that was chosen is left alone then: it may be another lease of the
+--            same owner. Both '': hands on a key that nobody has.
 -- underway   1: attempts of that acquisition may still arrive, and are refused
 --
 -- Answers, per item: {released, window}
@@ -14,6 +17,7 @@
 --   window     the first waiter was granted the key, or it was left free, for so many ms; 0: neither
 
 --@include hand_off
+--@include takes_back
 --@include holds
 --@include answers
 
@@ -38,7 +42,8 @@ local function yield(key, queue, waiters, pause)
     return true
 end
 
--- Hands the key on, or deletes it. A hand-off that is refused (out of memory, say) ends in a deletion: a release always frees. Returns the window.
+-- Hands the key on, or deletes it. A hand-off that is refused (out of memory, say) ends in a deletion: a release
+-- always frees. Returns the window.
 local function free(key, queue, waiters, current)
     local done, holder, window = pcall(hand_off, key, queue, waiters)
     if done and holder then

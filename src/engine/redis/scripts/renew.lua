@@ -1,4 +1,5 @@
--- Lengthens a lease that is still this holder's. Never shortens it, so a renewal that arrives late does no harm. Never re-creates it.
+-- Lengthens a lease that is still this holder's. Never shortens it, so a renewal that arrives late does no harm. Never
+-- re-creates it.
 --
 -- KEYS  per item: key
 -- ARGV  per item: holder, ttl

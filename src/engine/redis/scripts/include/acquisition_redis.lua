@@ -11,13 +11,3 @@ local function is_of(value, id)
     end
     return string.sub(value, 1, #id) == id
 end
-
--- Whether giving up the acquisition gives the key back, too.
-local function takes_back(value, id)
-    return not string.find(id, '\r', 1, true) and is_of(value, id)
-end
-
--- All attempts are one.
-local function is_later()
-    return false
-end

@@ -1,6 +1,6 @@
--- Draws `count` numbers of the clock, KEYS[1]: the greatest fence or ticket that was ever given on this server, or for this slot. The `first` of them is
--- greater than every number before, and not less than the time of the server, µs: so it is, too, when the clock was lost. The clock is written before a
--- number is used.
+-- Draws `count` numbers of the clock, KEYS[1]: the greatest fence or ticket that was ever given on this server, or for
+-- this slot. The `first` of them is greater than every number before, and not less than the time of the server, µs: so
+-- it is, too, when the clock was lost. The clock is written before a number is used.
 local now = redis.call('TIME')
 local first = now[1] * 1000000 + now[2]
 --@include hint

@@ -4,11 +4,13 @@
 --@include queue
 --@include messages
 
--- Gives the key to the first waiter that can be reached, up to and without `me`. Returns its holder, and for how long it has the key: it has that time
--- to show that it is there. Nil: there is none, and nobody who heard of it has the key.
+-- Gives the key to the first waiter that can be reached, up to and without `me`. Returns its holder, and for how long
+-- it has the key: it has that time to show that it is there. Nil: there is none, and nobody who heard of it has the
+-- key.
 --
--- First everything is written, then it is told: what was told cannot be taken back when a later write is refused. The key is overwritten, never deleted in
--- between: in a slot that is about to leave this server, a key that was deleted cannot be written again.
+-- First everything is written, then it is told: what was told cannot be taken back when a later write is refused. The
+-- key is overwritten, never deleted in between: in a slot that is about to leave this server, a key that was deleted
+-- cannot be written again.
 local function hand_off(key, queue, waiters, me)
     while true do
         local id, request, channel = first_waiter(queue, waiters)

@@ -12,8 +12,9 @@ local function here()
 end
 
 -- Publishes a message to a waiter. Returns whether somebody may have heard it.
--- A channel is `redis-lock:@<start of a server>:<name>`, with `{tag}` behind it where it is a sharded channel, too. A waiter without a channel polls.
--- Where PUBLISH is refused nobody can tell. One that listens to another server, which was the master before this one, is on its way here.
+-- A channel is `redis-lock:@<start of a server>:<name>`, with `{tag}` behind it where it is a sharded channel, too. A
+-- waiter without a channel polls. Where PUBLISH is refused nobody can tell. One that listens to another server, which
+-- was the master before this one, is on its way here.
 local function reaches(channel, kind, ms, fence, id, key)
     if channel == '' then
         return true
@@ -30,7 +31,8 @@ local function reaches(channel, kind, ms, fence, id, key)
     return heard_at ~= nil and string.sub(here(), 1, #heard_at) ~= heard_at
 end
 
--- Tells the first waiter that it is the first, and that the key is taken for so many ms. Waiters that cannot be reached are dropped.
+-- Tells the first waiter that it is the first, and that the key is taken for so many ms. Waiters that cannot be
+-- reached are dropped.
 local function tell_first(key, queue, waiters, taken)
     while true do
         local id, _, channel = first_waiter(queue, waiters)

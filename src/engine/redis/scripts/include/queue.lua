@@ -1,8 +1,9 @@
 --@include micros
 
--- The queue is a sorted set of acquisitions. A score above 0 is a ticket: the acquisition waits. A score below 0 is a tombstone: the acquisition
--- was given up, and until minus the score (server time, µs) whatever arrives of it is refused.
--- The waiters are a hash: acquisition -> `<lease> <request> <channel>`. At the lease (server time, ms) the waiter is taken to be dead.
+-- The queue is a sorted set of acquisitions. A score above 0 is a ticket: the acquisition waits. A score below 0 is a
+-- tombstone: the acquisition was given up, and until minus the score (server time, µs) whatever arrives of it is
+-- refused. The waiters are a hash: acquisition -> `<lease> <request> <channel>`. At the lease (server time, ms) the
+-- waiter is taken to be dead.
 
 -- What is asked for: `<ttl>`, or `<ttl>+<spare>` when so many fences behind that of the grant are to be reserved.
 local function read_request(request)
