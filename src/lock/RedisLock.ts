@@ -70,12 +70,9 @@ export type ForceReleaseOptions = Omit<LockerForceReleaseOptions, 'context'>;
  *     lock.configure(ConfigParams.fromTuples('connection.host', 'localhost', 'connection.port', 6379));
  *     await lock.open(context);
  *
- *     await lock.acquireLock(context, 'order:42', 10000, 5000);
- *     try {
- *         // Only one process at a time is here.
- *     } finally {
- *         await lock.releaseLock(context, 'order:42');
- *     }
+ *     await lock.withLock(context, 'order:42', async (lease) => {
+ *         // Only one process at a time is here. `lease.fence` is the number to send with each write.
+ *     });
  *
  * Errors are toolkit exceptions, told apart by `code`.
  */
@@ -220,13 +217,23 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
      *
      * @param context (optional) of the call chain.
      * @param key     one key or several.
-     * @param options (optional) see LeaseOptions.
      * @param work    what to do; its lease tells it, by `signal`, when the lock is lost.
      * @returns what `work` returns.
      * @throws what `work` throws, before anything else; ConflictException LOCK_LOST when the lock was lost and `work` did
      * not notice; InvalidStateException CLOSED when the component was closed meanwhile; what {@link acquire} throws.
      */
     withLock<T>(context: LockContext, key: Keys, work: (lease: Lease) => Promise<T>): Promise<T>;
+    /**
+     * Runs `work` while holding a key; the lease is released on every path.
+     *
+     * @param context (optional) of the call chain.
+     * @param key     one key or several.
+     * @param options see LeaseOptions.
+     * @param work    what to do; its lease tells it, by `signal`, when the lock is lost.
+     * @returns what `work` returns.
+     * @throws what `work` throws, before anything else; ConflictException LOCK_LOST when the lock was lost and `work` did
+     * not notice; InvalidStateException CLOSED when the component was closed meanwhile; what {@link acquire} throws.
+     */
     withLock<T>(context: LockContext, key: Keys, options: LeaseOptions, work: (lease: Lease) => Promise<T>): Promise<T>;
     async withLock<T>(
         context: LockContext,

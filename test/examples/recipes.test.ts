@@ -22,17 +22,20 @@ suite('The recipes', () => {
     suiteSetup(skipWithoutRedis);
     setup(async () => {
         server = await RedisServer.start();
-        lock = new RedisLock();
-        const { host, port } = server;
-        lock.configure(
-            ConfigParams.fromTuples('connection.host', host, 'connection.port', port, 'options.command_timeout', 300),
-        );
+        lock = configured();
         await lock.open(null);
     });
     teardown(async () => {
         await lock.close(null);
         await server.stop();
     });
+
+    function configured(...options: unknown[]): RedisLock {
+        const { host, port } = server;
+        const made = new RedisLock();
+        made.configure(ConfigParams.fromTuples('connection.host', host, 'connection.port', port, ...options));
+        return made;
+    }
 
     test('give a module of NestJS its lock, which is free when the module ends', async () => {
         const before = process.env['REDIS_URI'];
@@ -70,14 +73,19 @@ suite('The recipes', () => {
 
     test('tell whether the lock is ready', async () => {
         assert.deepEqual(await health(lock), { ready: true });
-        server.freeze();
-        const frozen = await health(lock);
-        server.thaw();
-        assert.isFalse(frozen.ready);
-        assert.include(frozen.reason, 'CONNECTION_FAILED');
-        await until(async () => (await health(lock)).ready, 8000);
-        await lock.close(null);
-        assert.deepEqual(await health(lock), { ready: false, reason: 'the lock is not open' });
+        const hasty = configured('options.command_timeout', 300);
+        try {
+            await hasty.open(null);
+            server.freeze();
+            const frozen = await health(hasty);
+            server.thaw();
+            assert.isFalse(frozen.ready);
+            assert.include(frozen.reason, 'CONNECTION_FAILED');
+            await until(async () => (await health(hasty)).ready, 8000);
+        } finally {
+            await hasty.close(null);
+        }
+        assert.deepEqual(await health(hasty), { ready: false, reason: 'the lock is not open' });
     });
 
     test('tell a user of ILock that its lock is lost, and not that another one is', async () => {
@@ -100,11 +108,15 @@ suite('The recipes', () => {
         const { port } = slow.address() as AddressInfo;
         let saved = false;
         const running = copyUnderLock(lock, `http://127.0.0.1:${port}`, () => Promise.resolve(void (saved = true)));
-        await until(async () => (await lock.inspect(null, 'copy')).holder !== undefined);
-        await lock.forceRelease(null, 'copy', { by: 'a test', reason: 'to see it' });
-        await rejection(running, 'LOCK_LOST');
-        assert.isFalse(saved);
-        slow.close();
-        slow.closeAllConnections();
+        try {
+            await until(async () => (await lock.inspect(null, 'copy')).holder !== undefined);
+            await lock.forceRelease(null, 'copy', { by: 'a test', reason: 'to see it' });
+            await rejection(running, 'LOCK_LOST');
+            assert.isFalse(saved);
+        } finally {
+            slow.close();
+            slow.closeAllConnections();
+            await running.catch(() => undefined);
+        }
     });
 });
