@@ -233,12 +233,4 @@ export const MUTANT_CASES: Readonly<Record<string, MutantCase>> = {
         pace: PATIENT,
         run: undisturbed,
     },
-    'a process is the first in line again after its turn': {
-        replacements: [[STORE, 'inLine?.ticket ?? 0', 'inLine?.ticket ?? 1']],
-        breaks: ['I5'],
-        // With two, whoever is in line is served before the other comes again.
-        options: { ...LOCAL, workers: 3 },
-        pace: { ...PATIENT, stay: 20, ttl: [1000, 1000] },
-        run: () => sleep(4000),
-    },
 };

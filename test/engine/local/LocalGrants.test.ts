@@ -609,6 +609,24 @@ suite('LocalGrants', () => {
         });
     });
 
+    test('a process takes a new place behind all others after its turn', async () => {
+        const first = await contended();
+        const others = await Promise.all([1, 2].map(() => opened(store.another(), 0)));
+        const theirs = others.map((other) => other.acquire('key'));
+        await settled();
+        const waits = waiting(PASSES + 1);
+        await first.release();
+        for (const wait of waits.slice(0, PASSES)) await (await wait).release();
+        const served: string[] = [];
+        void theirs[1]?.then(() => served.push('other'));
+        void waits[PASSES]?.then(() => served.push('own'));
+        const between = await theirs[0];
+        await settled();
+        await between?.release();
+        await settled();
+        assert.deepEqual(served, ['other']);
+    });
+
     test('whoever is sent away when the lock is closed is not asked for any more', async () => {
         store.put('key', 'other', TTL);
         const sent = waiting(3).map((wait) => rejection(wait, 'CLOSED'));
