@@ -384,14 +384,26 @@ suite('redis-lock', function () {
         });
     });
 
-    suite('while Redis is away', () => {
+    suite('while Redis is away', function () {
+        this.timeout(60_000);
+
         /** The file of a container whose lock gives Redis little time. */
         function hasty(own: RedisServer): string {
             const file = join(folder, 'hasty.yml');
             const text = '- descriptor: "pip-services:lock:redis:default:1.0"\n';
             const connection = `  connection: { host: "${own.host}", port: ${own.port} }\n`;
-            writeFileSync(file, `${text}${connection}  options: { command_timeout: 200 }\n`);
+            writeFileSync(file, `${text}${connection}  options: { command_timeout: 1000 }\n`);
             return file;
+        }
+
+        /** What is more than this is asked by a command whose lock is open. From now on commands are counted anew. */
+        async function scriptsOfOpening(own: RedisServer, commands: ServerCommands): Promise<number> {
+            const opened = lockOf(own);
+            await opened.open(null);
+            const scripts = await commands.scripts();
+            await opened.close(null);
+            await commands.reset();
+            return scripts;
         }
 
         test('watch goes on, and says once that it was away and once that it is back', async () => {
@@ -401,7 +413,7 @@ suite('redis-lock', function () {
             await until(async () => ((await commands.calls()).get('scan') ?? 0) > 1);
             own.freeze();
             await cli.said('Trying again');
-            await sleep(500);
+            await sleep(1500);
             own.thaw();
             await cli.said('answers again');
             cli.kill('SIGINT');
@@ -413,8 +425,9 @@ suite('redis-lock', function () {
             await using own = await RedisServer.start();
             await using commands = new ServerCommands(own);
             await commands.client.set('job', 'somebody');
+            const opening = await scriptsOfOpening(own, commands);
             const cli = start('wait', 'job', '--config', hasty(own));
-            await until(async () => (await commands.scripts()) > 1);
+            await until(async () => (await commands.scripts()) > opening, 8000);
             own.freeze();
             await cli.said('Trying again');
             own.thaw();
@@ -428,8 +441,9 @@ suite('redis-lock', function () {
             await using own = await RedisServer.start();
             await using commands = new ServerCommands(own);
             await commands.client.set('job', 'somebody');
+            const opening = await scriptsOfOpening(own, commands);
             const cli = start('wait', 'job', '--timeout', '6s', '--config', hasty(own));
-            await until(async () => (await commands.scripts()) > 1);
+            await until(async () => (await commands.scripts()) > opening, 8000);
             own.freeze();
             assert.strictEqual(await cli.ended, 69);
             own.thaw();
