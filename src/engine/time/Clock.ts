@@ -38,17 +38,27 @@ export class SystemClock implements Clock {
 
     now(): number {
         const monotonic = this._monotonic();
-        const ahead = this._wall() - monotonic;
-        if (ahead - this._ahead > ASLEEP) {
-            this._slept += ahead - this._ahead;
-            this._ahead = ahead;
-        } else if (ahead < this._ahead) {
-            this._ahead = ahead;
-        }
+        const wall = this._wall();
+        if (wall - monotonic - this._ahead > ASLEEP) return this._afterSleep(wall);
+        this._ahead = Math.min(this._ahead, wall - monotonic);
         return monotonic + this._slept;
     }
 
     timer(delay: number, action: () => void): Timer {
         return new HostTimer(delay, action);
+    }
+
+    /**
+     * The process may have stood still between its two readings, which is no sleep of the machine. So the monotonic clock is
+     * read again, after the wall clock. Each part of the engine has a clock of its own, and they must not disagree.
+     */
+    private _afterSleep(wall: number): number {
+        const monotonic = this._monotonic();
+        const ahead = wall - monotonic;
+        if (ahead - this._ahead > ASLEEP) {
+            this._slept += ahead - this._ahead;
+            this._ahead = ahead;
+        }
+        return monotonic + this._slept;
     }
 }

@@ -47,6 +47,24 @@ suite('SystemClock', () => {
         assert.strictEqual(gone, HOUR + 2000);
     });
 
+    test('counts no time twice in which the process stood still between its readings', () => {
+        let pause = 0;
+        clock = new SystemClock(
+            () => monotonic,
+            () => {
+                run(pause);
+                return wall;
+            },
+        );
+        const gone = measured(() => {
+            pause = 80;
+            clock.now();
+            pause = 0;
+            run(1000);
+        });
+        assert.strictEqual(gone, 1080);
+    });
+
     test('counts each suspension once', () => {
         const gone = measured(() => {
             for (let time = 0; time < 3; time++) {
