@@ -68,7 +68,10 @@ export class HeldLocks {
 
     /** Whether its caller may still release it. Notes when it was lost. */
     private _isRemembered(one: Held): boolean {
-        if (one.lease.isHeld()) return true;
+        if (one.lease.isHeld()) {
+            one.lostAt = undefined;
+            return true;
+        }
         one.lostAt ??= this._clock.now();
         return this._clock.now() < one.lostAt + Math.max(one.ttl, LATE);
     }

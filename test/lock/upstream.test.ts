@@ -222,7 +222,7 @@ suite('What is wrong with the upstream RedisLock and right with this', () => {
             .replace(/^ \*/gm, '')
             .replace("'localhost'", "'127.0.0.1'")
             .replace('6379', String(server.port));
-        assert.include(example, 'acquireLock');
+        assert.include(example, 'withLock');
         const ended = await runInProcess(`
             const context = Context.fromTraceId('trace-1');
             ${example}

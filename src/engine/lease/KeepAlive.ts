@@ -76,7 +76,7 @@ export class KeepAlive implements UpkeepOwner {
     }
 
     keep(upkeep: Upkeep, whether: boolean): void {
-        if (!upkeep.lease.isHeld()) return;
+        if (!this._queue.has(upkeep)) return;
         upkeep.isKept = whether;
         if (upkeep.renewing === undefined) this._plan(upkeep, upkeep.rhythm());
     }
@@ -231,9 +231,10 @@ export class KeepAlive implements UpkeepOwner {
     }
 
     /** Releases in the background, until the server has let go of it by itself; never what was acquired after it. */
-    private _giveUp({ longest, isAstray, renewing }: Upkeep, { key, holder, buried }: LeasedKey): void {
-        // Not the ttl: the store may have been asked for a longer one before.
-        const until = this._clock.now() + longest;
+    private _giveUp({ longest, isAstray, renewing }: Upkeep, { key, holder, buried, deadline }: LeasedKey): void {
+        // Not the ttl: the store may have been asked for a longer one before, also by the lease that was passed on to this one.
+        const now = this._clock.now();
+        const until = Math.max(now + longest, now + 1.02 * (deadline - now) + GRID);
         this._giveUps.release({ key, holder, buried }, until, isAstray || renewing !== undefined);
     }
 }

@@ -16,8 +16,8 @@ export async function holding<T>(lease: Lease, work: (lease: Lease) => Promise<T
     }
     // Lost, or released because the lock was closed: the work went on without the lock. It may have released the lease itself, too.
     const isEnded = !lease.isHeld();
-    // Where the release failed it is unknown, and the observer was told.
-    const wasOurs = await lease.release().catch(() => true);
+    // Where the release failed it is unknown, and the observer was told: before its deadline the lease was ours.
+    const wasOurs = await lease.release().catch(() => !isEnded);
     const { key, holder, signal } = lease;
     if (isEnded) signal.throwIfAborted();
     if (wasOurs) return result;
