@@ -67,6 +67,7 @@ export class SeveralKeys {
                         key,
                         id: newId(chosenHolder(request.id)),
                         timeout: timeout === 0 ? 0 : Math.max(at + timeout - this._clock.now(), 0),
+                        whole: timeout,
                         signal: waiting.signal,
                     },
                     beginning,

@@ -12,6 +12,8 @@ export interface WaitRequest {
     readonly ttl: number;
     /** How long to wait; 0: one attempt. */
     readonly timeout: number;
+    /** What the caller gave as its timeout, for messages; without it, `timeout`. */
+    readonly whole?: number;
     readonly signal: AbortSignal | undefined;
     /** For the observer. */
     readonly context: unknown;

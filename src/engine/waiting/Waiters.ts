@@ -319,13 +319,13 @@ function tooLate({ key, id, ttl }: WaitRequest): LockError {
     return new LockError('CONNECTION_FAILED', text, { key, holder: nameOf(id), unknown: true });
 }
 
-function unanswered({ key, id, timeout }: WaitRequest): LockError {
-    const text = `Redis did not answer within the timeout of ${Math.round(timeout)} ms.`;
+function unanswered({ key, id, timeout, whole = timeout }: WaitRequest): LockError {
+    const text = `Redis did not answer within the timeout of ${Math.round(whole)} ms.`;
     return new LockError('CONNECTION_FAILED', text, { key, holder: nameOf(id), unknown: true });
 }
 
-function unserved({ key, id, timeout }: WaitRequest, cause: LockError): LockError {
+function unserved({ key, id, timeout, whole = timeout }: WaitRequest, cause: LockError): LockError {
     const { code, message, unknown, votes } = cause;
-    const text = `${key} could not be had within the timeout of ${Math.round(timeout)} ms: ${message}`;
+    const text = `${key} could not be had within the timeout of ${Math.round(whole)} ms: ${message}`;
     return new LockError(code, text, { key, holder: nameOf(id), cause, unknown, votes });
 }

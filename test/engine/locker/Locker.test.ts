@@ -291,6 +291,17 @@ suite('Locker', () => {
             assert.strictEqual(clock.timers, 0);
         });
 
+        test('whose last has no answer fail with the timeout that the caller gave, not with what was left of it', async () => {
+            store.holding = true;
+            const waiting = rejection(locker.acquire(['a', 'b'], { timeout: 1000 }), 'CONNECTION_FAILED');
+            await clock.advance(400);
+            store.acquires[0]?.go();
+            await clock.advance(700);
+            store.proceed();
+            await clock.advance(1);
+            assert.include((await waiting).message, 'the timeout of 1000 ms');
+        });
+
         test('that were acquired do not run out while others are waited for', async () => {
             store.put('b', 'other', 3 * TTL);
             const waiting = locker.acquire(['a', 'b'], { timeout: 4 * TTL, keepAlive: false });
