@@ -61,13 +61,16 @@ class Ballot<Answer> implements Waiting {
 
     begin(): void {
         const { ask, of, within } = this._question;
+        const isAnyAsked = of.length === 0 || of.some((node) => node.isReady);
         of.forEach((node, at) => {
             if (node.isReady) ask(node, (answer) => this._heard(node, at, answer));
             else this._heard(node, at, AWAY);
         });
         if (this._missing > 0) this._nodes.limit(this, within);
         this._phase = 'open';
-        this._count();
+        if (isAnyAsked) this._count();
+        // A caller that tries again at once must leave the event loop a turn, or no node comes back.
+        else this._nodes.limit(this, 0);
     }
 
     overdue(): void {

@@ -192,6 +192,18 @@ suite('QuorumStore', () => {
             assert.strictEqual(one.known, 0);
         });
 
+        test('fails no sooner than the event loop has turned when no node is there: they could not come back', async () => {
+            for (const link of links) link.isReady = false;
+            let failed = 0;
+            const failing = [one.store.renew(KEY, 'mine', 1000), one.store.inspect(KEY)].map((asked) =>
+                rejection(asked, 'NO_QUORUM').then(() => (failed += 1)),
+            );
+            for (let turn = 0; turn < 100; turn++) await Promise.resolve();
+            assert.strictEqual(failed, 0);
+            await clock.advance(5);
+            await Promise.all(failing);
+        });
+
         test('fails when too few nodes answer, says what each did, and leaves nothing behind', async () => {
             links[1].isHeld = true;
             links[2].isReady = false;
