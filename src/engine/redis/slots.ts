@@ -50,11 +50,6 @@ export function clockOfSlot(key: string): string {
     return `${PREFIX}{${tagFor(slotOf(key))}}:clock`;
 }
 
-/** A clock for the lock on `key` alone. */
-export function clockOfKey(key: string): string {
-    return `${sidePrefix(key)}:clock`;
-}
-
 function sidePrefix(key: string): string {
     const tag = hashTag(key);
     if (tag !== key) return `${PREFIX}{${tag}}:${key}`;

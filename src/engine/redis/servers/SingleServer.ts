@@ -65,8 +65,6 @@ export class SingleServer implements RedisServers {
     );
     private _flushing = false;
     private _tried = false;
-    /** The only command of this turn so far: mostly it stays the only one. */
-    private _only: Command<unknown> | undefined;
     private _events: ServerEvents | undefined;
 
     /** @param client an ioredis client made with `lazyConnect`, not yet connected; it is closed with this. */
@@ -137,14 +135,9 @@ export class SingleServer implements RedisServers {
     }
 
     run<Answer>(step: Command<Answer>): void {
-        if (this._flushing) {
-            if (this._only !== undefined) this._queue(this._only);
-            this._only = undefined;
-            this._queue(step);
-            return;
-        }
+        this._queue(step);
+        if (this._flushing) return;
         this._flushing = true;
-        this._only = step;
         // The end of the turn: after every callback and every promise that is ready now.
         atEndOfTurn(this._flush);
     }
@@ -233,12 +226,6 @@ export class SingleServer implements RedisServers {
 
     private readonly _flush = (): void => {
         this._flushing = false;
-        const only = this._only;
-        this._only = undefined;
-        if (only !== undefined) {
-            this._send(only.script, [only]);
-            return;
-        }
         for (const [script, steps] of this._lanes) {
             if (steps.length === 0) continue;
             this._lanes.set(script, []);
