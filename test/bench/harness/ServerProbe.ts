@@ -29,6 +29,11 @@ export class ServerProbe implements AsyncDisposable {
         return (sum / sample.length) * keys.length;
     }
 
+    /** How many keys there are. */
+    keys(): Promise<number> {
+        return this._client.dbsize();
+    }
+
     /** Forgets every key; scripts stay. */
     async empty(): Promise<void> {
         await this._client.flushall('SYNC');
