@@ -1,5 +1,6 @@
 import { LockError } from '../engine/port/errors';
 import { holderOf, nameOf, readHolder } from '../engine/port/holder';
+import { holding } from '../engine/port/LockStore';
 import type {
     AcquireAnswer,
     GiveUpRequest,
@@ -88,12 +89,12 @@ export class MemoryConnection {
     inspect(key: string): LockInfo {
         const { holder, remaining, now, waiters } = this._server.step(key, (lock) => lock.inspect());
         const fence = readHolder(holder)?.fence;
+        const held = fence === undefined ? undefined : Math.max(Math.floor((now - fence) / 1000), 0);
+        const left = remaining === -1 ? Infinity : Math.max(remaining, 0);
+        const holders = remaining === -2 ? [] : [{ holder, remaining: left, fence, held, permits: 1 }];
         return {
             key,
-            holder: remaining === -2 ? undefined : holder,
-            remaining: remaining === -1 ? Infinity : Math.max(remaining, 0),
-            fence,
-            held: fence === undefined ? undefined : Math.max(Math.floor((now - fence) / 1000), 0),
+            ...holding(holders, 'exclusive'),
             waiters: waiters.map(({ id, waited }) => ({ holder: nameOf(id), waited })),
         };
     }

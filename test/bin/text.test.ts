@@ -1,5 +1,7 @@
 import { assert } from 'chai';
 import { holderOf, newId, readHolder } from '../../src/engine/port/holder';
+import { holding } from '../../src/engine/port/LockStore';
+import type { LockInfo } from '../../src/engine/port/LockStore';
 import { reportOf } from '../../src/bin/LockReport';
 import { clockTime, jsonOf, printable, redacted, spoken, table } from '../../src/bin/text';
 import { sentenceOf } from '../../src/bin/tellOfWait';
@@ -67,9 +69,7 @@ suite('The text of the command line', () => {
     });
 
     test('fills a terminal, and says what is left', () => {
-        const reports = [1, 2, 3, 4, 5].map((at) =>
-            reportOf({ key: `k${at}`, holder: 'h', remaining: 10, fence: 1, held: 5, waiters: [] }),
-        );
+        const reports = [1, 2, 3, 4, 5].map((at) => reportOf({ key: `k${at}`, ...held('h', 10, 5), waiters: [] }));
         const lines = frame(reports, { rows: 5, columns: 80 }).split('\n');
         assert.deepEqual(lines.slice(1), [
             'k1   h     -    5ms   10ms  1      0',
@@ -83,22 +83,27 @@ suite('The text of the command line', () => {
 
     test('fills no more than the width of a terminal', () => {
         const key = `\u001b[2J${'k'.repeat(200)}`;
-        const report = reportOf({ key, holder: 'h'.repeat(99), remaining: 10, fence: 1, held: 5, waiters: [] });
+        const report = reportOf({ key, ...held('h'.repeat(99), 10, 5), waiters: [] });
         const [, ...lines] = frame([report], { rows: 24, columns: 60 }).split('\n');
         for (const line of lines) assert.isAtMost(line.length, 60);
         assert.match(lines[0] ?? '', /^\?\[2Jk+… .*10ms +1 +0$/);
     });
 
     test('says for whom a command waits, and how many are before it', () => {
-        const info = { key: 'job', holder: 'host:1:x', remaining: 26_000, fence: 1, held: 4000, waiters: [] };
+        const info = { key: 'job', ...held('host:1:x', 26_000, 4000), waiters: [] };
         assert.strictEqual(
             sentenceOf(info, 2),
             'waiting for job: held by host:1:x for 4s, runs out in 26s unless renewed; 2 others are before this one',
         );
-        const foreign = { ...info, holder: 'token', held: undefined, remaining: Infinity };
+        const foreign = { ...info, ...held('token', Infinity) };
         assert.strictEqual(
             sentenceOf(foreign, 1),
             'waiting for job: held by token, never runs out; 1 other is before this one',
         );
     });
 });
+
+/** What is known of a key that one has alone. */
+function held(holder: string, remaining: number, since?: number): Omit<LockInfo, 'key' | 'waiters'> {
+    return holding([{ holder, remaining, fence: 1, held: since, permits: 1 }], 'exclusive');
+}

@@ -390,6 +390,8 @@ suite('Queue', function () {
                 remaining: 0,
                 fence: undefined,
                 held: undefined,
+                mode: undefined,
+                holders: [],
                 waiters: [],
             });
             const holder = await lock.acquire(null, 'look', { ttl: 30_000 });

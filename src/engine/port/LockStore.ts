@@ -4,6 +4,20 @@ import type { LockError } from './errors';
 /** Receives the answer to one request, once, perhaps before the call has returned. Must not throw. */
 export type Callback<Answer> = (answer: Answer | LockError) => void;
 
+/** Whether a key is held by one, or by many at a time. */
+export type LockMode = 'exclusive' | 'shared';
+
+/** What a shared lease takes of a key. An exclusive one takes all of it. */
+export interface Share {
+    /** At most so many permits are out at a time, its own included; Infinity: no limit. */
+    readonly limit: number;
+    /** How many of them it takes. */
+    readonly permits: number;
+}
+
+/** The share of a reader: any number of them hold a key at a time. */
+export const READER: Share = { limit: Infinity, permits: 1 };
+
 /** Asks for a key. One attempt of an acquisition, which may make several. */
 export interface AcquireRequest {
     readonly key: string;
@@ -12,13 +26,15 @@ export interface AcquireRequest {
     readonly ttl: number;
     /** Wait in line, with the ticket of the last answer (0: none yet). Undefined: a plain try. */
     readonly ticket: number | undefined;
+    /** Undefined: exclusive. */
+    readonly share?: Share | undefined;
 }
 
 /** Somebody else has the key, or waits for it. */
 export interface Busy {
     readonly kind: 'busy';
     readonly sentAt: number;
-    /** Remaining ttl of the holder, Infinity when its key never expires. */
+    /** Remaining ttl of the holder, or until enough permits may be there, ms; Infinity when its key never expires. */
     readonly remaining: number;
     /** A grant that is made later has a greater one. */
     readonly fence: number;
@@ -29,6 +45,8 @@ export interface Busy {
     readonly foreign: boolean;
     /** Empty: nobody. */
     readonly holder: string;
+    /** Another limit than that of the request, by which somebody has the key or waits for it. Undefined: none was seen. */
+    readonly limit?: number | undefined;
 }
 
 export interface Granted {
@@ -50,6 +68,10 @@ export interface ReleaseRequest {
     readonly holder: string;
     /** An acquisition one of whose attempts had no answer: whatever arrives of it later is refused. */
     readonly buried?: string | undefined;
+    /** The holder has a share of the key. */
+    readonly shared?: boolean | undefined;
+    /** Until this instant, on our clock, what is given back stays taken. Undefined: it is free at once. */
+    readonly keptUntil?: number | undefined;
 }
 
 /** `gone`: this holder did not have the key. */
@@ -70,11 +92,26 @@ export interface Renewal {
     readonly key: string;
     readonly holder: string;
     readonly ttl: number;
+    /** The holder has a share of the key. */
+    readonly shared?: boolean | undefined;
     /** @see Callback */
     answered(answer: RenewAnswer | LockError): void;
 }
 
-/** Who holds a key and who waits for it. */
+/** One that holds a key, perhaps among others. */
+export interface LockHolder {
+    readonly holder: string;
+    /** Remaining ttl, ms; Infinity: it never expires. */
+    readonly remaining: number;
+    /** Fencing token; undefined: it is no user of this library, or its id was chosen. */
+    readonly fence: number | undefined;
+    /** How long ago it was granted the key, ms; undefined where that is not known. */
+    readonly held: number | undefined;
+    /** How many permits it has; 1 without a limit. */
+    readonly permits: number;
+}
+
+/** Who holds a key and who waits for it. What is told of one holder is that of the first. */
 export interface LockInfo {
     readonly key: string;
     /** Undefined when the key is free. */
@@ -85,6 +122,10 @@ export interface LockInfo {
     readonly fence: number | undefined;
     /** How long ago the key was granted, ms; undefined where that is not known: free, foreign, or on a quorum. */
     readonly held: number | undefined;
+    /** Undefined when the key is free. */
+    readonly mode: LockMode | undefined;
+    /** All of them, in the order of their grants. Empty when the key is free. */
+    readonly holders: readonly LockHolder[];
     /** In the order in which they will be served. */
     readonly waiters: readonly { readonly holder: string; /** ms */ readonly waited: number }[];
 }
@@ -123,7 +164,8 @@ export interface LockStore {
     open(listener: StoreListener): Promise<void>;
     close(): Promise<void>;
     acquire(request: AcquireRequest, callback: Callback<AcquireAnswer>): void;
-    renew(key: string, holder: string, ttl: number): Promise<RenewAnswer>;
+    /** @param shared the holder has a share of the key. */
+    renew(key: string, holder: string, ttl: number, shared?: boolean): Promise<RenewAnswer>;
     /** Renews several, each answered as soon as it can be. */
     renewAll(renewals: readonly Renewal[]): void;
     /** Gives the key back, if this holder has it. */
@@ -153,6 +195,22 @@ export function promised<Answer>(request: (callback: Callback<Answer>) => void):
     });
 }
 
+/** What there is to tell of the first holder of a key, and of all. None: the key is free. */
+export function holding(
+    holders: readonly LockHolder[],
+    mode: LockMode,
+): Pick<LockInfo, 'holder' | 'remaining' | 'fence' | 'held' | 'mode' | 'holders'> {
+    const [first] = holders;
+    return {
+        holder: first?.holder,
+        remaining: first?.remaining ?? 0,
+        fence: first?.fence,
+        held: first?.held,
+        mode: first === undefined ? undefined : mode,
+        holders,
+    };
+}
+
 /** Answers a request about a key with the outcome of a promise. */
 export function answerWith<Answer>(
     promise: Promise<Answer>,
@@ -165,7 +223,7 @@ export function answerWith<Answer>(
 /** A {@link LockStore.renewAll} for a store that cannot send several renewals together. */
 export function renewEach(store: Pick<LockStore, 'renew'>, renewals: readonly Renewal[]): void {
     for (const renewal of renewals) {
-        const { key, holder, ttl } = renewal;
-        answerWith(store.renew(key, holder, ttl), renewal, (answer) => renewal.answered(answer));
+        const { key, holder, shared, ttl } = renewal;
+        answerWith(store.renew(key, holder, ttl, shared), renewal, (answer) => renewal.answered(answer));
     }
 }

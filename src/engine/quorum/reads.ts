@@ -1,4 +1,5 @@
 import { asLockError, isTemporary } from '../port/errors';
+import { holding } from '../port/LockStore';
 import type { LockInfo } from '../port/LockStore';
 import { awaitVotes, given } from './awaitVotes';
 import { publicName, readStored } from './names';
@@ -17,13 +18,13 @@ export async function inspect(context: QuorumContext, key: string): Promise<Lock
     const remaining = same.map((info) => info.remaining).sort((a, b) => b - a)[quorum - 1] ?? 0;
     const stored = agreed(same, quorum);
     const waiters = led?.waiters ?? [];
+    const holder = stored === undefined ? same[0]?.holder : (stored.chosen ?? stored.attempt + String(stored.fence));
+    const holders =
+        holder === undefined ? [] : [{ holder, remaining, fence: stored?.fence, held: undefined, permits: 1 }];
     return {
         key,
-        holder: stored === undefined ? same[0]?.holder : (stored.chosen ?? stored.attempt + String(stored.fence)),
-        remaining,
-        fence: stored?.fence,
-        held: undefined,
-        waiters: waiters.map(({ holder, waited }) => ({ holder: publicName(holder), waited })),
+        ...holding(holders, 'exclusive'),
+        waiters: waiters.map((one) => ({ holder: publicName(one.holder), waited: one.waited })),
     };
 }
 

@@ -1,7 +1,7 @@
 import { LockError, asLockError } from '../port/errors';
 import { globOf } from '../port/glob';
 import { chosenHolder, holderOf, nameOf, readHolder } from '../port/holder';
-import { promised } from '../port/LockStore';
+import { holding, promised } from '../port/LockStore';
 import type {
     AcquireAnswer,
     Busy,
@@ -309,12 +309,12 @@ export class RedisStore implements LockStore {
         const fence = readHolder(holder)?.fence;
         // A node of a quorum may hold a fence that is another node's time.
         const since = this._options.node === true ? undefined : fence;
+        const held = since === undefined ? undefined : Math.max(Math.floor((now - since) / 1000), 0);
+        const left = remaining === -1 ? Infinity : Math.max(remaining, 0);
+        const holders = remaining === FREE ? [] : [{ holder, remaining: left, fence, held, permits: 1 }];
         return {
             key,
-            holder: remaining === FREE ? undefined : holder,
-            remaining: remaining === -1 ? Infinity : Math.max(remaining, 0),
-            fence,
-            held: since === undefined ? undefined : Math.max(Math.floor((now - since) / 1000), 0),
+            ...holding(holders, 'exclusive'),
             waiters: waiters.map(({ id, waited }) => ({ holder: nameOf(id), waited })),
         };
     }

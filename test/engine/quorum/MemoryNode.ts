@@ -11,7 +11,7 @@ import type {
     ReleaseRequest,
     RenewAnswer,
 } from '../../../src/engine/port/LockStore';
-import { promised } from '../../../src/engine/port/LockStore';
+import { holding, promised } from '../../../src/engine/port/LockStore';
 import { CLAIM_WINDOW } from '../../../src/engine/port/protocol';
 import type { NodeListener, ReservingRequest } from '../../../src/engine/port/ReservingRequest';
 import { deadlineOf } from '../../../src/engine/port/validity';
@@ -152,12 +152,14 @@ export class MemoryNode {
 
     inspect(key: string): LockInfo {
         const { expires, line, value } = this.lock(key);
+        const remaining = expires - this.clock.now();
+        const holders =
+            value === undefined
+                ? []
+                : [{ holder: value, remaining, fence: readHolder(value)?.fence, held: undefined, permits: 1 }];
         return {
             key,
-            holder: value,
-            remaining: value === undefined ? 0 : expires - this.clock.now(),
-            fence: value === undefined ? undefined : readHolder(value)?.fence,
-            held: undefined,
+            ...holding(holders, 'exclusive'),
             waiters: line.map(({ id, ticket }) => ({ holder: nameOf(id), waited: (this.time - ticket) / 1000 })),
         };
     }

@@ -73,14 +73,18 @@ export function listing(scene: Scene): void {
 export function inspecting(scene: Scene): void {
     test('of a free key tells that nobody has it', async () => {
         const { key, store } = scene;
-        const nobody = { key, holder: undefined, remaining: 0, fence: undefined, held: undefined, waiters: [] };
-        assert.deepEqual(await store.inspect(key), nobody);
+        const nobody = { holder: undefined, remaining: 0, fence: undefined, held: undefined, mode: undefined };
+        assert.deepEqual(await store.inspect(key), { key, ...nobody, holders: [], waiters: [] });
     });
 
     test('tells the holder and the fence', async () => {
         const { fence } = await scene.granted('a');
         const info = await scene.store.inspect(scene.key);
-        assert.deepInclude(info, { key: scene.key, fence });
+        assert.deepInclude(info, { key: scene.key, fence, mode: 'exclusive' });
+        assert.deepEqual(
+            info.holders.map(({ holder, permits }) => [holder, permits]),
+            [[info.holder, 1]],
+        );
         assert.strictEqual(scene.named(info.holder), 'a');
         assert.isAtMost(info.remaining, TTL);
         assert.isAbove(info.remaining, TTL / 2);
