@@ -376,21 +376,23 @@ export class LockModel {
 
     /** The key is this acquisition's already, or its owner's. */
     private _keep({ id, ttl, spare }: QueuedAcquire): Granted {
-        const remaining = this._remaining();
+        // Also of a key that never expires.
+        const left = (this.key?.expires ?? 0) - this._ms;
         this._leave(id);
         const known = this._fenceOf(this.key?.value ?? '');
         if (known !== undefined) {
-            if (remaining < ttl) this._lengthen(ttl);
+            this._lengthen(ttl);
             return { kind: 'granted', fence: known, reserved: false };
         }
         const fence = this._draw(spare);
-        this._set(holderOf(id, fence), Math.max(ttl, remaining));
+        this._set(holderOf(id, fence), Math.max(ttl, left));
         return { kind: 'granted', fence, reserved: spare > 0 };
     }
 
     private _lengthen(ttl: number): void {
-        const expires = this._ms + Math.max(this._remaining(), ttl);
-        if (this.key !== undefined) this.key = { value: this.key.value, expires };
+        if (this.key === undefined) return;
+        const { expires, value } = this.key;
+        this.key = { value, expires: Math.max(expires, this._ms + ttl) };
     }
 
     /** The key is of this acquisition, or of its owner. */

@@ -74,7 +74,7 @@ export const MUTANT_CASES: Readonly<Record<string, MutantCase>> = {
             [LUA, 'if not current or not holds(current, holder) then', 'if false then'],
             [
                 LUA,
-                "redis.call('PEXPIRE', key, math.max(redis.call('PTTL', key), tonumber(ttl)))",
+                "if left >= 0 then\\nredis.call('PEXPIRE', key, math.max(left, tonumber(ttl)))\\nend",
                 "redis.call('SET', key, holder, 'PX', ttl)",
             ],
         ],

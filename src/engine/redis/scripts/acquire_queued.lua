@@ -27,7 +27,8 @@ local function last_drawn()
     return reserved > 0 and reserved or tonumber(redis.call('GET', KEYS[1])) or micros() - 1
 end
 
--- The key is this acquisition's: its answer was lost, or it claims what a message told.
+-- The key is this acquisition's: its answer was lost, or it claims what a message told. What it has already is never
+-- shortened, nor is a key that never expires.
 local function keep(key, queue, waiters, id, current, request)
     local ttl, spare = read_request(request)
     local left = redis.call('PTTL', key)
@@ -38,10 +39,14 @@ local function keep(key, queue, waiters, id, current, request)
     if not fence or acquisition_of(id) ~= id then
         -- What the key holds does not tell its fence, or another attempt of the acquisition has it.
         fence = draw(spare)
-        redis.call('SET', key, holder_of(id, fence), 'PX', whole(math.max(tonumber(ttl), left)))
+        if left < 0 then
+            redis.call('SET', key, holder_of(id, fence))
+        else
+            redis.call('SET', key, holder_of(id, fence), 'PX', whole(math.max(tonumber(ttl), left)))
+        end
         return spare > 0 and fence or { fence }
     end
-    if left < tonumber(ttl) then
+    if left >= 0 and left < tonumber(ttl) then
         redis.call('PEXPIRE', key, ttl)
     end
     return { fence }

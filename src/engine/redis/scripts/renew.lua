@@ -1,5 +1,5 @@
 -- Lengthens a lease that is still this holder's. Never shortens it, so a renewal that arrives late does no harm. Never
--- re-creates it.
+-- re-creates it. A key that never expires is left so.
 --
 -- KEYS  per item: key
 -- ARGV  per item: holder, ttl
@@ -16,8 +16,11 @@ local function renew(key, holder, ttl)
     if not current or not holds(current, holder) then
         return 0
     end
-    -- Always a write: replicas are asked whether they have it.
-    redis.call('PEXPIRE', key, math.max(redis.call('PTTL', key), tonumber(ttl)))
+    local left = redis.call('PTTL', key)
+    if left >= 0 then
+        -- Always a write: replicas are asked whether they have it.
+        redis.call('PEXPIRE', key, math.max(left, tonumber(ttl)))
+    end
     return 1
 end
 

@@ -133,6 +133,17 @@ suite('acquire_queued.lua', () => {
         assert.isAbove(await scene.client.pttl(scene.key), 5000);
     });
 
+    test('leaves a key that never expires so, of an acquisition and of an owner', async () => {
+        const { id } = await scene.held();
+        await scene.client.persist(scene.key);
+        assert.strictEqual((await scene.ask(id, 0)).kind, 'granted');
+        assert.strictEqual(await scene.client.pttl(scene.key), -1);
+        await scene.client.set(scene.key, 'mine');
+        assert.strictEqual((await scene.ask(newId('mine'), 0)).kind, 'granted');
+        assert.strictEqual(await scene.client.pttl(scene.key), -1);
+        assert.strictEqual(await scene.client.get(scene.key), 'mine');
+    });
+
     test('answers a new fence to the owner that has the key by another acquisition', async () => {
         const first = await scene.ask(newId('mine'), 0);
         const second = await scene.ask(newId('mine'), 0);

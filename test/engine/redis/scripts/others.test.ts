@@ -26,6 +26,13 @@ suite('renew.lua', () => {
         assert.isAbove(await scene.client.pttl(scene.key), 30_000);
     });
 
+    test('leaves a key that never expires so', async () => {
+        const { holder } = await scene.held();
+        await scene.client.persist(scene.key);
+        assert.strictEqual(await scene.renew(holder, 1000), 'renewed');
+        assert.strictEqual(await scene.client.pttl(scene.key), -1);
+    });
+
     test('leaves alone what is absent, or another holder has', async () => {
         assert.strictEqual(await scene.renew('mine', 1000), 'gone');
         assert.deepEqual(await scene.left(), []);
