@@ -1,6 +1,6 @@
 /**
- * A resource that is safe even from a holder that does not know that it lost its lock: it remembers the greatest fencing
- * token that it has seen and refuses whoever comes with a smaller one.
+ * A resource that is safe even from a holder that does not know that it lost its lock. It remembers the greatest fence that
+ * it has seen. `write` throws when a later holder has been here.
  */
 export class GuardedResource {
     private _fence = 0;
@@ -10,7 +10,6 @@ export class GuardedResource {
         return this._value;
     }
 
-    /** @throws Error when a later holder has been here. */
     write(value: string, fence: number): void {
         if (fence < this._fence) throw new Error(`Refused: fence ${fence} is older than ${this._fence}`);
         this._fence = fence;

@@ -6,8 +6,8 @@ import { rejection } from '../fixtures/rejection';
 import { type RedisAddress, sharedServer } from '../fixtures/sharedServer';
 import { transfer } from './awaitUsing';
 import { engineOnly } from './engineOnly';
-import { fromRedlock, fromSemaphore } from './moving';
-import { ownClient } from './ownClient';
+import { fromRedlock, lockOfMutexes } from './moving';
+import { openedLock } from './ownClient';
 import { GuardedResource } from './GuardedResource';
 import { guardedWrite } from './guardedWrite';
 import { begin, finish } from './handOver';
@@ -143,7 +143,7 @@ suite('Examples', () => {
     });
 
     test('a mutex of redis-semaphore is excluded, and excludes', async () => {
-        const moved = fromSemaphore(`redis://${address.host}:${address.port}`);
+        const moved = lockOfMutexes(`redis://${address.host}:${address.port}`);
         await moved.open(null);
         const lease = await moved.acquire(null, 'moved');
         const client = new Redis(address.port, address.host);
@@ -158,7 +158,9 @@ suite('Examples', () => {
 
     test('a client of your own is used, and left open', async () => {
         const client = new Redis(address.port, address.host);
-        assert.isTrue(await ownClient(client));
+        const own = await openedLock(client);
+        assert.isTrue(await own.tryAcquireLock(null, 'own client', 10000));
+        await own.close(null);
         assert.strictEqual(await client.ping(), 'PONG');
         client.disconnect();
     });

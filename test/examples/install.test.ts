@@ -1,4 +1,5 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn, spawnSync, type SpawnSyncReturns } from 'node:child_process';
+import * as diagnostics from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import {
     cpSync,
@@ -13,11 +14,14 @@ import {
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { assert } from 'chai';
+import * as toolkit from 'pip-services4-components-node';
+import * as toolkitConfig from 'pip-services4-config-node';
 import { sharedServer } from '../fixtures/sharedServer';
 import { until } from '../fixtures/until';
-import { ROOT, blocks, pageOf } from './pages';
+import { PAGES, ROOT, blocks, pageOf } from './pages';
 
 const README = [{ path: 'README.md', text: pageOf('README.md') }];
+const [INSTALL = '', COMPILE = '', COMMANDS = ''] = blocks('sh', README);
 
 /** What npm and node are told: nothing of the npm that runs this test, nor of its coverage. */
 const ENVIRONMENT = Object.fromEntries(
@@ -41,22 +45,27 @@ suite('A service that is begun as README says', () => {
         cpSync(ROOT, repository, { recursive: true, filter: isSource });
         // In place of `npm ci`, which takes long.
         symlinkSync(join(ROOT, 'node_modules'), join(repository, 'node_modules'));
-        const [commands = ''] = blocks('sh', README);
-        assert.match(commands, /^npm ci && /);
-        const typed = `set -e\n${commands.replace('npm ci && ', '')}`;
-        const { status, stdout, stderr } = spawnSync('sh', ['-c', typed], {
-            cwd: repository,
-            env: { ...ENVIRONMENT, npm_config_prefer_offline: 'true', npm_config_audit: 'false' },
-            encoding: 'utf8',
-        });
+        assert.match(INSTALL, /^npm ci && /);
+        const { status, stdout, stderr } = typed(INSTALL.replace('npm ci && ', ''), repository);
         // The stand-ins need packages of the registry.
-        if (/ENOTFOUND|EAI_AGAIN|ETIMEDOUT|ECONNREFUSED|ENOTCACHED/.test(stderr)) this.skip();
+        if (UNREACHABLE.test(stderr)) this.skip();
         assert.strictEqual(status, 0, stdout + stderr);
+        // Not the list of what was packed: who installs would look for an error in it.
+        assert.isAtMost((stdout + stderr).split('\n').length, 20, stdout + stderr);
         const { host, port } = await sharedServer();
         uri = `redis://${host}:${port}`;
     });
 
     suiteTeardown(() => rmSync(folder, { recursive: true, force: true }));
+
+    /** Types commands into a shell. */
+    function typed(commands: string, cwd: string, env: NodeJS.ProcessEnv = {}): SpawnSyncReturns<string> {
+        return spawnSync('sh', ['-c', `set -e\n${commands}`], {
+            cwd,
+            env: { ...ENVIRONMENT, npm_config_prefer_offline: 'true', npm_config_audit: 'false', ...env },
+            encoding: 'utf8',
+        });
+    }
 
     function write(name: string, text: string): void {
         writeFileSync(join(service, name), text);
@@ -89,23 +98,25 @@ suite('A service that is begun as README says', () => {
     });
 
     test('runs the first example in CommonJS, with the two lines that are given for it', () => {
-        const [start = '', head = ''] = blocks('js', README);
-        const rest = start.split('\n').slice(2).join('\n');
-        assert.lengthOf(head.trim().split('\n'), 2);
-        write('start.cjs', head + rest);
+        const [start = ''] = blocks('js', README);
+        const head = [...pageOf('README.md').matchAll(/`(const .*? = require\(.*?\);)`/g)].map(([, line]) => line);
+        assert.lengthOf(head, 2);
+        write('start.cjs', [...head, ...start.split('\n').slice(2)].join('\n'));
         assert.match(node('start.cjs'), /^Nobody else is here\. My fence is \d{16}\n$/);
     });
 
     test('runs the container as it stands, and frees its lock on SIGTERM', async function () {
-        this.timeout(60_000);
+        this.timeout(300_000);
         const [report = ''] = blocks('ts', README);
         const [configuration = ''] = blocks('yaml', README);
         write('report.ts', report);
         write('report.yml', configuration);
-        const tsc = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
-        const types = ['--typeRoots', join(ROOT, 'node_modules', '@types'), '--types', 'node'];
-        node(tsc, '--strict', '--target', 'es2022', '--module', 'node20', '--skipLibCheck', ...types, 'report.ts');
-        const args = ['report.js', '-c', 'report.yml'];
+        const [run = '', ...before] = COMPILE.trim().split('\n').toReversed();
+        const { status, stdout, stderr } = typed(before.toReversed().join('\n'), service);
+        if (UNREACHABLE.test(stderr)) this.skip();
+        assert.strictEqual(status, 0, stdout + stderr);
+        const [command = '', ...args] = run.split(' ');
+        assert.strictEqual(command, 'node');
         const child = spawn(process.execPath, args, { cwd: service, env: { ...ENVIRONMENT, REDIS_URI: uri } });
         const ended = once(child, 'exit');
         let output = '';
@@ -119,7 +130,68 @@ suite('A service that is begun as README says', () => {
         }
         assert.deepEqual(await ended, [0, null], output);
     });
+
+    test('has the command line, which reads the file of the container', function () {
+        this.timeout(120_000);
+        const [configuration = ''] = blocks('yaml', README);
+        write('report.yml', configuration);
+        // A shell that one types into need not know comments.
+        assert.notInclude(COMMANDS, '#');
+        const { status, stdout, stderr } = typed(COMMANDS, service, { REDIS_URI: uri, npm_config_offline: 'true' });
+        assert.strictEqual(status, 0, stdout + stderr);
+        assert.match(stdout, /^One host at a time does this\.$/m);
+    });
+
+    test('can paste every block of the pages: it has its imports, and its page says what else it needs', function () {
+        this.timeout(120_000);
+        const pasted = PAGES.flatMap((page) => blocks('ts', [page]).map((block) => ({ page, block })));
+        pasted.forEach(({ block }, at) => write(`pasted${at}.ts`, isWhole(block) ? block : inFunction(block)));
+        const { stdout } = spawnSync(
+            process.execPath,
+            [
+                join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc'),
+                ...['--noEmit', '--pretty', 'false', '--strict', '--skipLibCheck'],
+                ...['--target', 'esnext', '--module', 'node20'],
+                ...['--typeRoots', join(ROOT, 'node_modules', '@types'), '--types', 'node'],
+                ...pasted.map((_, at) => `pasted${at}.ts`),
+            ],
+            { cwd: service, env: ENVIRONMENT, encoding: 'utf8' },
+        );
+        for (const error of stdout.split('\n').filter((line) => line !== '')) {
+            const [, at = '', code = '', text = ''] = /^pasted(\d+)\.ts.* error (TS\d+): (.*)/.exec(error) ?? [];
+            const { page, block } = pasted[Number(at)] ?? assert.fail(stdout);
+            assert.isFalse(isWhole(block), `${page.path}: ${error}\n${block}`);
+            // A part of a function takes names for granted: what no import could give.
+            if (!MISSING_NAME.has(code)) continue;
+            const [, name = ''] = /'(\w+)'/.exec(text) ?? [];
+            assert.notInclude(IMPORTABLE, name, `${page.path} does not import ${name}:\n${block}`);
+            if (name === 'lock') assert.include(page.text, '`lock` is an opened `RedisLock`', page.path);
+        }
+        assert.match(stdout, /Cannot find name 'lock'/);
+    });
 });
+
+const UNREACHABLE = /ENOTFOUND|EAI_AGAIN|ETIMEDOUT|ECONNREFUSED|ENOTCACHED/;
+
+/** What the compiler says of a name that nobody has declared. */
+const MISSING_NAME: ReadonlySet<string> = new Set(['TS2304', 'TS2552', 'TS18004']);
+
+/** Every name that a block of the pages may need an import for. */
+const IMPORTABLE: readonly string[] = [
+    ...[toolkit, toolkitConfig, diagnostics].flatMap((names) => Object.keys(names)),
+    ...[
+        ...readFileSync(join(ROOT, 'test/api/surface.txt'), 'utf8').matchAll(/^export (?:declare )?[a-z]+ (\w+)/gm),
+    ].map(([, name = '']) => name),
+];
+
+/** Whether a block is a file. */
+function isWhole(block: string): boolean {
+    return /^(import|export) /m.test(block);
+}
+
+function inFunction(block: string): string {
+    return `export async function pasted(): Promise<unknown> {\n${block}\n}\n`;
+}
 
 /** What a fresh clone has. */
 function isSource(path: string): boolean {

@@ -1,23 +1,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { IContext } from 'pip-services4-components-node';
-import { DIAGNOSTICS_CHANNEL } from '../../src';
-import type { ILock, LockEvent, RedisLock } from '../../src';
+import { DIAGNOSTICS_CHANNEL, type ILock, type LockEvent } from '../../src';
 
-/** With a lease, its signal tells: whatever takes a signal ends by itself, and `assertHeld` throws before the write. */
-export async function copyUnderLock(
-    lock: RedisLock,
-    url: string,
-    save: (text: string) => Promise<void>,
-): Promise<void> {
-    await lock.withLock(null, 'copy', { ttl: 3000, timeout: 5000 }, async (lease) => {
-        const response = await fetch(url, { signal: lease.signal });
-        const text = await response.text();
-        lease.assertHeld();
-        await save(text);
-    });
-}
-
-/** With ILock alone, the event tells that has the context with which the lock was taken. */
 export async function underLock<T>(
     lock: ILock,
     context: IContext,

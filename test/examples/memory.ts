@@ -1,7 +1,7 @@
 import { Locker } from '../../src';
 import { MemoryServer, MemoryStore } from '../../src/testing';
 
-/** Two processes that share a server in memory. @returns whether the key was busy, and free after its release. */
+/** @returns whether the key was busy, and free after its release. */
 export async function twoProcesses(): Promise<[isBusy: boolean, isFree: boolean]> {
     const server = new MemoryServer();
     const [ours, theirs] = [new Locker(new MemoryStore(server)), new Locker(new MemoryStore(server))];

@@ -1,8 +1,6 @@
-import { Locker } from '../../src';
-import type { ILock, Lease, LockContext } from '../../src';
+import { type ILock, type Lease, type LockContext, Locker } from '../../src';
 import { MemoryServer, MemoryStore } from '../../src/testing';
 
-/** The lock of a component under test, in memory. Those that share a server exclude each other. */
 export class MemoryLock implements ILock {
     private readonly _leases = new Map<string, Lease>();
     private constructor(private readonly _locker: Locker) {}

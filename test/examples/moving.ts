@@ -1,17 +1,16 @@
 import { ConfigParams } from 'pip-services4-components-node';
 import { RedisLock } from '../../src';
 
+export function lockOfMutexes(uri: string): RedisLock {
+    const lock = new RedisLock();
+    lock.configure(ConfigParams.fromTuples('connection.uri', uri, 'options.key_prefix', 'mutex:'));
+    return lock;
+}
+
 /** What `redlock.using` was. */
 export function fromRedlock(lock: RedisLock, transfer: (fence: number) => Promise<void>): Promise<void> {
     return lock.withLock(null, ['account:1', 'account:2'], { ttl: 5000, timeout: 2000 }, async (lease) => {
         await transfer(lease.fence);
         lease.assertHeld();
     });
-}
-
-/** Excludes, and is excluded by, a Mutex of redis-semaphore. */
-export function fromSemaphore(uri: string): RedisLock {
-    const lock = new RedisLock();
-    lock.configure(ConfigParams.fromTuples('connection.uri', uri, 'options.key_prefix', 'mutex:'));
-    return lock;
 }

@@ -1,6 +1,5 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import { DIAGNOSTICS_CHANNEL } from '../../src';
-import type { LockEvent } from '../../src';
+import { DIAGNOSTICS_CHANNEL, type LockEvent } from '../../src';
 
 /** What is needed of a Meter of `@opentelemetry/api`. */
 interface Meter {

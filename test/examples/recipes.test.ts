@@ -11,9 +11,10 @@ import { rejection } from '../fixtures/rejection';
 import { skipWithoutRedis } from '../fixtures/sharedServer';
 import { until } from '../fixtures/until';
 import { health } from './health';
-import { copyUnderLock, underLock } from './lostLock';
+import { underLock } from './lostLock';
 import { REDIS_LOCK, redisLockProvider } from './nestProvider';
 import { observeLocks } from './openTelemetry';
+import { copyUnderLock } from './recipes';
 
 suite('The recipes', () => {
     let server: RedisServer;

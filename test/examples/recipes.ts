@@ -12,6 +12,20 @@ export async function skipIfBusy(lock: RedisLock, refresh: () => Promise<void>):
     }
 }
 
+/** A download that ends when the lock is lost: by the signal, or by `assertHeld` right before the write. */
+export async function copyUnderLock(
+    lock: RedisLock,
+    url: string,
+    save: (text: string) => Promise<void>,
+): Promise<void> {
+    await lock.withLock(null, 'copy', { ttl: 3000, timeout: 5000 }, async (lease) => {
+        const response = await fetch(url, { signal: lease.signal });
+        const text = await response.text();
+        lease.assertHeld();
+        await save(text);
+    });
+}
+
 /** Once a day on one of several hosts, whose clocks differ. */
 export async function onceADay(lock: RedisLock, day: string, report: () => Promise<void>): Promise<void> {
     const lease = await lock.tryAcquire(null, `report:${day}`, { ttl: 3_600_000, keepAlive: false });

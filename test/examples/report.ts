@@ -1,8 +1,6 @@
-import { Context, Descriptor, Factory } from 'pip-services4-components-node';
-import type { IReferenceable, IReferences } from 'pip-services4-components-node';
+import { Context, Descriptor, Factory, type IReferenceable, type IReferences } from 'pip-services4-components-node';
 import { ProcessContainer } from 'pip-services4-container-node';
-import { DefaultRedisLockFactory } from '../../src';
-import type { LockContext, RedisLock } from '../../src';
+import { DefaultRedisLockFactory, type LockContext, type RedisLock } from '../../src';
 
 class Report implements IReferenceable {
     private _lock: RedisLock | undefined;

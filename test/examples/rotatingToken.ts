@@ -3,7 +3,6 @@ import { CredentialParams } from 'pip-services4-config-node';
 import type { ICredentialStore } from 'pip-services4-config-node';
 import { RedisLock } from '../../src';
 
-/** A lock that logs in with short-lived tokens: its credential store is asked anew for each connection. */
 export function rotatingToken(connection: ConfigParams, tokenOf: (user: string) => Promise<string>): RedisLock {
     const store: ICredentialStore = {
         lookup: async (_context, user) =>
