@@ -1,17 +1,13 @@
 import type { Redis, RedisOptions } from 'ioredis';
 import type { Clock, Timer } from '../../time/Clock';
-import { HostTimer } from '../../time/hostTime';
-import { TimerHeap } from '../../time/TimerHeap';
-import type { Due } from '../../time/TimerHeap';
 import { LockError, asError, isTemporary } from '../../port/errors';
 import { BorrowedLink, OwnLink, isWritable } from './ClientLink';
 import type { ClientLink, Refresh } from './ClientLink';
-import { endedAt, greet } from './Greeting';
+import { ConnectAttempt } from './ConnectAttempt';
+import { greet } from './Greeting';
 import type { Greeting } from './Greeting';
-import { HandshakeRefused } from './Handshake';
 import { Outage } from './Outage';
-import { explain, isReply, saidBy } from './replies';
-import { Whereabouts } from './Whereabouts';
+import { SentCommands, closed, later } from './SentCommands';
 
 export interface RedisConnectionOptions {
     /** How long `open` may take, ms. */
@@ -49,19 +45,6 @@ type State =
     | { readonly kind: 'ready'; readonly since: number }
     | { readonly kind: 'closed' };
 
-/** A command that is to be sent, and who is told of its answer. */
-interface Posted<T> {
-    readonly command: (client: Redis, sentAt: number) => Promise<T>;
-    readonly answered: (answer: T, sentAt: number) => void;
-    readonly failed: (error: Error) => void;
-    readonly longer: number;
-}
-
-/** A command whose answer is due. */
-interface Sent extends Due {
-    overdue(): void;
-}
-
 /** A connection that lasted so long was of use, ms. */
 const STABLE = 5000;
 
@@ -94,18 +77,14 @@ export class RedisConnection {
     private _handshake: Timer | undefined;
     /** How often it could not be connected: tells an answer to this wait from an older one. */
     private _failures = 0;
-    /** Why the present attempt failed is known. */
-    private _explained = false;
-    /** The command of the handshake that is under way; undefined: none. */
-    private _handshaking: string | undefined;
     private _opened = false;
     private readonly _link: ClientLink;
     private readonly _outage: Outage;
-    private readonly _whereabouts: Whereabouts;
+    private readonly _attempt: ConnectAttempt;
     private readonly _arrivals = new Set<() => void>();
-    private readonly _sent: TimerHeap<Sent>;
+    private readonly _sent: SentCommands;
     private readonly _listeners: readonly [event: string, listener: (error: Error) => void][] = [
-        ['connecting', () => this._started()],
+        ['connecting', () => this._attempt.started()],
         ['error', (error) => this._failed(error)],
         ['close', () => this._departed()],
         ['connect', () => this._connected()],
@@ -119,14 +98,15 @@ export class RedisConnection {
         private readonly _options: RedisConnectionOptions,
         private readonly _clock: Clock,
     ) {
-        this._whereabouts = new Whereabouts(client);
-        this._sent = new TimerHeap(_clock, (sent) => sent.overdue());
+        this._attempt = new ConnectAttempt(client);
         const events = { connected: () => void this._arrived(), failed: (error: Error) => this._failed(error) };
         const { borrowed, commandTimeout, refresh } = _options;
         this._link =
             borrowed === true
                 ? new BorrowedLink(client, _clock, events)
                 : new OwnLink(client, refresh, commandTimeout, _clock, events);
+        const isClosed = (): boolean => this._state.kind === 'closed';
+        this._sent = new SentCommands(client, this._link, commandTimeout, _clock, isClosed);
         this._outage = new Outage(_clock, {
             began: (error) => this._events?.lost?.(error),
             ended: (lasted) => this._events?.recovered?.(lasted),
@@ -179,9 +159,9 @@ export class RedisConnection {
         failed: (error: Error) => void,
         longer = 0,
     ): void {
-        const options = { command, answered, failed, longer };
-        if (this._state.kind === 'ready' && isWritable(this.client)) this._post(options);
-        else this._ready(this._options.commandTimeout).then(() => this._post(options), later(failed));
+        const posted = { command, answered, failed, longer };
+        if (this._state.kind === 'ready' && isWritable(this.client)) this._sent.send(posted);
+        else this._ready(this._options.commandTimeout).then(() => this._sent.send(posted), later(failed));
     }
 
     /** The server did some work for us. */
@@ -216,40 +196,6 @@ export class RedisConnection {
         return new RedisConnection(this.client.duplicate(SECOND), options, this._clock);
     }
 
-    private _post<T>({ command, answered, failed, longer }: Posted<T>): void {
-        const sentAt = this._clock.now();
-        const stream = this.client.stream;
-        const timeout = this._options.commandTimeout + longer;
-        let open = true;
-        const sent: Sent = {
-            place: -1,
-            overdue: () => {
-                open = false;
-                // The link may be dead without either end knowing it; a new one tells.
-                this._link.cut(stream);
-                const text = `Redis did not answer within ${timeout} ms.`;
-                failed(new LockError('CONNECTION_FAILED', text, { unknown: true }));
-            },
-        };
-        this._sent.set(sent, sentAt + timeout);
-        begun(() => command(this.client, sentAt)).then(
-            (answer) => {
-                this._sent.delete(sent);
-                if (open) answered(answer, sentAt);
-            },
-            (error: unknown) => {
-                this._sent.delete(sent);
-                if (!open) return;
-                const reply = isReply(error);
-                const told =
-                    this._state.kind === 'closed' ? closed(error, !reply) : explain(error, { unknown: !reply });
-                // What the client refuses by itself has taken no time.
-                if (reply) failed(told);
-                else later(failed)(told);
-            },
-        );
-    }
-
     /** Waits until the connection is ready, an answer that no waiting will change, or the time is over. */
     private async _ready(within: number): Promise<void> {
         const started = this._clock.now();
@@ -269,18 +215,9 @@ export class RedisConnection {
             const lasting = error !== undefined && !isTemporary(error);
             const left = started + within - this._clock.now();
             if (lasting && (left <= 0 || this._failures > failures)) throw error;
-            if (left <= 0) throw this._unreachable(within, error);
+            if (left <= 0) throw this._attempt.unreachable(within, error);
             await this._arrival(left);
         }
-    }
-
-    private _unreachable(within: number, cause: LockError | undefined): LockError {
-        if (cause?.code === 'SERVER_REFUSED') {
-            return new LockError(cause.code, `For ${within} ms: ${cause.message}`, { cause: cause.cause });
-        }
-        const { name, silence } = this._whereabouts;
-        const text = `${name} could not be reached within ${within} ms: ${cause?.message ?? silence}`;
-        return new LockError('CONNECTION_FAILED', text, { cause });
     }
 
     /** Settles when the state changes, or after `within`. */
@@ -302,38 +239,16 @@ export class RedisConnection {
 
     private _failed(thrown: Error): void {
         if (this._state.kind !== 'connecting') return;
-        // ioredis says "Connection is closed." after it has said why.
-        const unexplained = thrown.message === 'Connection is closed.' || thrown instanceof HandshakeRefused;
-        if (unexplained && this._explained) return;
-        this._explained = true;
-        const error =
-            this._handshaking !== undefined && (unexplained || /ECONNRESET|EPIPE/.test(thrown.message))
-                ? endedAt(this._handshaking, thrown)
-                : this._whereabouts.explained(explain(thrown, { unknown: false }));
-        const known = this._better(error, this._state.error);
-        this._state = { kind: 'connecting', error: known };
+        const error = this._attempt.failed(thrown, this._state.error);
+        if (error === undefined) return;
+        this._state = { kind: 'connecting', error };
         this._failures += 1;
-        if (this._opened) this._outage.failed(known);
+        if (this._opened) this._outage.failed(error);
         this._announce();
     }
 
-    /** A server that accepts no connection says so and ends it; sometimes only the end is heard. */
-    private _better(error: LockError, before: LockError | undefined): LockError {
-        const word = saidBy(before);
-        const unheard = this._handshaking !== undefined && saidBy(error) === undefined;
-        return before !== undefined && unheard && (word === 'DENIED' || word === 'MAXCLIENTS') ? before : error;
-    }
-
-    private _started(): void {
-        this._explained = false;
-        this._handshaking = undefined;
-        this._whereabouts.started();
-    }
-
     private _connected(): void {
-        const { password, protocol } = this.client.options;
-        this._handshaking = protocol === 3 ? 'HELLO' : password ? 'AUTH' : undefined;
-        this._whereabouts.connected();
+        this._attempt.connected();
         this._greeted();
     }
 
@@ -357,7 +272,7 @@ export class RedisConnection {
 
     private async _arrived(): Promise<void> {
         const { stream } = this.client;
-        this._handshaking = undefined;
+        this._attempt.arrived();
         try {
             const { borrowed = false } = this._options;
             const loading = (error: Error): boolean => this._loading(error);
@@ -385,22 +300,4 @@ export class RedisConnection {
         this._greeted();
         return true;
     }
-}
-
-/** A client that is not ours may throw where it should reject. */
-function begun<T>(command: () => Promise<T>): Promise<T> {
-    try {
-        return command();
-    } catch (error) {
-        return Promise.reject(asError(error));
-    }
-}
-
-/** Tells in a later turn of the event loop. */
-function later(failed: (error: Error) => void): (error: Error) => void {
-    return (error) => void new HostTimer(0, () => failed(error));
-}
-
-function closed(cause: unknown, unknown = false): LockError {
-    return new LockError('CLOSED', 'The lock was closed.', { cause, unknown });
 }

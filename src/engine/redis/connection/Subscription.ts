@@ -2,7 +2,8 @@ import type { Redis } from 'ioredis';
 import type { Clock, Timer } from '../../time/Clock';
 import { LockError, isTemporary } from '../../port/errors';
 import { Backoff } from './Backoff';
-import { at } from './Greeting';
+import { listen, listenAgain } from './channel';
+import type { Channel } from './channel';
 import type { Greeting } from './Greeting';
 import type { RedisConnection } from './RedisConnection';
 import { explain } from './replies';
@@ -30,12 +31,6 @@ export interface SubscriptionEvents {
     heard(): void;
 }
 
-/** Where messages reach us. */
-interface Channel {
-    readonly name: string;
-    readonly sharded: boolean;
-}
-
 /** A connection that only listens is asked so often whether it is alive, ms. */
 const PULSE = 10_000;
 
@@ -43,9 +38,6 @@ const PULSE = 10_000;
 const LONGEST_PAUSE = 30_000;
 
 const CLOSED = new LockError('CLOSED', 'The lock was closed.');
-
-/** How much of the server's id tells one start of it from another. */
-const ID_LENGTH = 12;
 
 /**
  * The channel on which a server wakes us: `redis-lock:@<start of the server>:<ours>`, so that a script can tell whether
@@ -178,7 +170,7 @@ export class Subscription {
         await second.open({
             prepare: async () => {
                 if (channel === undefined) channel = await this._listen(server, second.client);
-                else await resubscribe(second.client, channel);
+                else await listenAgain(second.client, channel);
             },
             ready: () => {
                 this._channel = channel?.name ?? '';
@@ -202,36 +194,10 @@ export class Subscription {
         }
     }
 
-    /** Subscribes, and proves that what is published is heard. Where the server has sharded channels, one that it owns. */
-    private async _listen(server: Greeting, listener: Redis): Promise<Channel> {
-        const start = server.runId === undefined ? '' : `@${server.runId.slice(0, ID_LENGTH)}:`;
-        const plain = `redis-lock:${start}${this._ours}`;
-        const tag = this._options.tag?.();
-        const sharded = tag !== undefined && (await this._listenSharded(listener, `${plain}{${tag}}`));
-        const name = sharded ? `${plain}{${tag}}` : plain;
-        listener.removeAllListeners('message');
-        listener.on('message', (_channel: string, text: string) => this._events.message(text));
-        await at('SUBSCRIBE', listener.subscribe(name));
-        const { client } = this._connection;
-        if ((await at('PUBLISH', client.publish(name, ''))) === 0) {
-            throw new LockError('SERVER_REFUSED', 'Nobody hears what is published.');
-        }
-        return { name, sharded };
-    }
-
-    /** @returns whether the server has sharded channels, and they reach us. */
-    private async _listenSharded(listener: Redis, channel: string): Promise<boolean> {
-        listener.removeAllListeners('smessage').removeAllListeners('moved');
-        listener.on('smessage', (_channel: string, text: string) => this._events.message(text));
-        // The slot of the channel went to another server.
-        listener.on('moved', () => void this._again());
-        try {
-            await at('SSUBSCRIBE', listener.ssubscribe(channel));
-            return Number(await at('SPUBLISH', this._connection.client.spublish(channel, ''))) > 0;
-        } catch (error) {
-            if (explain(error, {}).code === 'CONNECTION_FAILED') throw error;
-            return false;
-        }
+    private _listen(server: Greeting, listener: Redis): Promise<Channel> {
+        const publisher = this._connection.client;
+        const request = { listener, publisher, server, ours: this._ours, tag: this._options.tag?.() };
+        return listen(request, { message: (text) => this._events.message(text), moved: () => void this._again() });
     }
 
     /** Asks the second connection for a sign of life now and then; one that gives none is ended by that. */
@@ -243,10 +209,4 @@ export class Subscription {
             this._beat(second);
         });
     }
-}
-
-async function resubscribe(listener: Redis, { name, sharded }: Channel): Promise<void> {
-    const again = [listener.subscribe(name)];
-    if (sharded) again.push(listener.ssubscribe(name));
-    await Promise.all(again);
 }
