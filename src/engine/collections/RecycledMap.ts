@@ -1,10 +1,11 @@
-/** After so many deletions at least, there is a new table. */
-const LEAST = 64;
+/** The Map is replaced after this many deletions, or after as many as it has entries if these are more. */
+const FEWEST_DELETIONS = 64;
 
 /**
- * Finds by its id what comes and goes all the time. A Map would do, but that V8 has each of its tables refer to the one that
- * took its place: those that got old keep all later ones, and all that was in them, until the next full collection of garbage.
- * A new Map now and then ends that chain.
+ * A Map for entries that come and go all the time.
+ *
+ * In V8 each table of a Map refers to the table that replaced it. So a table in the old generation keeps every later one,
+ * with all that was in it, until the next full garbage collection. A new Map now and then breaks that chain.
  */
 export class RecycledMap<T> {
     private _map = new Map<string, T>();
@@ -29,12 +30,12 @@ export class RecycledMap<T> {
     delete(id: string): void {
         if (!this._map.delete(id)) return;
         this._deleted += 1;
-        if (this._deleted < Math.max(LEAST, this._map.size)) return;
+        if (this._deleted < Math.max(FEWEST_DELETIONS, this._map.size)) return;
         this._map = new Map(this._map);
         this._deleted = 0;
     }
 
-    /** Those that are there now, in the order in which they came. */
+    /** The items of this moment, in the order in which they were set. */
     items(): T[] {
         return [...this._map.values()];
     }

@@ -310,7 +310,7 @@ suite('KeepAlive', () => {
             assert.isTrue(lease.isHeld());
         });
 
-        test('again and again does not put off the renewal of the first', async () => {
+        test('does not put off the renewal of the first key, however often one is added', async () => {
             const lease = keep({ keys: ['a'], ttl: 9000 });
             for (let count = 0; count < 20; count++) {
                 await slowly(1000);
@@ -399,7 +399,7 @@ suite('KeepAlive', () => {
             assert.isUndefined(store.holderOf('key'));
         });
 
-        test('is none of a lease that nobody renewed: when it ran out, somebody else may have renewed it', async () => {
+        test('gives up no lease that this process never renewed: its owner may have renewed it elsewhere', async () => {
             const lease = keep({ keepAlive: false });
             await store.renew('key', 'me', 3 * TTL);
             await clock.advance(TTL);
@@ -624,7 +624,7 @@ suite('KeepAlive', () => {
         });
     });
 
-    test('leaves what was renewed for nobody to know to itself no longer than it must', async () => {
+    test('takes back a renewal whose answer was lost once the lease has run out', async () => {
         const lease = keep({ ttl: 1000, keepAlive: false });
         store.holding = true;
         const renewed = rejection(lease.renew(TTL), 'CONNECTION_FAILED');

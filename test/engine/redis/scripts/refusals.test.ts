@@ -149,7 +149,7 @@ suite('A server that is out of memory', () => {
         assert.deepEqual(await scene.left(), []);
     });
 
-    test('lets a lease go that has an item beside it which is refused', async () => {
+    test('releases a lease although another item of the same list is refused', async () => {
         const { holder } = await scene.held();
         await full();
         const [released, other] = await releaseScript.run(scene.client, [
