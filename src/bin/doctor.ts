@@ -8,7 +8,9 @@ import { asError } from '../engine/port/errors';
 import { missingRights } from '../engine/redis/connection/missingRights';
 import { RedisConnection } from '../engine/redis/connection/RedisConnection';
 import type { Greeting } from '../engine/redis/connection/Greeting';
-import { CLOCK, SLOTS, clockOfSlot, keysOf } from '../engine/redis/slots';
+import { SHARDED, SLOTTED, WHOLE, keyspaceOf } from '../engine/redis/servers/keyspace';
+import type { Keyspace } from '../engine/redis/servers/keyspace';
+import { SLOTS, keysOf } from '../engine/redis/slots';
 import { LockSettings } from '../lock/LockSettings';
 import { withRedis } from './connection';
 import { clientsOf, keyAt, nameOf, rangesOf } from './servers';
@@ -34,6 +36,8 @@ interface CheckedServer {
     readonly topology: Topology;
     readonly settings: LockSettings;
     readonly key: string;
+    /** An error: the keys of a lock are not kept together. */
+    readonly keyspace: Keyspace | Error;
 }
 
 /** Clocks that differ by more, ms, are worth a warning. */
@@ -71,8 +75,9 @@ async function examine(
         await connection.open({ prepare: async (one) => Promise.resolve(void (greeting = one)) });
         if (greeting === undefined) return;
         tell('ok', 'connection', 'connected');
-        const checked = { connection, greeting, topology, settings, key };
-        for (const check of [server, role, eviction, rights, messages, clock, replicas, slots]) {
+        const keyspace = topology === 'cluster' ? SLOTTED : await connection.send(keyspaceOf).catch(asError);
+        const checked = { connection, greeting, topology, settings, key, keyspace };
+        for (const check of [server, role, eviction, keys, rights, messages, clock, replicas, slots]) {
             await check(checked, tell).catch((error: unknown) => {
                 tell('warning', check.name, asError(error).message, 'Give the user the right, or look at the server.');
             });
@@ -112,11 +117,22 @@ function eviction({ greeting: { evicts, version } }: CheckedServer, tell: Tell):
     return Promise.resolve();
 }
 
-async function rights({ connection, key, settings, topology }: CheckedServer, tell: Tell): Promise<void> {
+function keys({ keyspace, topology }: CheckedServer, tell: Tell): Promise<void> {
+    if (keyspace instanceof Error) {
+        tell('error', 'keys', keyspace.message, 'Connect to one server, or to a Redis Cluster.');
+    } else if (keyspace === SHARDED) {
+        const text =
+            'a proxy spreads them over several servers: each lock takes a command of its own, and waiters poll';
+        tell('warning', 'keys', text, 'Connect to one server, or to a Redis Cluster, where waiters are woken.');
+    } else if (topology !== 'cluster') tell('ok', 'keys', 'one server has all of them');
+    return Promise.resolve();
+}
+
+async function rights({ connection, key, keyspace, settings, topology }: CheckedServer, tell: Tell): Promise<void> {
     const name = settings.keyPrefix + key;
-    const keys = keysOf(topology === 'cluster' ? await keyAt(connection, name) : name);
-    const itsClock = topology === 'cluster' ? clockOfSlot(keys[0]) : CLOCK;
-    const refused = await missingRights(connection, keys, itsClock).catch(asError);
+    const names = keysOf(topology === 'cluster' ? await keyAt(connection, name) : name);
+    const { clockOf } = keyspace instanceof Error ? WHOLE : keyspace;
+    const refused = await missingRights(connection, names, clockOf(names[0])).catch(asError);
     if (refused instanceof Error) {
         tell(
             'error',
@@ -139,7 +155,9 @@ function missing(names: readonly string[]): string {
     return `Allow ${names.map((one) => `+${one}`).join(' ')} to the user.`;
 }
 
-async function messages({ connection }: CheckedServer, tell: Tell): Promise<void> {
+async function messages({ connection, keyspace }: CheckedServer, tell: Tell): Promise<void> {
+    // They would come from one of the servers only.
+    if (keyspace === SHARDED) return;
     const channel = `redis-lock:doctor:${randomUUID()}`;
     const listener = connection.second();
     try {

@@ -535,6 +535,7 @@ suite('redis-lock', function () {
                 'server',
                 'topology',
                 'eviction',
+                'keys',
                 'rights',
                 'pub/sub',
                 'clock',

@@ -17,5 +17,8 @@ export const QUEUE_LIFE = 2 * WAITER_LEASE;
 /** How long the clock of a server outlives its last grant. Beyond that the time of the server carries the order on. */
 export const CLOCK_LIFE = 24 * 60 * 60 * 1000;
 
+/** As `CLOCK_LIFE`, of a clock that serves one lock alone: there may be very many. */
+export const LOCK_CLOCK_LIFE = 10 * 60 * 1000;
+
 /** The value of a key that several holders share. */
 export const SHARED = '(shared)';

@@ -50,6 +50,16 @@ export function clockOfSlot(key: string): string {
     return `${PREFIX}{${tagFor(slotOf(key))}}:clock`;
 }
 
+/** The clock of the lock on `key` alone. */
+export function clockOfKey(key: string): string {
+    return `${sidePrefix(key)}:clock`;
+}
+
+/** Whether the keys of a lock have a hash tag that keeps them together whatever the hash is, not only in a cluster. */
+export function hasItsTag(key: string): boolean {
+    return hashTag(key) !== key || !key.includes('}');
+}
+
 function sidePrefix(key: string): string {
     const tag = hashTag(key);
     if (tag !== key) return `${PREFIX}{${tag}}:${key}`;

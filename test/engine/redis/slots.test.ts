@@ -1,6 +1,6 @@
 import { assert } from 'chai';
 import fc from 'fast-check';
-import { hashTag, clockOfSlot, keysOf, slotOf } from '../../../src/engine/redis/slots';
+import { clockOfKey, clockOfSlot, hasItsTag, hashTag, keysOf, slotOf } from '../../../src/engine/redis/slots';
 import { ended, ownClient } from '../clientOf';
 import { sharedServer } from '../../fixtures/sharedServer';
 
@@ -94,10 +94,20 @@ suite('slots', () => {
             );
         });
 
+        test('have one tag, whatever hashes it, but where a brace of the key is in the way', () => {
+            fc.assert(
+                fc.property(keys, (key) => {
+                    const tags = new Set([...keysOf(key), clockOfKey(key)].map(hashTag));
+                    assert.strictEqual(tags.size === 1, hasItsTag(key));
+                }),
+                { numRuns: 2000 },
+            );
+        });
+
         test('are other ones for every other key', () => {
             fc.assert(
                 fc.property(fc.uniqueArray(keys, { minLength: 2, maxLength: 30 }), (all) => {
-                    const sides = all.flatMap((key) => keysOf(key).slice(1));
+                    const sides = all.flatMap((key) => [...keysOf(key).slice(1), clockOfKey(key)]);
                     assert.lengthOf(new Set(sides), sides.length);
                 }),
                 { numRuns: 2000 },

@@ -21,6 +21,8 @@ export interface ScriptItem {
 export interface ScriptFrame {
     /** The key of the clock, before all others. */
     readonly clock?: string | undefined;
+    /** The clock serves one lock alone. */
+    readonly ownClock?: boolean | undefined;
     /** Arguments before and after those of the items. */
     readonly before?: readonly string[] | undefined;
     readonly after?: readonly string[] | undefined;
@@ -42,6 +44,7 @@ const NONE: readonly string[] = [];
 export class Script<Answer> {
     readonly lua: string;
     readonly sha: string;
+    private _brief: ScriptText | undefined;
 
     /**
      * @param name    of its .lua file.
@@ -53,8 +56,7 @@ export class Script<Answer> {
         readonly clocked: boolean,
         private readonly _parse: (answer: unknown) => Answer | undefined,
     ) {
-        this.lua = withDurations(LUA[name]);
-        this.sha = createHash('sha1').update(this.lua).digest('hex');
+        ({ lua: this.lua, sha: this.sha } = textOf(name, protocol));
     }
 
     /** Runs the script for a list of items, as `send` does, and reads the answers. */
@@ -73,7 +75,8 @@ export class Script<Answer> {
      * @returns what `answersOf` reads.
      */
     send(client: ScriptClient, items: readonly ScriptItem[], frame: ScriptFrame = {}): Promise<unknown> {
-        const { after = NONE, asking = false, before = NONE, clock } = frame;
+        const { after = NONE, asking = false, before = NONE, clock, ownClock = false } = frame;
+        const { lua, sha } = ownClock ? this._withOwnClock() : this;
         const all: string[] = clock === undefined ? [] : [clock];
         for (const { keys } of items) all.push(...keys);
         const keys = all.length;
@@ -83,10 +86,10 @@ export class Script<Answer> {
         // Holds for the next command only.
         const ask = (): void => void (asking && client.asking?.().catch(() => undefined));
         ask();
-        return client.evalsha(this.sha, keys, ...all).catch((error: unknown) => {
+        return client.evalsha(sha, keys, ...all).catch((error: unknown) => {
             if (!(error instanceof Error && WITHOUT_HASH.test(error.message))) throw error;
             ask();
-            return client.eval(this.lua, keys, ...all);
+            return client.eval(lua, keys, ...all);
         });
     }
 
@@ -109,6 +112,11 @@ export class Script<Answer> {
         return reply;
     }
 
+    /** The script with a clock that is forgotten sooner. */
+    private _withOwnClock(): ScriptText {
+        return (this._brief ??= textOf(this.name, { ...protocol, CLOCK_LIFE: protocol.LOCK_CLOCK_LIFE }));
+    }
+
     private _unexpected(answer: unknown): Error {
         return new Error(`The ${this.name} script gave an answer that it does not have: ${JSON.stringify(answer)}`);
     }
@@ -117,12 +125,19 @@ export class Script<Answer> {
 /** The server does not have the script, or does not do EVALSHA at all. */
 const WITHOUT_HASH = /^NOSCRIPT|^(NOPERM|ERR unknown command) .*\bevalsha\b/i;
 
+interface ScriptText {
+    readonly lua: string;
+    readonly sha: string;
+}
+
 /** The durations of the protocol that a script names are given to it as locals, behind its first line. */
-function withDurations(lua: string): string {
-    const lines = Object.entries(protocol)
-        .filter(([name, value]) => typeof value === 'number' && new RegExp(`\\b${name}\\b`).test(lua))
-        .map(([name, value]) => `local ${name} = ${value}\n`);
-    return lua.replace('\n', () => `\n${lines.join('')}`);
+function textOf(name: ScriptName, durations: Readonly<Record<string, unknown>>): ScriptText {
+    const source = LUA[name];
+    const lines = Object.entries(durations)
+        .filter(([duration, value]) => typeof value === 'number' && new RegExp(`\\b${duration}\\b`).test(source))
+        .map(([duration, value]) => `local ${duration} = ${String(value)}\n`);
+    const lua = source.replace('\n', () => `\n${lines.join('')}`);
+    return { lua, sha: createHash('sha1').update(lua).digest('hex') };
 }
 
 /** A whole number of a reply. */

@@ -10,7 +10,7 @@ import { renewNodeScript, renewScript } from '../scripts/renew';
 import type { RenewReply } from '../scripts/renew';
 import { ScriptError } from '../scripts/Script';
 import type { Script, ScriptFrame } from '../scripts/Script';
-import { CLOCK, clockOfSlot, keysOf, slotOf } from '../slots';
+import { hasItsTag, keysOf } from '../slots';
 import { KeyWatch } from '../connection/KeyWatch';
 import { tryEssentials } from '../connection/essentials';
 import { missingRights } from '../connection/missingRights';
@@ -19,6 +19,8 @@ import type { Greeting } from '../connection/Greeting';
 import type { RedisConnectionOptions } from '../connection/RedisConnection';
 import type { RedisServers, ServerEvents, Command, CommandRequest } from './RedisServers';
 import { explain, saidBy } from '../connection/replies';
+import { SHARDED, SLOTTED, WHOLE, keyspaceOf } from './keyspace';
+import type { Keyspace } from './keyspace';
 import { Replication } from '../connection/Replication';
 import type { Acks, Replicated } from '../connection/Replication';
 import { VotingTime } from './VotingTime';
@@ -65,6 +67,8 @@ export class SingleServer implements RedisServers {
     );
     private _flushing = false;
     private _tried = false;
+    /** Undefined: not known yet. */
+    private _keyspace: Keyspace | undefined;
     private _events: ServerEvents | undefined;
 
     /** @param client an ioredis client made with `lazyConnect`, not yet connected; it is closed with this. */
@@ -74,6 +78,7 @@ export class SingleServer implements RedisServers {
         clock: Clock = new SystemClock(),
     ) {
         this._connection = new RedisConnection(client, _options, clock);
+        this._keyspace = _options.role === 'cluster' ? SLOTTED : undefined;
         if (_options.settled !== undefined) this._voting = new VotingTime(_options.settled, clock);
         const { acks } = _options;
         if (acks !== undefined) {
@@ -108,7 +113,7 @@ export class SingleServer implements RedisServers {
             prepare: async (server) => {
                 this._expect(server);
                 warnings = [...warningsOf(server), ...(await this._try())];
-                await this._subscription.begin(server);
+                if (!this._isSharded) await this._subscription.begin(server);
             },
             ready: () => {
                 this._load();
@@ -142,9 +147,9 @@ export class SingleServer implements RedisServers {
         atEndOfTurn(this._flush);
     }
 
-    /** As one list. */
+    /** As one list, where that can be. */
     runAll<Answer>(script: Script<Answer>, steps: readonly Command<Answer>[]): void {
-        this._send(script, steps);
+        for (const list of this._lists(steps, Infinity)) this._send(script, list);
     }
 
     /** Does one step of a key that is just arriving from another server of the cluster. */
@@ -180,7 +185,7 @@ export class SingleServer implements RedisServers {
     }
 
     watch(key: string, value: string): Promise<boolean> {
-        return this._watch.watch(key, value);
+        return this._isSharded ? Promise.resolve(false) : this._watch.watch(key, value);
     }
 
     /** Once: what a server does it goes on to do. */
@@ -188,10 +193,18 @@ export class SingleServer implements RedisServers {
         const tag = this._options.tag?.();
         // A server without slots does nothing.
         if (this._tried || (tag === undefined && this._options.role === 'cluster')) return [];
+        const { client } = this._connection;
+        const keyspace = this._keyspace ?? (await keyspaceOf(client));
         const key = tag === undefined ? 'redis-lock:open' : `redis-lock:{${tag}}`;
-        const warnings = await tryEssentials(this._connection.client, keysOf(key), this._clockOf(key));
+        const warnings = await tryEssentials(client, keysOf(key), keyspace.clockOf(key));
+        if (keyspace === SHARDED) warnings.push(shardsOf(this._options));
+        this._keyspace = keyspace;
         this._tried = true;
         return warnings;
+    }
+
+    private get _isSharded(): boolean {
+        return this._keyspace === SHARDED;
     }
 
     /** A renewal has to work as soon as it is written: its caller may block the event loop, and could not send the text, too. */
@@ -226,25 +239,26 @@ export class SingleServer implements RedisServers {
 
     private readonly _flush = (): void => {
         this._flushing = false;
-        for (const [script, steps] of this._lanes) {
-            if (steps.length === 0) continue;
+        for (const [script, asked] of this._lanes) {
+            if (asked.length === 0) continue;
             this._lanes.set(script, []);
+            const steps = this._isSharded && script.clocked ? asked.filter(isShardable) : asked;
             if (steps.length === 1) this._send(script, steps);
-            else for (const list of this._lists(steps)) this._send(script, list);
+            else for (const list of this._lists(steps, LIST_LENGTH)) this._send(script, list);
         }
     };
 
-    /** In a cluster all keys of a command must have one slot. */
-    private *_lists(steps: readonly Command<unknown>[]): Iterable<readonly Command<unknown>[]> {
-        const cluster = this._options.role === 'cluster';
-        const together = new Map<number, Command<unknown>[]>();
+    private *_lists(steps: readonly Command<unknown>[], longest: number): Iterable<readonly Command<unknown>[]> {
+        // What does for a proxy does for one server, too.
+        const { groupOf } = this._keyspace ?? SHARDED;
+        const together = new Map<number | string, Command<unknown>[]>();
         for (const step of steps) {
-            const slot = cluster ? slotOf(step.keys[0]) : 0;
-            const list = together.get(slot) ?? [];
-            together.set(slot, list);
+            const group = groupOf(step.keys[0]);
+            const list = together.get(group) ?? [];
+            together.set(group, list);
             list.push(step);
-            if (list.length < LIST_LENGTH) continue;
-            together.delete(slot);
+            if (list.length < longest) continue;
+            together.delete(group);
             yield list;
         }
         yield* together.values();
@@ -260,11 +274,13 @@ export class SingleServer implements RedisServers {
 
     private _frameOf(script: Script<unknown>, [first]: readonly Command<unknown>[], asking: boolean): ScriptFrame {
         const clock = script.clocked && first !== undefined ? this._clockOf(first.keys[0]) : undefined;
-        return { clock, before: first?.before?.(this._subscription.channel), after: first?.after?.(), asking };
+        const before = first?.before?.(this._subscription.channel);
+        return { clock, ownClock: this._isSharded, before, after: first?.after?.(), asking };
     }
 
+    /** Of a server that was connected to. */
     private _clockOf(key: string): string {
-        return this._options.role === 'cluster' ? clockOfSlot(key) : CLOCK;
+        return (this._keyspace ?? WHOLE).clockOf(key);
     }
 
     private _failed(steps: readonly Command<unknown>[], error: unknown): void {
@@ -338,6 +354,23 @@ function silenceOf({ code, message }: LockError): string {
     const text = `Waiters here are not woken, so they poll: ${message}`;
     if (code !== 'NO_PERMISSION') return text;
     return `${text} They are slow, and so are those whom a release from here has to wake. Allow +subscribe +publish &redis-lock:*.`;
+}
+
+/** What does not work where keys are spread over several servers. @throws LockError BAD_OPTION */
+function shardsOf({ acks, wait }: SingleServerOptions): string {
+    const text = 'This address spreads its keys over several servers';
+    const name = acks !== undefined ? 'acks' : wait === 'queue' ? 'wait' : undefined;
+    if (name === undefined) return `${text}, so waiters are not woken: they poll.`;
+    throw new LockError('BAD_OPTION', `${text}, where options.${name} cannot be had: connect to one server.`);
+}
+
+/** @returns whether the keys of the lock are kept together there. */
+function isShardable(step: Command<unknown>): boolean {
+    const { key, keys } = step;
+    if (hasItsTag(keys[0])) return true;
+    const text = `At an address that spreads its keys over several servers, a key with a } needs a {tag}: ${keys[0]}.`;
+    step.failed(new LockError('BAD_KEY', text, { key }));
+    return false;
 }
 
 function misplaced(what: string, topology: string): LockError {
