@@ -32,6 +32,8 @@ export interface LeaseKeeper {
     extended(confirmed: boolean): void;
     /** The lease has ended. Called once. @returns whether it was still ours then. */
     ended(end: LeaseEnd): Promise<boolean>;
+    /** Why the last renewal failed, if it did. */
+    readonly failure: LockError | undefined;
     /** A renewal was sent in time, and the event loop was blocked ever since: its answer may be there, and only not read. */
     mayBeRenewed(): boolean;
     /** Makes what is thrown of an error of ours. */
@@ -162,7 +164,8 @@ export class HeldLease implements Lease {
 
     /** Ends the lease without our wish. */
     lose(how: string): void {
-        if (this._state.kind === 'held') void this._end({ kind: 'lost', error: this._lost(how) });
+        if (this._state.kind === 'ended') return;
+        void this._end({ kind: 'lost', error: this._lost(how, this.keeper.failure) });
     }
 
     /** Releases the lease because the lock is closed: whoever works under it is told. */
@@ -210,9 +213,10 @@ export class HeldLease implements Lease {
         }
     }
 
-    private _lost(how: string): LockError {
+    private _lost(how: string, cause?: LockError): LockError {
         const { key, holder } = this;
-        return new LockError('LOCK_LOST', `The lease ${how}: ${this.keys.join(', ')}.`, { key, holder });
+        const why = cause === undefined ? '' : ` Its last renewal failed: ${cause.message}`;
+        return new LockError('LOCK_LOST', `The lease ${how}: ${this.keys.join(', ')}.${why}`, { key, holder, cause });
     }
 
     private _thrown(error: LockError): Error {

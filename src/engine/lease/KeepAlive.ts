@@ -163,6 +163,7 @@ export class KeepAlive implements UpkeepOwner {
         const isLast = upkeep.renewing === renewal;
         if (isLast) upkeep.renewing = upkeep.readUntil = undefined;
         upkeep.isAstray ||= failure?.unknown === true;
+        upkeep.failure = failure;
         if (!lease.isHeld()) return;
         const { key, holder } = lease;
         const held = this._clock.now() - since;

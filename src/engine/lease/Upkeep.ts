@@ -36,6 +36,8 @@ export class Upkeep implements Due, LeaseKeeper {
     isConfirmed = true;
     /** The last renewal that was sent, until it is answered. */
     renewing: LeaseRenewal | undefined;
+    /** Why the last renewal that was answered failed, if it did. */
+    failure: LockError | undefined;
     /** The event loop was blocked past the deadline: until then the answer to a renewal is waited for. */
     readUntil: number | undefined;
     /** A renewal had no answer and may reach the store yet. */

@@ -292,6 +292,7 @@ class Keeper implements LeaseKeeper {
     readonly ends: LeaseEnd['kind'][] = [];
     readonly renewals: number[] = [];
     onEnd: () => void = () => undefined;
+    failure: LockError | undefined;
 
     renew(ttl: number): Promise<void> {
         this.renewals.push(ttl);

@@ -339,6 +339,8 @@ suite('KeepAlive', () => {
             assert.isAtLeast(lostAt, start + TTL - DRIFT - 1);
             assert.isAbove(store.renewals.length, 5);
             assert.include(signal.reason, { code: 'LOCK_LOST' });
+            assert.include(signal.reason.cause, { code: 'CONNECTION_FAILED' });
+            assert.include(String(signal.reason), `Its last renewal failed: ${signal.reason.cause.message}`);
             assert.strictEqual(told('lost'), 1);
             const sent = store.renewals.length;
             await clock.advance(TTL);
@@ -417,6 +419,7 @@ suite('KeepAlive', () => {
             assert.isTrue(signal.aborted);
             assert.include(signal.reason, { code: 'LOCK_LOST' });
             assert.match(String(signal.reason), /taken or deleted/);
+            assert.isUndefined(signal.reason.cause);
             assert.strictEqual(told('lost'), 1);
             assert.strictEqual(clock.timers, 0);
         });
