@@ -9,6 +9,7 @@ import { RedisCluster } from '../../fixtures/RedisCluster';
 import { RedisServer } from '../../fixtures/RedisServer';
 import { rejection } from '../../fixtures/rejection';
 import { skipWithoutRedis } from '../../fixtures/sharedServer';
+import { TcpProxy } from '../../fixtures/TcpProxy';
 import { until } from '../../fixtures/until';
 import { lockContract } from '../lockContract';
 import { configOf } from '../lockOf';
@@ -220,6 +221,25 @@ suite('A lock with a client of somebody else', function () {
             assert.strictEqual(await own.get('key:1'), null);
         } finally {
             own.disconnect();
+        }
+        // Where the addresses that the servers tell lead nowhere.
+        const proxies = await Promise.all(cluster.servers.map((one) => TcpProxy.start(one)));
+        const [first] = proxies;
+        if (first === undefined) assert.fail();
+        const natMap = Object.fromEntries(
+            cluster.servers.map((one, at) => [`${one.host}:${one.port}`, proxies[at] ?? assert.fail()]),
+        );
+        const mapped = new Cluster([first], { natMap });
+        try {
+            await once(mapped, 'ready');
+            const before = proxies.map(({ accepted }) => accepted);
+            const lock = await ready(use(mapped));
+            assert.isAtLeast(proxies.filter(({ accepted }, at) => accepted > (before[at] ?? 0)).length, 3);
+            assert.isTrue(await lock.tryAcquireLock(null, 'mapped', 5000));
+            await lock.close(null);
+        } finally {
+            mapped.disconnect();
+            await Promise.all(proxies.map((one) => one.stop()));
         }
     });
 });

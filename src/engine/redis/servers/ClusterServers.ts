@@ -8,6 +8,9 @@ import type { RenewReply } from '../scripts/renew';
 import type { Script } from '../scripts/Script';
 import { SLOTS, slotOf } from '../slots';
 import type { Acks, Replicated } from '../connection/Replication';
+import { NAT } from '../connection/Whereabouts';
+import { Members, asLockError } from './Members';
+import type { Member } from './Members';
 import { commandDone } from './RedisServers';
 import type { RedisServers, ServerEvents, Command, CommandRequest } from './RedisServers';
 import { SingleServer } from './SingleServer';
@@ -32,11 +35,6 @@ interface Redirection {
     readonly asking: boolean;
 }
 
-interface Member {
-    readonly server: SingleServer;
-    readonly opened: Promise<void>;
-}
-
 /** While slots are on their way, or have no master, a step is tried again after so many ms. */
 const AGAIN = 25;
 
@@ -54,7 +52,9 @@ const LOOK = 250;
 export class ClusterServers implements RedisServers {
     /** The address of the master of each slot. */
     private _masters: readonly (string | undefined)[] = [];
-    private readonly _members = new Map<string, Member>();
+    private readonly _members: Members;
+    /** Masters that were told to be of no use, and since when. */
+    private readonly _away = new Map<string, number>();
     private _looking: Promise<void> | undefined;
     private _timer: Timer | undefined;
     private _events: ServerEvents | undefined;
@@ -64,10 +64,12 @@ export class ClusterServers implements RedisServers {
     constructor(
         private readonly _options: ClusterServersOptions,
         private readonly _clock: Clock = new SystemClock(),
-    ) {}
+    ) {
+        this._members = new Members((name) => this._join(name), _clock);
+    }
 
     get isReady(): boolean {
-        return [...this._members.values()].some(({ server }) => server.isReady);
+        return this._members.servers().some((server) => server.isReady);
     }
 
     get acks(): Acks | undefined {
@@ -75,7 +77,7 @@ export class ClusterServers implements RedisServers {
     }
 
     get wakes(): boolean {
-        return [...this._members.values()].every(({ server }) => server.wakes || !server.isReady);
+        return this._members.servers().every((server) => server.wakes || !server.isReady);
     }
 
     /** Settles when every master was connected to that can be. */
@@ -84,8 +86,8 @@ export class ClusterServers implements RedisServers {
         try {
             await this._learn(this._options.seeds.map(nameOf));
             // They were connected to before it was known which slots they have, and under which names.
-            this._tidy(() => true);
-            const masters = await Promise.allSettled([...new Set(this._masters)].map((name) => this._member(name)));
+            this._members.leave(() => true);
+            const masters = await Promise.allSettled([...new Set(this._masters)].map((name) => this._server(name)));
             // The place of one that cannot be reached will be taken by another. Any other reason is here to stay.
             const failed = masters.flatMap((one) => (one.status === 'rejected' ? [asLockError(one.reason)] : []));
             const reason = failed.find((error) => !isTemporary(error));
@@ -102,7 +104,7 @@ export class ClusterServers implements RedisServers {
     async close(): Promise<void> {
         this._closed = true;
         this._timer?.cancel();
-        await Promise.all([...this._members.values()].map(({ server }) => server.close()));
+        await this._members.close();
         await this._looking;
     }
 
@@ -127,14 +129,14 @@ export class ClusterServers implements RedisServers {
     /** A slot that moves meanwhile may be missed. */
     async *scan(pattern: string): AsyncIterable<readonly string[]> {
         for (const name of new Set(this._masters)) {
-            const { server } = await this._member(name);
+            const server = await this._server(name);
             yield* server.scan(pattern);
         }
     }
 
     async watch(key: string, value: string): Promise<boolean> {
         try {
-            const { server } = await this._member(this._masters[slotOf(key)]);
+            const server = await this._server(this._masters[slotOf(key)]);
             return await server.watch(key, value);
         } catch {
             return false;
@@ -149,7 +151,7 @@ export class ClusterServers implements RedisServers {
         for (;;) {
             const name = next?.address ?? this._masters[slot];
             try {
-                const { server } = await this._member(name);
+                const server = await this._server(name);
                 return await act(server, next?.asking === true);
             } catch (thrown) {
                 const error = asLockError(thrown);
@@ -160,13 +162,10 @@ export class ClusterServers implements RedisServers {
         }
     }
 
-    /** The server is opened when it is needed first; where that fails it is tried anew with the next need. */
-    private async _member(name: string | undefined): Promise<Member> {
-        if (this._closed) throw new LockError('CLOSED', 'The lock was closed.');
-        if (name === undefined) throw new LockError('CONNECTION_FAILED', 'No server of the cluster has the slot.');
-        const member = this._members.get(name) ?? this._join(name);
-        await member.opened;
-        return member;
+    private _server(name: string | undefined): Promise<SingleServer> {
+        if (this._closed) return Promise.reject(new LockError('CLOSED', 'The lock was closed.'));
+        if (name !== undefined) return this._members.get(name);
+        return Promise.reject(new LockError('CONNECTION_FAILED', 'No server of the cluster has the slot.'));
     }
 
     private _join(name: string): Member {
@@ -182,19 +181,26 @@ export class ClusterServers implements RedisServers {
             reconnected: () => this._events?.reconnected(),
             warned: (text) => this._events?.warned(`${name}: ${text}`),
             recovered: (text) => {
+                this._away.delete(name);
                 if (this._masters.includes(name)) this._events?.recovered(`${name}: ${text}`);
             },
             disconnected: (error) => {
-                if (this._masters.includes(name)) this._events?.disconnected(error);
+                if (!this._masters.includes(name)) return;
+                if (!this._away.has(name)) this._away.set(name, this._clock.now());
+                this._events?.disconnected(error);
             },
             departed: () => this._look(),
         });
-        const member = { server, opened };
-        this._members.set(name, member);
-        opened.catch(() => {
-            if (this._members.get(name) === member) this._members.delete(name);
-        });
-        return member;
+        return { server, opened: opened.catch((error: unknown) => Promise.reject(this._unreached(name, error))) };
+    }
+
+    /** Says of an address that others named that it is one. */
+    private _unreached(name: string, thrown: unknown): LockError {
+        const error = asLockError(thrown);
+        const { cause, code, message, unknown } = error;
+        if (code !== 'CONNECTION_FAILED' || this._options.seeds.some((seed) => nameOf(seed) === name)) return error;
+        const text = `The cluster names ${name}, which cannot be reached from here: ${message} ${NAT}`;
+        return new LockError(code, text, { cause, unknown });
     }
 
     /** A hash tag whose slot the server has. */
@@ -250,26 +256,39 @@ export class ClusterServers implements RedisServers {
     private _look(): void {
         if (this._closed || this._looking !== undefined) return;
         this._timer?.cancel();
-        const known = [...this._members].filter(([name, { server }]) => server.isReady && this._masters.includes(name));
-        const ready = known.map(([name]) => name);
+        const ready = this._members.ready().filter((name) => this._masters.includes(name));
         const names = ready.length > 0 ? ready : this._options.seeds.map(nameOf);
         this._looking = this._learn(names)
             .catch(() => undefined)
             .then(() => {
                 this._looking = undefined;
                 if (this._closed) return;
-                this._tidy((name) => !this._masters.includes(name));
+                this._members.leave((name) => !this._masters.includes(name));
                 const masters = [...new Set(this._masters)].filter((name) => name !== undefined);
-                for (const name of masters) this._member(name).catch(() => undefined);
-                if (masters.every((name) => this._members.get(name)?.server.isReady === true)) return;
+                for (const name of masters) this._server(name).catch(() => undefined);
+                const isReady = new Set(this._members.ready());
+                if (masters.every((name) => isReady.has(name))) {
+                    this._replaced();
+                    return;
+                }
                 this._timer = this._clock.timer(LOOK, () => this._look());
             });
+    }
+
+    /** All masters are there: those that were told to be away have a successor. */
+    private _replaced(): void {
+        for (const [name, since] of this._away) {
+            if (this._masters.includes(name)) continue;
+            this._away.delete(name);
+            const lasted = Math.round(this._clock.now() - since);
+            this._events?.recovered(`${name}: another server took its place after ${lasted} ms.`);
+        }
     }
 
     /** Takes the first answer to who has which slot. */
     private async _learn(names: readonly string[]): Promise<void> {
         const asked = names.map(async (name) => {
-            const { server } = await this._member(name);
+            const server = await this._server(name);
             return read(await server.slots(), addressOf(name).host);
         });
         const before = this._masters;
@@ -278,15 +297,6 @@ export class ClusterServers implements RedisServers {
         });
         this._masters = masters;
         if (before.some((name, slot) => name !== masters[slot])) this._events?.reconnected();
-    }
-
-    /** Leaves servers that are not needed. */
-    private _tidy(dispensable: (name: string) => boolean): void {
-        for (const [name, { server }] of this._members) {
-            if (!dispensable(name)) continue;
-            this._members.delete(name);
-            void server.close();
-        }
     }
 }
 
@@ -318,8 +328,4 @@ function nameOf({ host, port }: ServerAddress): string {
 function addressOf(name: string): ServerAddress {
     const at = name.lastIndexOf(':');
     return { host: name.slice(0, at), port: Number(name.slice(at + 1)) };
-}
-
-function asLockError(thrown: unknown): LockError {
-    return thrown instanceof LockError ? thrown : new LockError('CONNECTION_FAILED', String(thrown), { cause: thrown });
 }

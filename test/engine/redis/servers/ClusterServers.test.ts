@@ -74,7 +74,7 @@ suite('ClusterServers', function () {
             changed: () => undefined,
             reconnected: () => told.push('reconnected'),
             disconnected: () => told.push('disconnected'),
-            recovered: () => undefined,
+            recovered: (message) => told.push(message),
             warned: () => undefined,
         });
         await until(() => a.connections + b.connections > 0);
@@ -197,12 +197,48 @@ suite('ClusterServers', function () {
         assert.strictEqual(b.connections, 0);
     });
 
+    test('tells that a master that was away has a successor', async () => {
+        await open();
+        await b.refuse();
+        b.cut();
+        await until(() => told.includes('disconnected'), 5000);
+        table = [[0, 16_383, a.port]];
+        await until(() => told.some((text) => /another server took its place after \d+ ms/.test(text)), 5000);
+        assert.include(told.at(-1), `127.0.0.1:${b.port}: `);
+        assert.lengthOf(
+            told.filter((text) => text === 'disconnected'),
+            1,
+        );
+    });
+
+    test('connects again and again to a master that refuses for good, but with pauses', async () => {
+        const store = await open();
+        await using other = await TcpProxy.start(server, ([name]) =>
+            name?.toUpperCase() === 'PING' ? '-NOPERM this user has no permissions to run the ping command\r\n' : null,
+        );
+        const key = keyOn(b);
+        await acquire(store, key);
+        table = [
+            [0, 8191, a.port],
+            [8192, 16_383, other.port],
+        ];
+        answers = [`-MOVED ${slotOf(key)} 127.0.0.1:${other.port}\r\n`];
+        const end = performance.now() + 2000;
+        let tries = 0;
+        for (; performance.now() < end; tries++) await rejection(acquire(store, key), 'NO_PERMISSION');
+        // 50, 100, 200 ms …, and each pause may be half as long.
+        assert.isAtMost(other.accepted, 10);
+        assert.isAtLeast(other.accepted, 2);
+        assert.isAbove(tries, other.accepted);
+    });
+
     test('does not open when no master can be reached', async () => {
         table = [[0, 16_383, 1]];
-        await rejection(
+        const error = await rejection(
             open().then(() => 'open'),
             'CONNECTION_FAILED',
         );
+        assert.match(error.message, /The cluster names 127\.0\.0\.1:1, which cannot be reached.*natMap/);
     });
 
     test('does not open when a master is none of a cluster', async () => {
