@@ -3,9 +3,11 @@ import { assert } from 'chai';
 import type { Redis } from 'ioredis';
 import { Descriptor, References } from 'pip-services4-components-node';
 import type { RedisLock } from '../../../src';
+import { refusing } from '../../fixtures/CommandFilter';
 import { RedisServer } from '../../fixtures/RedisServer';
 import { rejection } from '../../fixtures/rejection';
 import { skipWithoutRedis } from '../../fixtures/sharedServer';
+import type { RedisAddress } from '../../fixtures/sharedServer';
 import { TcpProxy } from '../../fixtures/TcpProxy';
 import { until } from '../../fixtures/until';
 import { ended, ownClient } from '../../engine/clientOf';
@@ -128,8 +130,8 @@ suite('An outage', function () {
         await server.stop();
     });
 
-    async function opened(settings: Settings = {}): Promise<RedisLock> {
-        lock = lockOf(proxy, settings);
+    async function opened(settings: Settings = {}, at: RedisAddress = proxy): Promise<RedisLock> {
+        lock = lockOf(at, settings);
         const logger = {
             debug: () => undefined,
             info: (_context: unknown, message: string, ...args: unknown[]) => informed.push(format(message, ...args)),
@@ -209,6 +211,41 @@ suite('An outage', function () {
             await (await one.tryAcquire(null, 'other'))?.release();
             return informed.length > 0;
         }, 10_000);
+        assert.lengthOf(warned, 1);
+    });
+
+    test('is what a lost lease tells of', async () => {
+        const one = await opened();
+        const lease = await one.acquire(null, 'key', { ttl: 1500 });
+        await raw.call('ACL', 'SETUSER', 'default', '-pexpire');
+        await until(() => lease.signal.aborted, 10_000);
+        const { reason } = lease.signal;
+        assert.strictEqual(reason.code, 'LOCK_LOST');
+        assert.match(reason.message, /ran out: key\. Its last renewal failed: .*pexpire/);
+        assert.include(String(reason.cause), 'pexpire');
+    });
+
+    test('of a server that has no room for a client is told by its word', async () => {
+        await raw.config('SET', 'maxclients', '1');
+        const refused = await rejection(opened({ 'options.connect_timeout': 1500 }), 'SERVER_REFUSED');
+        assert.match(refused.message, /max number of clients/);
+    });
+
+    test('of messages alone makes waiters poll, is told, and is over when there is room again', async () => {
+        await using older = await TcpProxy.start(server, refusing('HELLO'));
+        // Ours, and the one of commands; messages take a third.
+        await raw.config('SET', 'maxclients', '2');
+        const one = await opened({ 'options.retry_timeout': 20, 'options.connect_timeout': 4000 }, older);
+        assert.lengthOf(warned, 1);
+        assert.match(warned[0] ?? '', /poll: .*max number of clients/);
+        const lease = await one.acquire(null, 'key', { ttl: 20_000 });
+        const waiting = one.acquire(null, 'key', { timeout: 20_000 });
+        await until(async () => (await one.inspect(null, 'key')).waiters.length === 1);
+        await lease.release();
+        await (await waiting).release();
+        await raw.config('SET', 'maxclients', '100');
+        await until(() => informed.length > 0, 40_000);
+        assert.deepEqual(informed, ['Waiters are woken again.']);
         assert.lengthOf(warned, 1);
     });
 
