@@ -3,7 +3,9 @@ import { assert } from 'chai';
 import { Locks } from '../fixtures/Locks';
 import { RedisServer } from '../fixtures/RedisServer';
 import { rejection } from '../fixtures/rejection';
+import { WAITER_LEASE } from '../../src/engine/port/protocol';
 import { ServerCommands } from '../fixtures/ServerCommands';
+import { skip } from '../fixtures/serverVersion';
 import { skipWithoutRedis } from '../fixtures/sharedServer';
 import { TcpProxy } from '../fixtures/TcpProxy';
 import { until } from '../fixtures/until';
@@ -159,6 +161,29 @@ suite('What an adversary may do', function () {
         assert.isUndefined(calls.get('hgetall'));
         await lease.release();
         await holder.release();
+    });
+
+    test('a server that stands still for longer than waiters live and leases last forgets nobody for good', async function () {
+        if (process.env['REDIS_LOCK_LARGE_TESTS'] === undefined) skip(this, 'it takes most of a minute');
+        this.timeout(240_000);
+        const lock = await locks.open({ command_timeout: 1000 });
+        const other = await locks.open({ command_timeout: 1000 });
+        const lease = await lock.acquire(null, 'frozen', { ttl: 2000 });
+        const settled = (promise: Promise<unknown>): Promise<unknown> => promise.catch((error: unknown) => error);
+        const queued = [1, 2, 3].map(() => settled(other.acquire(null, 'frozen', { ttl: 2000, timeout: 5000 })));
+        await waiting('frozen', 3);
+        server.freeze();
+        // On their way when it stands still.
+        const tries = [1, 2, 3].map((at) => settled(lock.acquire(null, `free:${at}`, { ttl: 2000, timeout: 3000 })));
+        await Promise.all([...queued, ...tries]);
+        assert.isFalse(lease.isHeld());
+        await sleep(WAITER_LEASE + 2000);
+        server.thaw();
+        await until(async () => (await commands.left()).length === 0, 40_000);
+        const next = await other.acquire(null, 'frozen', { ttl: 30_000, timeout: 20_000 });
+        assert.isAbove(next.fence, lease.fence);
+        await next.release();
+        assert.deepEqual(await commands.left(), []);
     });
 
     test('a lock named like a key of another harms neither', async () => {

@@ -1,13 +1,18 @@
 import { assert } from 'chai';
 import type { Redis } from 'ioredis';
-import { newId } from '../../../../src/engine/port/holder';
+import { holderOf, newId } from '../../../../src/engine/port/holder';
 import { CLAIM_WINDOW } from '../../../../src/engine/port/protocol';
+import { saidBy } from '../../../../src/engine/redis/connection/replies';
 import { acquireQueuedScript, acquireScript } from '../../../../src/engine/redis/scripts/acquire';
+import type { AcquireQueuedReply } from '../../../../src/engine/redis/scripts/acquire';
 import { releaseQueuedScript, releaseScript } from '../../../../src/engine/redis/scripts/release';
 import { ScriptError } from '../../../../src/engine/redis/scripts/Script';
 import type { Script, ScriptFrame, ScriptItem } from '../../../../src/engine/redis/scripts/Script';
+import { SLOTS, clockOfSlot, slotOf } from '../../../../src/engine/redis/slots';
+import { numbers } from '../../../fixtures/RedisCluster';
 import { RedisServer } from '../../../fixtures/RedisServer';
 import { skipWithoutRedis } from '../../../fixtures/sharedServer';
+import { until } from '../../../fixtures/until';
 import { ended, ownClient } from '../../clientOf';
 import { ScriptScene, TTL } from './ScriptScene';
 
@@ -159,4 +164,182 @@ suite('A server that is out of memory', () => {
         assert.notInstanceOf(released, ScriptError);
         assert.deepEqual([released, other], ['released', 'gone']);
     });
+});
+
+suite('A server with too few replicas', () => {
+    let server: RedisServer;
+    let scene: ScriptScene;
+
+    suiteSetup(async function () {
+        skipWithoutRedis.call(this);
+        server = await RedisServer.start();
+    });
+    suiteTeardown(() => server?.stop());
+    setup(async () => void (scene = await ScriptScene.on(server)));
+    teardown(async () => {
+        await alone(0);
+        await scene.end();
+    });
+
+    /** From now on so many replicas are needed. There are none. */
+    async function alone(replicas: number): Promise<void> {
+        await scene.client.config('SET', 'min-replicas-to-write', String(replicas));
+    }
+
+    /** Asks, and is refused with that word. */
+    async function refused(asked: Promise<unknown>): Promise<void> {
+        const error: unknown = await asked.then(
+            (answer) => assert.fail(`It answered ${JSON.stringify(answer)}`),
+            (thrown: unknown) => thrown,
+        );
+        assert.strictEqual(saidBy(error), 'NOREPLICAS', String(error));
+    }
+
+    test('grants nothing, and keeps no place in line', async () => {
+        await alone(1);
+        await refused(scene.acquire(newId()));
+        await refused(scene.ask(newId(), 0));
+        assert.deepEqual(await scene.left(), []);
+        assert.strictEqual(await scene.client.exists(scene.clock), 0);
+    });
+
+    test('keeps a lease as it was that cannot be given back, and tells nobody', async () => {
+        const { holder } = await scene.held();
+        const id = newId();
+        await scene.wait(id);
+        const before = await scene.inspect();
+        await alone(1);
+        await refused(scene.giveBack({ holder }));
+        await refused(scene.giveBack({ holder, id, underWay: true }));
+        await refused(scene.renew(holder, 60_000));
+        await refused(scene.ask(newId(), 0));
+        const { holder: current, waiters } = await scene.inspect();
+        assert.strictEqual(current, holder);
+        assert.sameMembers(
+            waiters.map((one) => one.id),
+            before.waiters.map((one) => one.id),
+        );
+        assert.isEmpty(scene.heard);
+        await alone(0);
+        assert.isTrue((await scene.giveBack({ holder })).released);
+        assert.strictEqual((await scene.messages(1))[0]?.kind, 'grant');
+    });
+
+    test('does not release a key for which nobody waits', async () => {
+        const { holder } = await scene.held();
+        await alone(1);
+        await refused(scene.release(holder));
+        assert.strictEqual(await scene.client.get(scene.key), holder);
+    });
+});
+
+suite('A slot that is about to leave its server', function () {
+    this.timeout(20_000);
+    let servers: RedisServer[];
+    let target: string;
+    let scene: ScriptScene;
+    let clock: string;
+
+    suiteSetup(async function () {
+        skipWithoutRedis.call(this);
+        servers = await Promise.all([1, 2].map(() => RedisServer.start({ args: ['--cluster-enabled', 'yes'] })));
+        const [one, other] = await Promise.all(servers.map(ownClient));
+        if (one === undefined || other === undefined) assert.fail();
+        await one.call('CLUSTER', 'ADDSLOTS', ...numbers(0, SLOTS).map(String));
+        await one.call('CLUSTER', 'MEET', '127.0.0.1', String(servers[1]?.port));
+        target = String(await other.call('CLUSTER', 'MYID'));
+        const knows = async (client: Redis, text: string): Promise<boolean> =>
+            String(await client.call('CLUSTER', 'INFO')).includes(text);
+        await until(async () => String(await one.call('CLUSTER', 'NODES')).includes(target), 10_000);
+        await until(() => knows(one, 'cluster_state:ok'), 10_000);
+        await Promise.all([ended(one), ended(other)]);
+    });
+    suiteTeardown(async () => {
+        await Promise.all((servers ?? []).map((server) => server.stop()));
+    });
+    setup(async () => {
+        scene = await ScriptScene.on(servers[0] ?? assert.fail());
+        clock = clockOfSlot(scene.key);
+    });
+    teardown(async () => {
+        await scene.client.call('CLUSTER', 'SETSLOT', String(slotOf(scene.key)), 'STABLE');
+        await scene.end();
+    });
+
+    async function leaving(): Promise<void> {
+        await scene.client.call('CLUSTER', 'SETSLOT', String(slotOf(scene.key)), 'MIGRATING', target);
+    }
+
+    /** Does it, or is refused. */
+    async function run<Answer>(
+        script: Script<Answer>,
+        args: readonly string[],
+        before: readonly string[],
+    ): Promise<Answer | undefined> {
+        const item = { keys: scene.keys, args };
+        const [answer] = await script.run(scene.client, [item], { clock, before }).catch((error: unknown) => {
+            assert.include(['TRYAGAIN', 'ASK', 'NONLOCAL'], saidBy(error), String(error));
+            return [undefined];
+        });
+        if (answer instanceof ScriptError)
+            assert.include(['TRYAGAIN', 'ASK', 'NONLOCAL'], saidBy(answer), answer.message);
+        return answer instanceof ScriptError ? undefined : answer;
+    }
+
+    function wait(id: string): Promise<AcquireQueuedReply | undefined> {
+        return run(acquireQueuedScript, [id, String(TTL), '0'], [scene.channel]);
+    }
+
+    type Act = (holder: string, ids: readonly string[]) => Promise<unknown>;
+    const acts: readonly (readonly [what: string, act: Act])[] = [
+        ['a release', (holder) => run(releaseQueuedScript, [holder, '', '0'], [''])],
+        ['a release that leaves a pause', (holder) => run(releaseQueuedScript, [holder, '', '0'], ['50'])],
+        ['a release that buries', (holder) => run(releaseQueuedScript, [holder, newId(), '1'], [''])],
+        ['a give-up of the first', (_, [first = newId()]) => run(releaseQueuedScript, ['', first, '1'], [''])],
+        ['a give-up of the last', (_, ids) => run(releaseQueuedScript, ['', ids.at(-1) ?? newId(), '1'], [''])],
+        ['a heartbeat', (_, [first = newId()]) => run(acquireQueuedScript, [first, String(TTL), '1'], [scene.channel])],
+        ['a newcomer', () => wait(newId())],
+        ['a plain try', () => run(acquireQueuedScript, [newId(), String(TTL), ''], [scene.channel])],
+        [
+            'a claim',
+            async (holder, [first = newId()]) => {
+                await run(releaseQueuedScript, [holder, '', '0'], ['']);
+                await run(acquireQueuedScript, [first, String(TTL), '1'], [scene.channel]);
+            },
+        ],
+    ];
+
+    for (const waiters of [0, 1, 3]) {
+        for (const [what, act] of acts) {
+            test(`is refused or done whole: ${what} with ${waiters} in line`, async () => {
+                const id = newId();
+                const [granted] = await acquireScript.run(
+                    scene.client,
+                    [{ keys: [scene.key, scene.queue], args: [id, String(TTL)] }],
+                    { clock },
+                );
+                if (granted === undefined || granted instanceof ScriptError) assert.fail(String(granted));
+                if (granted.kind !== 'granted') assert.fail(granted.kind);
+                const holder = holderOf(id, granted.fence);
+                const ids = Array.from({ length: waiters }, () => newId());
+                for (const one of ids) assert.strictEqual((await wait(one))?.kind, 'busy');
+                await leaving();
+                await act(holder, ids);
+                await scene.client.call('CLUSTER', 'SETSLOT', String(slotOf(scene.key)), 'STABLE');
+                const current = await scene.client.get(scene.key);
+                await scene.client.publish(scene.channel, 'grant\n1+0\n1\nend:\nend');
+                const grants = (await ends(scene)).filter((message) => message.kind === 'grant');
+                // Who was told of a grant has the key, or has given it back since.
+                for (const { fence, id: told } of grants) assert.strictEqual(current, `${told}${fence}`);
+                const owners = [id, ...ids].filter((one) => current?.startsWith(one) === true);
+                assert.lengthOf(owners, current === null ? 0 : 1);
+                // Whoever is in line is served in the end.
+                if (current !== null) await run(releaseQueuedScript, [current, '', '0'], ['']);
+                for (const one of ids) {
+                    const answer = await run(acquireQueuedScript, [one, String(TTL), '1'], [scene.channel]);
+                    if (answer?.kind === 'busy') assert.notStrictEqual(answer.holder, holder);
+                }
+            });
+        }
+    }
 });
