@@ -15,7 +15,7 @@ export interface Ended {
  * Runs the body of an async function in a process of its own, which knows RedisLock, ConfigParams and Context. Whoever has
  * not ended by itself after a while is killed.
  */
-export async function runInProcess(body: string, patience = 8000): Promise<Ended> {
+export async function runInProcess(body: string, patience = 25_000): Promise<Ended> {
     const source = `
         const { ConfigParams, Context } = require('pip-services4-components-node');
         const { RedisLock } = require(${JSON.stringify(SOURCE)});
