@@ -55,18 +55,25 @@ export class SentCommands {
             },
         };
         this._due.set(sent, sentAt + timeout);
-        begun(() => command(this._client, sentAt)).then(
-            (answer) => {
+        let answer: Promise<T>;
+        try {
+            answer = command(this._client, sentAt);
+        } catch (error) {
+            // A client that is not ours may throw where it should reject.
+            answer = Promise.reject(asError(error));
+        }
+        answer.then(
+            (reply) => {
                 this._due.delete(sent);
-                if (open) answered(answer, sentAt);
+                if (open) answered(reply, sentAt);
             },
             (error: unknown) => {
                 this._due.delete(sent);
                 if (!open) return;
-                const reply = isReply(error);
-                const told = this._isClosed() ? closed(error, !reply) : explain(error, { unknown: !reply });
+                const isAnswer = isReply(error);
+                const told = this._isClosed() ? closed(error, !isAnswer) : explain(error, { unknown: !isAnswer });
                 // What the client refuses by itself has taken no time.
-                if (reply) failed(told);
+                if (isAnswer) failed(told);
                 else later(failed)(told);
             },
         );
@@ -75,15 +82,6 @@ export class SentCommands {
     /** No command is overdue any more. */
     clear(): void {
         this._due.clear();
-    }
-}
-
-/** A client that is not ours may throw where it should reject. */
-function begun<T>(command: () => Promise<T>): Promise<T> {
-    try {
-        return command();
-    } catch (error) {
-        return Promise.reject(asError(error));
     }
 }
 
