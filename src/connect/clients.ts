@@ -3,7 +3,7 @@ import { ConfigException } from 'pip-services4-commons-node';
 import { setLogin } from './Credentials';
 import { badOption } from './options';
 import type { Refresh } from '../engine/redis/connection/ClientLink';
-import type { ServerAddress } from '../engine/redis/servers/ClusterServers';
+import type { ServerAddress } from '../engine/redis/servers/SlotMap';
 
 export type { ServerAddress };
 

@@ -6,7 +6,7 @@ import { saidBy, textOf } from '../connection/replies';
 import type { ServerWord } from '../connection/serverWords';
 import type { RenewReply } from '../scripts/renew';
 import type { Script } from '../scripts/Script';
-import { SLOTS, slotOf } from '../slots';
+import { slotOf } from '../slots';
 import type { Acks, Replicated } from '../connection/Replication';
 import { NAT } from '../connection/Whereabouts';
 import { Members, asLockError } from './Members';
@@ -15,12 +15,8 @@ import { commandDone } from './RedisServers';
 import type { RedisServers, ServerEvents, Command, CommandRequest } from './RedisServers';
 import { SingleServer } from './SingleServer';
 import type { SingleServerOptions } from './SingleServer';
-
-/** A server of a cluster. */
-export interface ServerAddress {
-    readonly host: string;
-    readonly port: number;
-}
+import { SlotMap, addressOf, hostOr, nameOf, readSlots } from './SlotMap';
+import type { ServerAddress } from './SlotMap';
 
 export interface ClusterServersOptions extends Omit<SingleServerOptions, 'role' | 'tag' | 'borrowed'> {
     /** Servers that know the others. */
@@ -50,8 +46,7 @@ const LOOK = 250;
  * it on; one whose answer was lost is not sent again.
  */
 export class ClusterServers implements RedisServers {
-    /** The address of the master of each slot. */
-    private _masters: readonly (string | undefined)[] = [];
+    private readonly _slots = new SlotMap();
     private readonly _members: Members;
     /** Masters that were told to be of no use, and since when. */
     private readonly _away = new Map<string, number>();
@@ -87,7 +82,7 @@ export class ClusterServers implements RedisServers {
             await this._learn(this._options.seeds.map(nameOf));
             // They were connected to before it was known which slots they have, and under which names.
             this._members.leave(() => true);
-            const masters = await Promise.allSettled([...new Set(this._masters)].map((name) => this._server(name)));
+            const masters = await Promise.allSettled(this._slots.masters.map((name) => this._server(name)));
             // The place of one that cannot be reached will be taken by another. Any other reason is here to stay.
             const failed = masters.flatMap((one) => (one.status === 'rejected' ? [asLockError(one.reason)] : []));
             const reason = failed.find((error) => !isTemporary(error));
@@ -128,7 +123,7 @@ export class ClusterServers implements RedisServers {
 
     /** A slot that moves meanwhile may be missed. */
     async *scan(pattern: string): AsyncIterable<readonly string[]> {
-        for (const name of new Set(this._masters)) {
+        for (const name of this._slots.masters) {
             const server = await this._server(name);
             yield* server.scan(pattern);
         }
@@ -136,7 +131,7 @@ export class ClusterServers implements RedisServers {
 
     async watch(key: string, value: string): Promise<boolean> {
         try {
-            const server = await this._server(this._masters[slotOf(key)]);
+            const server = await this._server(this._slots.masterOf(slotOf(key)));
             return await server.watch(key, value);
         } catch {
             return false;
@@ -149,7 +144,7 @@ export class ClusterServers implements RedisServers {
         const slot = slotOf(key);
         let next: Redirection | undefined;
         for (;;) {
-            const name = next?.address ?? this._masters[slot];
+            const name = next?.address ?? this._slots.masterOf(slot);
             try {
                 const server = await this._server(name);
                 return await act(server, next?.asking === true);
@@ -173,7 +168,7 @@ export class ClusterServers implements RedisServers {
         const { commandTimeout, connectTimeout } = rest;
         // Once it is open, whoever waits for a server waits for a command.
         const options = this._opened ? { ...rest, connectTimeout: Math.min(connectTimeout, commandTimeout) } : rest;
-        const tag = (): string | undefined => this._tagOf(name);
+        const tag = (): string | undefined => this._slots.tagOf(name);
         const server = new SingleServer(connect(addressOf(name)), { ...options, role: 'cluster', tag }, this._clock);
         const opened = server.open({
             message: (text) => this._events?.message(text),
@@ -182,10 +177,10 @@ export class ClusterServers implements RedisServers {
             warned: (text) => this._events?.warned(`${name}: ${text}`),
             recovered: (text) => {
                 this._away.delete(name);
-                if (this._masters.includes(name)) this._events?.recovered(`${name}: ${text}`);
+                if (this._slots.isMaster(name)) this._events?.recovered(`${name}: ${text}`);
             },
             disconnected: (error) => {
-                if (!this._masters.includes(name)) return;
+                if (!this._slots.isMaster(name)) return;
                 if (!this._away.has(name)) this._away.set(name, this._clock.now());
                 this._events?.disconnected(error);
             },
@@ -203,12 +198,6 @@ export class ClusterServers implements RedisServers {
         return new LockError(code, text, { cause, unknown });
     }
 
-    /** A hash tag whose slot the server has. */
-    private _tagOf(name: string): string | undefined {
-        if (!this._masters.includes(name)) return undefined;
-        for (let number = 0; ; number++) if (this._masters[slotOf(String(number))] === name) return String(number);
-    }
-
     /**
      * Where to go on with a step that was not done.
      *
@@ -223,8 +212,7 @@ export class ClusterServers implements RedisServers {
         const text = textOf(error);
         const [, kind, host, port] = /^(MOVED|ASK) \d+ (\S*):(\d+)/.exec(text) ?? [];
         if (kind !== undefined && port !== undefined) {
-            // Without a host it is the one that answers.
-            const address = `${host && host !== '?' ? host : addressOf(from ?? '').host}:${port}`;
+            const address = `${hostOr(addressOf(from ?? '').host, host)}:${port}`;
             if (kind === 'MOVED') this._moved(slot, address);
             return kind === 'ASK' ? { address, asking: true } : undefined;
         }
@@ -238,8 +226,7 @@ export class ClusterServers implements RedisServers {
 
     /** One slot is known to be elsewhere; the others are asked for. */
     private _moved(slot: number, address: string): void {
-        if (this._masters[slot] === address) return;
-        this._masters = this._masters.with(slot, address);
+        if (!this._slots.move(slot, address)) return;
         this._look();
         // Those who wait have to listen there.
         this._events?.reconnected();
@@ -256,15 +243,15 @@ export class ClusterServers implements RedisServers {
     private _look(): void {
         if (this._closed || this._looking !== undefined) return;
         this._timer?.cancel();
-        const ready = this._members.ready().filter((name) => this._masters.includes(name));
+        const ready = this._members.ready().filter((name) => this._slots.isMaster(name));
         const names = ready.length > 0 ? ready : this._options.seeds.map(nameOf);
         this._looking = this._learn(names)
             .catch(() => undefined)
             .then(() => {
                 this._looking = undefined;
                 if (this._closed) return;
-                this._members.leave((name) => !this._masters.includes(name));
-                const masters = [...new Set(this._masters)].filter((name) => name !== undefined);
+                this._members.leave((name) => !this._slots.isMaster(name));
+                const masters = this._slots.masters.filter((name) => name !== undefined);
                 for (const name of masters) this._server(name).catch(() => undefined);
                 const isReady = new Set(this._members.ready());
                 if (masters.every((name) => isReady.has(name))) {
@@ -278,7 +265,7 @@ export class ClusterServers implements RedisServers {
     /** All masters are there: those that were told to be away have a successor. */
     private _replaced(): void {
         for (const [name, since] of this._away) {
-            if (this._masters.includes(name)) continue;
+            if (this._slots.isMaster(name)) continue;
             this._away.delete(name);
             const lasted = Math.round(this._clock.now() - since);
             this._events?.recovered(`${name}: another server took its place after ${lasted} ms.`);
@@ -289,43 +276,11 @@ export class ClusterServers implements RedisServers {
     private async _learn(names: readonly string[]): Promise<void> {
         const asked = names.map(async (name) => {
             const server = await this._server(name);
-            return read(await server.slots(), addressOf(name).host);
+            return readSlots(await server.slots(), addressOf(name).host);
         });
-        const before = this._masters;
         const masters = await Promise.any(asked).catch((error: unknown) => {
             throw error instanceof AggregateError ? error.errors[0] : error;
         });
-        this._masters = masters;
-        if (before.some((name, slot) => name !== masters[slot])) this._events?.reconnected();
+        if (this._slots.replace(masters)) this._events?.reconnected();
     }
-}
-
-/** Reads the answer to CLUSTER SLOTS: ranges of slots, with the host and port of their master first. */
-function read(answer: unknown, asked: string): (string | undefined)[] {
-    const masters = Array.from<string | undefined>({ length: SLOTS });
-    for (const range of list(answer)) {
-        const [first, last, master] = list(range);
-        const [host, port] = list(master);
-        // No host, or a question mark: the server does not know its own.
-        const known = typeof host === 'string' && host !== '' && host !== '?' ? host : asked;
-        masters.fill(`${known}:${String(port)}`, Number(first), Number(last) + 1);
-    }
-    // One that left the cluster, or was never in it.
-    if (masters.every((name) => name === undefined)) {
-        throw new LockError('CONNECTION_FAILED', `The server ${asked} knows no slots of a cluster.`);
-    }
-    return masters;
-}
-
-function list(value: unknown): readonly unknown[] {
-    return Array.isArray(value) ? value : [];
-}
-
-function nameOf({ host, port }: ServerAddress): string {
-    return `${host}:${port}`;
-}
-
-function addressOf(name: string): ServerAddress {
-    const at = name.lastIndexOf(':');
-    return { host: name.slice(0, at), port: Number(name.slice(at + 1)) };
 }
