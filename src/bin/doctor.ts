@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import type { ConfigParams } from 'pip-services4-components-node';
-import type { RedisClients } from '../connect/clients';
+import type { RedisClients } from '../connect/serverClients';
 import { RedisConnector } from '../connect/RedisConnector';
 import { SystemClock } from '../engine/time/Clock';
 import { asError } from '../engine/port/errors';

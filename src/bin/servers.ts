@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import type { RedisClients } from '../connect/clients';
+import type { RedisClients } from '../connect/serverClients';
 import { SystemClock } from '../engine/time/Clock';
 import { RedisConnection } from '../engine/redis/connection/RedisConnection';
 import type { RedisConnectionOptions } from '../engine/redis/connection/RedisConnection';

@@ -1,4 +1,3 @@
-import type { Redis } from 'ioredis';
 import { ConfigException } from 'pip-services4-commons-node';
 import { ConfigParams } from 'pip-services4-components-node';
 import type { IReferences } from 'pip-services4-components-node';
@@ -6,16 +5,12 @@ import { CredentialResolver } from 'pip-services4-config-node';
 import type { CredentialParams } from 'pip-services4-config-node';
 import { asContext, traceIdOrNone } from './context';
 import type { LockContext } from './context';
+import type { Login } from './login';
+import type { Logins } from './serverClients';
 import type { Target } from './targets';
 
-/** As ioredis names them. */
-export interface Login {
-    readonly username: string | undefined;
-    readonly password: string | undefined;
-}
-
 /** The credentials of servers and Sentinels. They are looked up for each connection: passwords rotate, tokens run out. */
-export class Credentials {
+export class Credentials implements Logins {
     constructor(
         private readonly _config: ConfigParams,
         private readonly _references: IReferences | undefined,
@@ -47,15 +42,6 @@ export class Credentials {
         const text = `No credential store knows the store_key "${key}".`;
         throw new ConfigException(traceIdOrNone(this._context), 'NO_CREDENTIAL', text);
     }
-}
-
-/** Sets them on a client that is not connected. */
-export function setLogin(client: Redis, login: Login): void {
-    Object.assign(client.options, login);
-}
-
-export function setSentinelLogin(client: Redis, { username, password }: Login): void {
-    Object.assign(client.options, { sentinelUsername: username, sentinelPassword: password });
 }
 
 function loginOf(target: Target | undefined, credential: CredentialParams | undefined): Login {

@@ -1,30 +1,33 @@
 import type { ConnectionOptions as TlsOptions } from 'node:tls';
-import { Redis } from 'ioredis';
-import type { SentinelAddress } from 'ioredis';
 import { ConfigException } from 'pip-services4-commons-node';
 import { ConfigParams, Descriptor } from 'pip-services4-components-node';
 import type { IConfigurable, IReferenceable, IReferences } from 'pip-services4-components-node';
 import { ConnectionResolver } from 'pip-services4-config-node';
 import type { ConnectionParams } from 'pip-services4-config-node';
-import type { Refresh } from '../engine/redis/connection/ClientLink';
 import { LONGEST } from '../engine/time/Clock';
 import { asContext, traceIdOrNone } from './context';
 import type { LockContext } from './context';
-import { ENGINE_OPTIONS, borrow, ofIoredis } from './clients';
-import type { BorrowedClient, RedisClients, ServerAddress } from './clients';
-import { Credentials, setLogin, setSentinelLogin } from './Credentials';
-import type { Login } from './Credentials';
+import { borrow, ofIoredis } from './clients';
+import type { BorrowedClient } from './clients';
+import { Credentials } from './Credentials';
 import { checkNames } from './names';
 import { badOption, integer, oneOf } from './options';
+import { planOf } from './planOf';
+import { makeClients } from './serverClients';
+import type { RedisClients, ServerPlan, Topology } from './serverClients';
 import { readTarget } from './targets';
 import type { Target } from './targets';
+import { findLogins } from './threadServers';
+import type { ThreadServers } from './threadServers';
 import { checkTlsOf, readTls } from './tls';
 
-/** What the configured connections are to each other. */
-export type Topology = 'single' | 'sentinel' | 'cluster' | 'quorum';
-
-/** A Sentinel may take so long to answer, ms. */
-const SENTINEL_TIMEOUT = 1000;
+/** Servers that were found. */
+export interface FoundServers {
+    /** Makes clients for them; they are not connected yet. @throws ConfigException NO_CREDENTIAL; what the credential store throws. */
+    connect(): Promise<RedisClients>;
+    /** What another thread needs to connect to them. @throws ConfigException BAD_OPTION, when it cannot be given that. */
+    forThread(): ThreadServers;
+}
 
 /**
  * Finds the Redis servers and the credentials that a component is configured with, and makes ioredis clients for them.
@@ -102,93 +105,50 @@ export class RedisConnector implements IConfigurable, IReferenceable {
      * @throws ConfigException NO_CONNECTION, NO_CREDENTIAL, BAD_OPTION; what discovery and credential store throw.
      */
     async connect(context: LockContext): Promise<RedisClients> {
+        return (await this.find(context)).connect();
+    }
+
+    /** Finds the configured servers. @throws ConfigException NO_CONNECTION, BAD_OPTION; what discovery throws. */
+    async find(context: LockContext): Promise<FoundServers> {
         const borrowed = this._client ?? this._findClient();
         if (borrowed !== undefined) {
             checkTlsOf(borrowed, this._config);
-            return borrow(borrowed, traceIdOrNone(context));
+            return {
+                connect: () => Promise.resolve(borrow(borrowed, traceIdOrNone(context))),
+                forThread: () => planOf(borrowed),
+            };
         }
-        const [first, ...more] = await this._targets(context);
+        const plan = await this._plan(context);
         const credentials = new Credentials(this._config, this._references, context);
-        const make = async (target: Target): Promise<Redis> => this._make(target, await credentials.ofServer(target));
-        switch (this._topology) {
-            case 'single': {
-                if (more.length > 0) throw ambiguous(context);
-                const refresh = refreshing(credentials, () => first);
-                return { topology: 'single', client: await make(first), borrowed: false, refresh };
-            }
-            case 'sentinel': {
-                this._checkSameTls([first, ...more]);
-                const client = await this._makeSentinel([first, ...more], credentials);
-                const refresh = async (one: Redis): Promise<void> => {
-                    setLogin(one, await credentials.ofServer(undefined));
-                    setSentinelLogin(one, await credentials.ofSentinels(first));
-                };
-                return { topology: 'sentinel', client, borrowed: false, refresh };
-            }
-            case 'cluster': {
-                this._checkSameTls([first, ...more]);
-                const seeds = [first, ...more].map(serverOf);
-                const login = await credentials.ofServer(first);
-                const connect = (address: ServerAddress): Redis => this._make({ ...first, address }, login);
-                return { topology: 'cluster', seeds, connect, refresh: refreshing(credentials, () => first) };
-            }
-            case 'quorum': {
-                checkDistinct([first, ...more]);
-                const targets = [first, ...more];
-                const clients = await Promise.all(targets.map(make));
-                const refresh = refreshing(credentials, (client) => targets[clients.indexOf(client)]);
-                return { topology: 'quorum', clients, refresh };
-            }
+        return {
+            connect: () => makeClients(plan, credentials),
+            forThread: () => ({ plan, logins: () => findLogins(plan, credentials) }),
+        };
+    }
+
+    private async _plan(context: LockContext): Promise<ServerPlan> {
+        const targets = await this._targets(context);
+        const { _topology: topology, _tls: tls } = this;
+        if (topology === 'single' && targets.length > 1) throw ambiguous(context);
+        if (topology === 'quorum') checkDistinct(targets);
+        if (topology === 'sentinel' || topology === 'cluster') {
+            checkSameTls(targets, tls);
+            targets.forEach(checkServer);
         }
+        return {
+            topology,
+            targets,
+            tls,
+            sentinelName: this._sentinelName,
+            database: this._database,
+            connectTimeout: this._connectTimeout,
+        };
     }
 
     private _findClient(): BorrowedClient | undefined {
         const descriptor = new Descriptor('*', 'client', 'ioredis', '*', '1.0');
         const found = this._references?.getOneOptional<BorrowedClient>(descriptor) ?? undefined;
         return found === undefined ? undefined : ofIoredis(found);
-    }
-
-    private _make(target: Target, login: Login): Redis {
-        const tls = this._tlsOf(target);
-        const client = new Redis({
-            ...ENGINE_OPTIONS,
-            ...target.address,
-            db: target.database ?? this._database,
-            ...(tls === undefined ? {} : { tls }),
-            connectTimeout: this._connectTimeout,
-        });
-        setLogin(client, login);
-        return client;
-    }
-
-    private async _makeSentinel(targets: readonly [Target, ...Target[]], credentials: Credentials): Promise<Redis> {
-        const sentinels: SentinelAddress[] = targets.map(serverOf);
-        const tls = this._tlsOf(targets[0]);
-        const client = new Redis({
-            ...ENGINE_OPTIONS,
-            sentinels,
-            name: this._sentinelName ?? '',
-            db: this._database,
-            ...(tls === undefined ? {} : { tls, sentinelTLS: tls, enableTLSForSentinelMode: true }),
-            connectTimeout: this._connectTimeout,
-            // A Sentinel that does not answer must not keep us from asking the next.
-            sentinelCommandTimeout: Math.min(this._connectTimeout, SENTINEL_TIMEOUT),
-            // The connection tries again, with the credentials of that time.
-            sentinelRetryStrategy: () => null,
-        });
-        setLogin(client, await credentials.ofServer(undefined));
-        setSentinelLogin(client, await credentials.ofSentinels(targets[0]));
-        return client;
-    }
-
-    /** The first speaks for the servers that are found later, so the others must not ask for what it does not. */
-    private _checkSameTls([first, ...more]: readonly [Target, ...Target[]]): void {
-        if (this._tls !== undefined || more.every(({ tls }) => tls === first.tls)) return;
-        throw badOption('connections', 'must be reached all with TLS or all without: some are rediss, some are not.');
-    }
-
-    private _tlsOf(target: Target): TlsOptions | undefined {
-        return target.tls || this._tls !== undefined ? (this._tls ?? {}) : undefined;
     }
 
     /** What every connection leads to; one that leads nowhere is an error, or a quorum would shrink in silence. */
@@ -213,17 +173,17 @@ export class RedisConnector implements IConfigurable, IReferenceable {
     }
 }
 
-/** Sets, before each connection, the credentials of that time. */
-function refreshing(credentials: Credentials, targetOf: (client: Redis) => Target | undefined): Refresh {
-    return async (client) => setLogin(client, await credentials.ofServer(targetOf(client)));
+/** The first speaks for the servers that are found later, so the others must not ask for what it does not. */
+function checkSameTls([first, ...more]: readonly [Target, ...Target[]], tls: TlsOptions | undefined): void {
+    if (tls !== undefined || more.every((one) => one.tls === first.tls)) return;
+    throw badOption('connections', 'must be reached all with TLS or all without: some are rediss, some are not.');
 }
 
 /** Sentinels and the servers of a cluster know each other by host and port, and have one database. */
-function serverOf({ address, database }: Target): ServerAddress {
+function checkServer({ address, database }: Target): void {
     if (!('host' in address))
         throw badOption('connection.path', 'cannot be the address of a Sentinel or of a cluster.');
     if (database) throw badOption('connection.uri', 'must not name a database here.');
-    return address;
 }
 
 /** A node that is named twice would vote twice. */

@@ -1,28 +1,9 @@
-import type { Cluster, ClusterOptions, Redis, RedisOptions } from 'ioredis';
+import type { Cluster, ClusterOptions, Redis } from 'ioredis';
 import { ConfigException } from 'pip-services4-commons-node';
-import { setLogin } from './Credentials';
+import { setLogin } from './login';
 import { badOption } from './options';
-import type { Refresh } from '../engine/redis/connection/ClientLink';
-import type { ServerAddress } from '../engine/redis/servers/SlotMap';
-
-export type { ServerAddress };
-
-/** Clients for what is configured; none is connected yet, but for one that is borrowed. */
-export type RedisClients =
-    | {
-          readonly topology: 'single' | 'sentinel';
-          readonly client: Redis;
-          readonly borrowed: boolean;
-          readonly refresh?: Refresh;
-      }
-    | {
-          readonly topology: 'cluster';
-          /** Servers that know the others. */
-          readonly seeds: readonly ServerAddress[];
-          readonly connect: (address: ServerAddress) => Redis;
-          readonly refresh: Refresh;
-      }
-    | { readonly topology: 'quorum'; readonly clients: readonly Redis[]; readonly refresh: Refresh };
+import { ENGINE_OPTIONS } from './serverClients';
+import type { RedisClients, ServerAddress } from './serverClients';
 
 /**
  * A client that somebody else made, of ioredis 5 or 6. The types of the two versions do not admit each other, so only what
@@ -46,23 +27,6 @@ export interface BorrowedCluster {
     nodes(): readonly BorrowedRedis[];
     defineCommand(name: string, definition: { readonly lua: string }): void;
 }
-
-/** What the engine needs of every client. */
-export const ENGINE_OPTIONS = {
-    // Of a socket that is closed already; ioredis would keep the process alive for 2 s.
-    disconnectTimeout: 50,
-    lazyConnect: true,
-    // What is sent is sent once, and only on a connection that works: the engine decides about the rest.
-    enableOfflineQueue: false,
-    autoResendUnfulfilledCommands: false,
-    maxRetriesPerRequest: 0,
-    // The engine pings, subscribes and tells the library's name nowhere, so that few permissions are needed.
-    enableReadyCheck: false,
-    autoResubscribe: false,
-    disableClientInfo: true,
-    // The engine connects anew by itself.
-    retryStrategy: null,
-} satisfies RedisOptions;
 
 /**
  * What is needed of a client that somebody else made.

@@ -9,6 +9,8 @@ export const OPTIONS: readonly string[] = [
     'retry_timeout',
     'retries',
     'keep_alive',
+    'keep_alive_thread',
+    'max_block',
     'warn_held_after',
     'reentrant',
     'wait',

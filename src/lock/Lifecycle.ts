@@ -92,7 +92,7 @@ export class Lifecycle {
             case 'opening':
                 return state.opening.cancel();
             case 'open':
-                return state.session.locker.close();
+                return state.session.close();
             case 'closed':
                 return state.done;
         }

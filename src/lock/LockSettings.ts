@@ -14,6 +14,9 @@ export class LockSettings {
     readonly ttl: number;
     /** Renew locks taken through the ILock methods too. */
     readonly keepAlive: boolean;
+    /** A thread renews leases while the event loop is blocked, for at most maxBlock, ms. */
+    readonly keepAliveThread: boolean;
+    readonly maxBlock: number;
     /** A lease that is renewed for longer is warned about, ms; 0: none is. */
     readonly warnHeldAfter: number;
     /** The same call chain may acquire again. */
@@ -46,6 +49,8 @@ export class LockSettings {
         this.keyPrefix = config.getAsNullableString('options.key_prefix') ?? '';
         this.ttl = integer(config, 'options.ttl', 1, LONGEST, 30_000);
         this.keepAlive = boolean(config, 'options.keep_alive', false);
+        this.keepAliveThread = boolean(config, 'options.keep_alive_thread', false);
+        this.maxBlock = integer(config, 'options.max_block', 1, LONGEST, 300_000);
         this.warnHeldAfter = integer(config, 'options.warn_held_after', 0, LONGEST, 3_600_000);
         this.reentrant = boolean(config, 'options.reentrant', false);
         this.wait = oneOf(config, 'options.wait', ['auto', 'queue', 'poll'], 'auto');

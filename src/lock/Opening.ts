@@ -26,7 +26,7 @@ export class Opening {
     async cancel(): Promise<void> {
         this._isCancelled = true;
         this._cancel();
-        await this._made?.locker.close();
+        await this._made?.close();
         await this.session.catch(() => undefined);
     }
 
@@ -37,9 +37,9 @@ export class Opening {
             const session = this._isCancelled ? undefined : await Promise.race([make(), this._cancelled]);
             if (session === undefined || this._isCancelled) throw closed();
             this._made = session;
-            await session.locker.open();
+            await session.open();
             if (!this._isCancelled) return session;
-            await session.locker.close();
+            await session.close();
         } catch (error) {
             throw this._isCancelled ? closed() : error;
         }

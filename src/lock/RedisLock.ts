@@ -45,6 +45,8 @@ export type ForceReleaseOptions = Omit<LockerForceReleaseOptions, 'context'>;
  *   - retries: bounds the wait of acquireLock to retries × retry_timeout; not set by default
  *   - key_prefix: put before every key; empty by default, which is what the other editions do
  *   - keep_alive: renew the locks of tryAcquireLock and acquireLock too; false
+ *   - keep_alive_thread: a thread renews leases while the event loop is blocked; false
+ *   - max_block: it gives up when the event loop is blocked for longer, 300000 ms
  *   - warn_held_after: warn once when a lease is renewed for longer, 3600000 ms; 0: never
  *   - reentrant: a call chain (trace id) may acquire again what it holds; false
  *   - wait: queue, poll, or auto: queue where the server has publish/subscribe
@@ -341,8 +343,10 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
 
     /** One that is not open. */
     private async _session(context: LockContext): Promise<Session> {
-        const clients = await this._connector.connect(context);
-        return new Session(storeOf(clients, this._settings), this._settings, this._telemetry);
+        const { _settings: settings } = this;
+        const servers = await this._connector.find(context);
+        const thread = settings.keepAliveThread ? servers.forThread() : undefined;
+        return new Session(storeOf(await servers.connect(), settings), settings, this._telemetry, thread);
     }
 
     /** Runs an operation that throws exceptions of the toolkit, in a span. */

@@ -1,5 +1,7 @@
 import { traceIdOf } from '../connect/context';
 import type { LockContext } from '../connect/context';
+import type { ThreadServers } from '../connect/threadServers';
+import type { Deputy } from '../engine/lease/Deputy';
 import type { Lease } from '../engine/lease/Lease';
 import { Locker } from '../engine/locker/Locker';
 import type { LeaseOptions } from '../engine/locker/LeaseOptions';
@@ -12,6 +14,7 @@ import { SystemClock } from '../engine/time/Clock';
 import { CallChains } from './CallChains';
 import { toException } from './exceptions';
 import { HeldLocks } from './HeldLocks';
+import { KeepAliveThread } from './KeepAliveThread';
 import { LongHeld } from './LongHeld';
 import type { LockSettings } from './LockSettings';
 import type { LockTelemetry } from './LockTelemetry';
@@ -30,6 +33,7 @@ export class Session {
     private readonly _held = new HeldLocks(this._clock);
     private readonly _chains: CallChains;
     private readonly _longHeld: LongHeld;
+    private readonly _thread: KeepAliveThread | undefined;
     /** Whether the warning about callers without a trace id was given. */
     private _isWarned = false;
 
@@ -37,10 +41,26 @@ export class Session {
         store: LockStore,
         private readonly _settings: LockSettings,
         private readonly _telemetry: LockTelemetry,
+        /** For the thread that keeps leases alive, where there is one. */
+        servers?: ThreadServers,
     ) {
         this._longHeld = new LongHeld(_settings.warnHeldAfter);
-        this.locker = new Locker(store, lockerOptions(_settings), { observe: (event) => this._observe(event) });
+        const warned = (message: string): void => this._observe({ kind: 'warning', message });
+        if (servers !== undefined) this._thread = new KeepAliveThread(servers, _settings, this._clock, warned);
+        const options = lockerOptions(_settings, this._thread?.deputy);
+        this.locker = new Locker(store, options, { observe: (event) => this._observe(event) }, this._clock);
         this._chains = new CallChains(this.locker, this._clock);
+    }
+
+    /** @throws what opening the locker throws. */
+    async open(): Promise<void> {
+        await this.locker.open();
+        this._thread?.start();
+    }
+
+    async close(): Promise<void> {
+        await this.locker.close();
+        await this._thread?.close();
     }
 
     acquire(context: LockContext, key: Keys, options: LeaseOptions, how: 'wait'): Promise<Lease>;
@@ -115,10 +135,10 @@ function exceptionOf(error: LockError, context: unknown): Error {
     return toException(error, traceIdOf(context as LockContext));
 }
 
-function lockerOptions(settings: LockSettings): LockerOptions {
+function lockerOptions(settings: LockSettings, deputy: Deputy | undefined): LockerOptions {
     const { maxHeld, maxWaiting, retryTimeout, ttl } = settings;
     const timeout = settings.budget(undefined);
-    return { maxHeld, maxWaiting, retryTimeout, ttl, timeout, exceptionOf };
+    return { maxHeld, maxWaiting, retryTimeout, ttl, timeout, exceptionOf, deputy };
 }
 
 /** What tells callers of the ILock methods apart: their trace id, else the context itself. */

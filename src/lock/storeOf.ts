@@ -1,4 +1,4 @@
-import type { RedisClients } from '../connect/clients';
+import type { RedisClients } from '../connect/serverClients';
 import { LocalGrants } from '../engine/local/LocalGrants';
 import type { LockStore } from '../engine/port/LockStore';
 import { QuorumStore } from '../engine/quorum/QuorumStore';
@@ -6,16 +6,34 @@ import { ClusterServers } from '../engine/redis/servers/ClusterServers';
 import { SingleServer } from '../engine/redis/servers/SingleServer';
 import { RedisStore } from '../engine/redis/RedisStore';
 import { SystemClock } from '../engine/time/Clock';
+import type { Clock } from '../engine/time/Clock';
 import type { LockSettings } from './LockSettings';
 
+/** What the settings say about the store. */
+export type StoreSettings = Pick<
+    LockSettings,
+    | 'acks'
+    | 'acksTimeout'
+    | 'commandTimeout'
+    | 'connectTimeout'
+    | 'driftFactor'
+    | 'keyPrefix'
+    | 'localGrants'
+    | 'nodeTimeout'
+    | 'retryTimeout'
+    | 'ttl'
+    | 'wait'
+    | 'yieldAfter'
+>;
+
 /** The store for what is configured. */
-export function storeOf(clients: RedisClients, settings: LockSettings): LockStore {
+export function storeOf(clients: RedisClients, settings: StoreSettings, clock?: Clock): LockStore {
     const { localGrants } = settings;
-    const store = redisStoreOf(clients, settings);
-    return localGrants > 0 ? new LocalGrants(store, new SystemClock(), localGrants) : store;
+    const store = redisStoreOf(clients, settings, clock);
+    return localGrants > 0 ? new LocalGrants(store, clock ?? new SystemClock(), localGrants) : store;
 }
 
-function redisStoreOf(clients: RedisClients, settings: LockSettings): LockStore {
+function redisStoreOf(clients: RedisClients, settings: StoreSettings, clock: Clock | undefined): LockStore {
     const { acks, acksTimeout, commandTimeout, connectTimeout, keyPrefix, retryTimeout, wait, yieldAfter } = settings;
     const yielding = yieldAfter > 0 ? { after: yieldAfter, pause: retryTimeout } : undefined;
     const store = { drift: settings.driftFactor, keyPrefix, yielding };
@@ -31,19 +49,24 @@ function redisStoreOf(clients: RedisClients, settings: LockSettings): LockStore 
         case 'sentinel': {
             const { borrowed, client, topology } = clients;
             const role = topology === 'sentinel' ? 'master' : 'standalone';
-            return new RedisStore(new SingleServer(client, { ...server, borrowed, role }), store);
+            return new RedisStore(new SingleServer(client, { ...server, borrowed, role }, clock), store);
         }
         case 'cluster': {
             const { connect, seeds } = clients;
-            return new RedisStore(new ClusterServers({ ...server, connect, seeds }), store);
+            return new RedisStore(new ClusterServers({ ...server, connect, seeds }, clock), store);
         }
         case 'quorum': {
             return new QuorumStore(
                 clients.clients.map((client) => {
-                    const node = new SingleServer(client, { ...server, persistent: true, settled: settings.ttl });
+                    const node = new SingleServer(
+                        client,
+                        { ...server, persistent: true, settled: settings.ttl },
+                        clock,
+                    );
                     return new RedisStore(node, { ...store, node: true });
                 }),
                 { longestTtl: settings.ttl, nodeTimeout: settings.nodeTimeout, openTimeout: connectTimeout },
+                clock,
             );
         }
     }

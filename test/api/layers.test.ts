@@ -6,7 +6,19 @@ import { dirname, join, relative } from 'node:path';
 
 const ROOT = join(__dirname, '..', '..', '..');
 const TOOLKIT = 'pip-services4-components-node';
-const ENGINE = ['time', 'collections', 'port', 'followups', 'lease', 'waiting', 'local', 'locker', 'quorum', 'redis'];
+const ENGINE = [
+    'time',
+    'collections',
+    'port',
+    'followups',
+    'lease',
+    'deputy',
+    'waiting',
+    'local',
+    'locker',
+    'quorum',
+    'redis',
+];
 
 /** A layer, and what its files may import beside their own folder. */
 const LAYERS: Readonly<Record<string, readonly string[]>> = {
@@ -15,6 +27,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
     'engine/port': below('time'),
     'engine/followups': below('time', 'port'),
     'engine/lease': below('time', 'port', 'followups'),
+    'engine/deputy': below('time', 'port', 'lease'),
     'engine/waiting': below('time', 'port', 'followups', 'collections'),
     'engine/local': below('time', 'port', 'collections'),
     'engine/locker': below('time', 'port', 'followups', 'lease', 'waiting'),

@@ -1,9 +1,21 @@
 import { assert } from 'chai';
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, symlinkSync } from 'node:fs';
+import {
+    cpSync,
+    mkdirSync,
+    mkdtempSync,
+    readdirSync,
+    readFileSync,
+    realpathSync,
+    renameSync,
+    rmSync,
+    symlinkSync,
+    writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { satisfies } from 'semver';
+import { sharedServer } from '../fixtures/sharedServer';
 
 const ROOT = join(__dirname, '..', '..', '..');
 const STANDINS = ['pip-services4-components-node', 'pip-services4-config-node'];
@@ -151,6 +163,68 @@ suite('The packed package', () => {
             ${script}`,
         ]);
         assert.strictEqual(output, 'false true\n');
+    });
+
+    const keeping = (path: string, port: number): string => `
+        let warned = false;
+        async function main() {
+            subscribe('pip-services4-redis-lock-node', ({ kind, message }) => {
+                if (kind === 'warning') console.log(message);
+                warned ||= kind === 'warning';
+            });
+            const lock = new RedisLock();
+            const options = { ttl: 2000, keep_alive_thread: true };
+            lock.configure(ConfigParams.fromValue({ connection: { port: ${port} }, options }));
+            await lock.open(null);
+            // Until the thread is ready.
+            for (let tries = 0, kept = false; tries < 10 && !kept && !warned; tries++) {
+                const lease = await lock.acquire(null, '${path}', { timeout: 60000 });
+                Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3000);
+                kept = lease.isHeld();
+                await lease.release();
+                if (kept) console.log('kept');
+            }
+            await lock.close(null);
+        }
+        main();`;
+    const required = `
+        const { subscribe } = require('node:diagnostics_channel');
+        const { ConfigParams } = require('pip-services4-components-node');
+        const { RedisLock } = require('pip-services4-redis-lock-node');`;
+    const imported = `
+        import { subscribe } from 'node:diagnostics_channel';
+        import { ConfigParams } from 'pip-services4-components-node';
+        import { RedisLock } from 'pip-services4-redis-lock-node';`;
+
+    test('has its keep-alive thread, with require and with import', async function () {
+        this.timeout(120_000);
+        const { port } = await sharedServer();
+        assert.strictEqual(run(process.execPath, ['-e', required + keeping('cjs', port)]), 'kept\n');
+        const module = ['--input-type=module', '-e', imported + keeping('esm', port)];
+        assert.strictEqual(run(process.execPath, module), 'kept\n');
+    });
+
+    test('has its keep-alive thread in a bundle, whose program is bundled, too', async function () {
+        this.timeout(120_000);
+        const { port } = await sharedServer();
+        writeFileSync(join(folder, 'service.js'), required + keeping('bundle', port));
+        const page = readFileSync(join(installed, 'docs', 'leases.md'), 'utf8');
+        const [, command = ''] = /^```sh\nesbuild (service\.js [^]*?)```/m.exec(page) ?? [];
+        const args = command.replace(/\\\n/g, ' ').trim().split(/ +/);
+        run(join(ROOT, 'node_modules', '.bin', 'esbuild'), [...args, '--log-level=error']);
+        const elsewhere = join(folder, 'elsewhere');
+        renameSync(join(folder, 'dist'), elsewhere);
+        // Nothing of what was bundled is there any more.
+        const hidden = `${installed}.hidden`;
+        renameSync(installed, hidden);
+        try {
+            assert.strictEqual(run(process.execPath, [join(elsewhere, 'service.js')]), 'kept\n');
+            rmSync(join(elsewhere, 'keep-alive-thread.js'));
+            const output = run(process.execPath, [join(elsewhere, 'service.js')]);
+            assert.match(output, /^The keep-alive thread could not be started: there is no keep-alive-thread\.js/);
+        } finally {
+            renameSync(hidden, installed);
+        }
     });
 
     test('has a command line', () => {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { assert } from 'chai';
 import type { RedisLock } from '../../src';
 import { freePort } from '../fixtures/freePort';
+import { KeepAliveThreads } from '../fixtures/keepAliveThreads';
 import { RedisServer } from '../fixtures/RedisServer';
 import { rejection, type Rejection } from '../fixtures/rejection';
 import { skip } from '../fixtures/serverVersion';
@@ -98,6 +99,18 @@ suite('TLS', () => {
         await works({ ...ca, 'options.tls.cert': client.cert, 'options.tls.key': client.key });
         await lock.close(null);
         await works({ ...ca, 'options.tls.cert': file(client.cert), 'options.tls.key': file(client.key) });
+    });
+
+    test('is that of the keep-alive thread, too', async () => {
+        using threads = new KeepAliveThreads();
+        const { cert, key } = client;
+        const settings = {
+            'options.tls.ca': file(authority.cert),
+            'options.tls.cert': file(cert),
+            'options.tls.key': key,
+        };
+        await make({ ...settings, 'options.keep_alive_thread': true }).open(null);
+        await threads.ready();
     });
 
     test('is refused where the server wants a client certificate and there is none', async () => {

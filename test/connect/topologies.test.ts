@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis';
 import { Context, Descriptor, References } from 'pip-services4-components-node';
 import { ConnectionParams, MemoryCredentialStore, MemoryDiscovery } from 'pip-services4-config-node';
 import { RedisConnector } from '../../src/connect/RedisConnector';
-import type { RedisClients } from '../../src/connect/clients';
+import type { RedisClients } from '../../src/connect/serverClients';
 import { rejection } from '../fixtures/rejection';
 import { configOf } from '../lock/lockOf';
 import type { Settings } from '../lock/lockOf';

@@ -2,9 +2,11 @@ import { assert } from 'chai';
 import { Redis } from 'ioredis';
 import { ConfigParams } from 'pip-services4-components-node';
 import { RedisLock } from '../../src';
+import { KeepAliveThreads, block } from '../fixtures/keepAliveThreads';
 import { rejection } from '../fixtures/rejection';
 import { type RedisAddress, sharedServer } from '../fixtures/sharedServer';
 import { transfer } from './awaitUsing';
+import { blockingWork } from './blockingWork';
 import { engineOnly } from './engineOnly';
 import { fromRedlock, lockOfMutexes } from './moving';
 import { openedLock } from './ownClient';
@@ -29,6 +31,28 @@ suite('Examples', () => {
     });
 
     teardown(() => lock.close(null));
+
+    test('a computation blocks the event loop for longer than the ttl, and its result is written', async () => {
+        using threads = new KeepAliveThreads();
+        const patient = new RedisLock();
+        const options = { keep_alive_thread: true };
+        patient.configure(ConfigParams.fromValue({ connection: { host: address.host, port: address.port }, options }));
+        await patient.open(null);
+        try {
+            await threads.ready();
+            const saved: number[] = [];
+            const save = (result: number, fence: number): Promise<void> =>
+                Promise.resolve(void saved.push(result, fence));
+            const compute = (): number => {
+                block(5000);
+                return 42;
+            };
+            await blockingWork(patient, compute, save);
+            assert.strictEqual(saved[0], 42);
+        } finally {
+            await patient.close(null);
+        }
+    });
 
     test('work is skipped while somebody else does it', async () => {
         let done = 0;

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Invariant } from './HistoryEvent';
-import type { Topology } from '../../src/connect/RedisConnector';
+import type { Topology } from '../../src/connect/serverClients';
 import type { Lab } from './Lab';
 import type { LabWorker } from './LabWorker';
 

@@ -8,7 +8,7 @@ import { SentinelGroup } from '../fixtures/SentinelGroup';
 import { ServerClock } from '../fixtures/ServerClock';
 import { TcpProxy } from '../fixtures/TcpProxy';
 import { refusing } from '../fixtures/CommandFilter';
-import type { Topology } from '../../src/connect/RedisConnector';
+import type { Topology } from '../../src/connect/serverClients';
 
 type Config = Readonly<Record<string, string | number | boolean>>;
 

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { ServerCommands } from '../fixtures/ServerCommands';
 import { until } from '../fixtures/until';
-import type { Topology } from '../../src/connect/RedisConnector';
+import type { Topology } from '../../src/connect/serverClients';
 import { CLAIM_WINDOW } from '../../src/engine/port/protocol';
 import { startGround } from './Ground';
 import type { Ground } from './Ground';

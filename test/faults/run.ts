@@ -16,7 +16,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import type { Topology } from '../../src/connect/RedisConnector';
+import type { Topology } from '../../src/connect/serverClients';
 import { ServerClock } from '../fixtures/ServerClock';
 import { check } from './Checker';
 import type { Verdict } from './Checker';

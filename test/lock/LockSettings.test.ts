@@ -20,11 +20,13 @@ const NUMBERS: [option: string, setting: Setting, standard: number | undefined, 
     ['local_grants', 'localGrants', 0, 0, 32],
     ['acks_timeout', 'acksTimeout', 1000, 1, LONGEST],
     ['node_timeout', 'nodeTimeout', undefined, 1, LONGEST],
+    ['max_block', 'maxBlock', 300_000, 1, LONGEST],
     ['max_held', 'maxHeld', 100_000, 1, 10_000_000],
     ['max_waiting', 'maxWaiting', 10_000, 1, 10_000_000],
 ];
 const SWITCHES: [option: string, setting: Setting][] = [
     ['keep_alive', 'keepAlive'],
+    ['keep_alive_thread', 'keepAliveThread'],
     ['reentrant', 'reentrant'],
 ];
 

@@ -4,6 +4,9 @@ import type { Clock } from '../time/Clock';
 import { INSPECT, describe } from './describe';
 import type { Lease } from './Lease';
 
+/** Instead of a deadline: the key is known to be somebody else's, see Deputy. */
+export const TAKEN = -Infinity;
+
 /** One key of a lease. */
 export interface LeasedKey {
     readonly key: string;
@@ -28,6 +31,8 @@ export interface LeaseKeeper {
     renew(ttl: number): Promise<void>;
     /** Renews the lease from now on until it ends, or no more. */
     keep(whether: boolean): void;
+    /** The key, as it is looked after. */
+    adopt(one: LeasedKey): LeasedKey;
     /** The lease has got another key. @param confirmed the store has it for the whole ttl. */
     extended(confirmed: boolean): void;
     /** The lease has ended. Called once. @returns whether it was still ours then. */
@@ -73,7 +78,7 @@ export class HeldLease implements Lease {
 
     /** Takes a further key, which is behind the others in sorted order. @param confirmed the store has it for the whole ttl. */
     add(one: LeasedKey, confirmed: boolean): void {
-        this._rest = [...this._rest, one];
+        this._rest = [...this._rest, this.keeper.adopt(one)];
         this.keeper.extended(confirmed);
     }
 
@@ -121,8 +126,10 @@ export class HeldLease implements Lease {
 
     isHeld(): boolean {
         if (this._state.kind === 'ended') return false;
-        if (this._clock.now() < this.deadline) return true;
-        if (!this.keeper.mayBeRenewed()) this.lose('ran out');
+        const { deadline } = this;
+        if (this._clock.now() < deadline) return true;
+        if (deadline === TAKEN) this.lose('was taken or deleted');
+        else if (!this.keeper.mayBeRenewed()) this.lose('ran out');
         return false;
     }
 

@@ -1,12 +1,14 @@
 import type { GiveUps } from '../followups/GiveUps';
 import { isTemporary } from '../port/errors';
 import type { LockError } from '../port/errors';
+import { isOfThisProcess } from '../port/holder';
 import type { LockEvent } from '../port/LockObserver';
 import type { LockStore, ReleaseAnswer, Renewal } from '../port/LockStore';
 import { shareHolder } from '../port/ReservingRequest';
 import type { Clock } from '../time/Clock';
 import { inMicrotask } from '../time/hostTime';
 import { TimerHeap } from '../time/TimerHeap';
+import type { Deputy } from './Deputy';
 import type { HeldLease, LeasedKey, LeaseEnd } from './HeldLease';
 import { LeaseRenewal } from './LeaseRenewal';
 import { Upkeep } from './Upkeep';
@@ -23,6 +25,9 @@ const LATE = 5;
 
 /** How long an answer that came meanwhile may take to be read, ms. */
 const READING = 50;
+
+/** How long until a renewal of the deputy, which takes a moment, is looked at again, ms. */
+const LOOK = 5;
 
 /** What a lease that is not released by us answers. */
 const STILL_OURS = Promise.resolve(true);
@@ -47,6 +52,7 @@ export class KeepAlive implements UpkeepOwner {
         private readonly _giveUps: GiveUps,
         private readonly _tell: (event: LockEvent) => void,
         readonly exceptionOf: UpkeepOwner['exceptionOf'],
+        private readonly _deputy?: Deputy | undefined,
     ) {
         this._queue = new TimerHeap(_clock, (upkeep) => this._due(upkeep));
     }
@@ -70,7 +76,12 @@ export class KeepAlive implements UpkeepOwner {
         if (this._releasing > 0) await new Promise<void>((resolve) => (this._idle = resolve));
     }
 
+    adopt(one: LeasedKey): LeasedKey {
+        return this._deputy?.adopt(one) ?? one;
+    }
+
     extended(upkeep: Upkeep, confirmed: boolean): void {
+        if (upkeep.isKept) this._deputy?.keep(upkeep.lease, true);
         this._plan(upkeep, upkeep.rhythm());
         if (!confirmed) this._confirm(upkeep);
     }
@@ -78,31 +89,37 @@ export class KeepAlive implements UpkeepOwner {
     keep(upkeep: Upkeep, whether: boolean): void {
         if (!this._queue.has(upkeep)) return;
         upkeep.isKept = whether;
+        this._deputy?.keep(upkeep.lease, whether);
         if (upkeep.renewing === undefined) this._plan(upkeep, upkeep.rhythm());
     }
 
     async renew(upkeep: Upkeep, ttl: number): Promise<void> {
         const { lease } = upkeep;
-        while (upkeep.renewing !== undefined) await upkeep.renewing.answer();
+        while (upkeep.renewing !== undefined || !this._begins(upkeep)) {
+            if (upkeep.renewing === undefined) await new Promise<void>((resolve) => this._clock.timer(LOOK, resolve));
+            else await upkeep.renewing.answer();
+        }
         lease.assertHeld();
         const before = lease.ttl;
-        lease.ttl = ttl;
+        this._setTtl(upkeep, ttl);
         upkeep.longest = Math.max(upkeep.longest, ttl);
         const answer = this._renew(upkeep).answer();
         this._send();
         const failure = await answer;
         // What the store will never do is not retried.
-        if (failure !== undefined && !isTemporary(failure)) lease.ttl = before;
+        if (failure !== undefined && !isTemporary(failure)) this._setTtl(upkeep, before);
         if (failure !== undefined) throw failure;
         lease.assertHeld();
     }
 
     ended(upkeep: Upkeep, end: LeaseEnd): Promise<boolean> {
         this._queue.delete(upkeep);
+        const over = this._deputy?.end(upkeep.lease);
+        if (over !== undefined) upkeep.isAstray = true;
         switch (end.kind) {
             case 'released':
             case 'closed':
-                return this._release(upkeep);
+                return this._release(upkeep, over);
             case 'handed over':
                 for (const { key, holder } of upkeep.lease.leased) shareHolder(this._store, key, holder);
                 return STILL_OURS;
@@ -118,6 +135,7 @@ export class KeepAlive implements UpkeepOwner {
      */
     private _confirm(upkeep: Upkeep): void {
         upkeep.isConfirmed = false;
+        this._deputy?.begin(upkeep.lease, true);
         this._renew(upkeep);
         this._send();
     }
@@ -131,9 +149,20 @@ export class KeepAlive implements UpkeepOwner {
             else this._queue.set(upkeep, (upkeep.readUntil = now + READING));
             return;
         }
-        const renews = upkeep.isKept || !upkeep.isConfirmed;
-        if (renews && upkeep.renewing === undefined) this._renew(upkeep);
-        else this._plan(upkeep, Infinity);
+        const renews = (upkeep.isKept || !upkeep.isConfirmed) && upkeep.renewing === undefined;
+        if (!renews) this._plan(upkeep, Infinity);
+        else if (this._begins(upkeep)) this._renew(upkeep);
+        else this._plan(upkeep, LOOK);
+    }
+
+    /** False: the deputy renews it at this moment. */
+    private _begins({ lease }: Upkeep): boolean {
+        return this._deputy?.begin(lease, false) ?? true;
+    }
+
+    private _setTtl({ lease, isKept }: Upkeep, ttl: number): void {
+        lease.ttl = ttl;
+        if (isKept) this._deputy?.keep(lease, true);
     }
 
     /** Renews every key of a lease, together with what is due in the same turn. */
@@ -165,6 +194,7 @@ export class KeepAlive implements UpkeepOwner {
         upkeep.isAstray ||= failure?.unknown === true;
         upkeep.failure = failure;
         if (!lease.isHeld()) return;
+        if (isLast) this._deputy?.done(lease);
         const { key, holder } = lease;
         const held = this._clock.now() - since;
         if (failure === undefined) this._tell({ kind: 'renewed', key, holder, context, held });
@@ -189,24 +219,29 @@ export class KeepAlive implements UpkeepOwner {
     }
 
     /** A renewal that is under way is not waited for: it never re-creates what was released before it. */
-    private async _release(upkeep: Upkeep): Promise<boolean> {
+    private async _release(upkeep: Upkeep, over: Promise<void> | undefined): Promise<boolean> {
         const { leased } = upkeep.lease;
-        if (leased.length === 1) return this._releaseOne(upkeep, leased[0]);
-        const released = await Promise.all(leased.map((one) => this._releaseOne(upkeep, one)));
+        if (leased.length === 1) return this._releaseOne(upkeep, leased[0], over);
+        const released = await Promise.all(leased.map((one) => this._releaseOne(upkeep, one, over)));
         return released.every(Boolean);
     }
 
-    private _releaseOne(upkeep: Upkeep, one: LeasedKey): Promise<boolean> {
+    /** @param over settles when a renewal of the deputy is over: it has a connection of its own, and may arrive after the release. */
+    private _releaseOne(upkeep: Upkeep, one: LeasedKey, over: Promise<void> | undefined): Promise<boolean> {
         const { key, holder, buried } = one;
         this._releasing += 1;
         return new Promise((resolve, reject) => {
-            this._store.release({ key, holder, buried }, (answer) => {
-                this._releasing -= 1;
-                if (this._releasing === 0) this._idle?.();
-                const error = this._released(upkeep, one, answer);
-                if (error === undefined) resolve(answer === 'released');
-                else reject(this.exceptionOf(error, upkeep.context));
-            });
+            const release = (): void =>
+                this._store.release({ key, holder, buried }, (answer) => {
+                    this._releasing -= 1;
+                    if (this._releasing === 0) this._idle?.();
+                    const error = this._released(upkeep, one, answer);
+                    if (error === undefined) resolve(answer === 'released');
+                    else reject(this.exceptionOf(error, upkeep.context));
+                });
+            // A holder that was chosen may be granted the key again, and that lease would be lengthened.
+            if (over === undefined || isOfThisProcess(holder)) release();
+            else void over.then(release);
         });
     }
 

@@ -17,6 +17,7 @@ export interface LeaseTerms {
 
 /** Those who do for a lease what takes the store. */
 export interface UpkeepOwner {
+    adopt(one: LeasedKey): LeasedKey;
     renew(upkeep: Upkeep, ttl: number): Promise<void>;
     keep(upkeep: Upkeep, whether: boolean): void;
     /** The lease has begun, or has got another key. */
@@ -53,7 +54,7 @@ export class Upkeep implements Due, LeaseKeeper {
         /** When it was granted. */
         readonly since: number,
     ) {
-        this.lease = new HeldLease(this, clock, one, ttl);
+        this.lease = new HeldLease(this, clock, _owner.adopt(one), ttl);
         this.isKept = keepAlive;
         this.context = context;
         this.longest = ttl;
@@ -65,6 +66,10 @@ export class Upkeep implements Due, LeaseKeeper {
 
     keep(whether: boolean): void {
         this._owner.keep(this, whether);
+    }
+
+    adopt(one: LeasedKey): LeasedKey {
+        return this._owner.adopt(one);
     }
 
     extended(confirmed: boolean): void {

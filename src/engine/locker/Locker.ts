@@ -57,10 +57,10 @@ export class Locker {
     ) {
         const clock = _clock;
         this._options = lockerOptions(options);
-        const { exceptionOf, maxHeld } = this._options;
+        const { deputy, exceptionOf, maxHeld } = this._options;
         const tell = (event: LockEvent): void => this._tell(event);
         const giveUps = (this._giveUps = new GiveUps(_store, clock));
-        const keepAlive = (this._keepAlive = new KeepAlive(_store, clock, giveUps, tell, exceptionOf));
+        const keepAlive = (this._keepAlive = new KeepAlive(_store, clock, giveUps, tell, exceptionOf, deputy));
         const waiters = (this._waiters = new Waiters(_store, clock, giveUps, this._options, tell));
         this._claims = new ClaimTimeouts(_store, clock);
         this._acquisitions = new Acquisitions({ clock, giveUps, keepAlive, waiters, tell, maxHeld });

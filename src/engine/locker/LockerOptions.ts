@@ -1,3 +1,4 @@
+import type { Deputy } from '../lease/Deputy';
 import { checkNumber, checkType } from '../port/checks';
 import type { LockError } from '../port/errors';
 import { LONGEST } from '../time/Clock';
@@ -18,6 +19,8 @@ export interface LockerOptions {
      * error itself.
      */
     readonly exceptionOf: (error: LockError, context: unknown) => Error;
+    /** Renews leases while the event loop is blocked. Default: nobody does. */
+    readonly deputy?: Deputy | undefined;
 }
 
 const DEFAULTS: LockerOptions = {

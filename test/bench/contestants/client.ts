@@ -1,5 +1,5 @@
 import { Redis } from 'ioredis';
-import { ENGINE_OPTIONS } from '../../../src/connect/clients';
+import { ENGINE_OPTIONS } from '../../../src/connect/serverClients';
 import type { RedisAddress } from '../../fixtures/sharedServer';
 
 /** A connected ioredis client with the options that this library gives its own: all that share the client have the same. */

@@ -15,6 +15,13 @@ export const localGrants = [8, 32].map((most) =>
     }),
 );
 
+/** With a thread that renews while the event loop is blocked. */
+export const withThread = contestant(
+    'this library, keep_alive_thread',
+    'the same; a thread renews what the main thread has not renewed in time',
+    { keep_alive_thread: true },
+);
+
 function contestant(name: string, does: string, options: Options = {}): Contestant {
     return {
         name,

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { RedisServer } from '../../fixtures/RedisServer';
 import { waiting } from '../contestants';
 import type { Contestant } from '../contestants/Contestant';
-import { localGrants, ours } from '../contestants/ours';
+import { localGrants, ours, withThread } from '../contestants/ours';
 import { raw } from '../contestants/raw';
 import type { Bench, Row } from '../harness/Bench';
 import type { Metric } from '../harness/Findings';
@@ -31,14 +31,14 @@ async function run(bench: Bench): Promise<void> {
     await using probe = new ServerProbe(server);
     const strict = waiting.filter((one) => !localGrants.includes(one));
     const some = [ours, ...strict.filter(({ name }) => name === 'redis-semaphore' || name === 'redlock 5')];
-    const contestants = [raw, ...(bench.quick ? some : strict)];
+    const contestants = [raw, withThread, ...(bench.quick ? some : strict)];
     for (const { name, does } of contestants) bench.contestants.set(name, does);
     for (let round = 0; round < (bench.quick ? 1 : 3); round++) {
         for (const contestant of bench.shuffled(contestants)) {
             await probe.empty();
             await bench.attempt(contestant.name, () => measure(bench, server, contestant, 'held'));
             await probe.empty();
-            if (!contestant.waits) continue;
+            if (!contestant.waits || contestant === withThread) continue;
             await bench.attempt(contestant.name, () => measure(bench, server, contestant, 'waiting'));
         }
     }

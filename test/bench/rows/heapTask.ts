@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { RedisAddress } from '../../fixtures/sharedServer';
 import { raw } from '../contestants/raw';
 import { waiting } from '../contestants';
+import { withThread } from '../contestants/ours';
 import type { Held, Locking } from '../contestants/Contestant';
 import { serve } from '../harness/task';
 
@@ -18,7 +19,7 @@ export interface HeapCost {
 }
 
 async function run({ contestant, server, what, count }: Heap): Promise<HeapCost> {
-    const locking = await [raw, ...waiting].find(({ name }) => name === contestant)?.open([server]);
+    const locking = await [raw, withThread, ...waiting].find(({ name }) => name === contestant)?.open([server]);
     if (locking === undefined) throw new Error(`There is no ${contestant}`);
     // The caller has the keys whatever the lock does with them.
     const keys = Array.from({ length: count }, (_, at) => `heap:${at}`);

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { RedisServer } from '../../fixtures/RedisServer';
-import { ours } from '../contestants/ours';
+import { ours, withThread } from '../contestants/ours';
 import type { Bench, Row } from '../harness/Bench';
 import type { Metric } from '../harness/Findings';
 import { segment } from '../harness/segment';
@@ -26,6 +26,12 @@ const held: Metric = { name: 'held', title: 'Leases held to the end', unit: 'of 
 /** How many leases: the goals are about the greater number. */
 const [FEW, MANY] = [10_000, 100_000];
 
+const NAMES: Readonly<Record<Renewal['how'], string>> = {
+    library: ours.name,
+    thread: withThread.name,
+    timers: TIMERS,
+};
+
 /** Keeping very many leases alive. */
 export const renewal: Row = {
     name: 'renewal',
@@ -44,13 +50,13 @@ async function run(bench: Bench): Promise<void> {
         TIMERS,
         'a baseline of renewal: setInterval and EVALSHA of compare-and-PEXPIRE for each lease',
     );
-    bench.contestants.set(ours.name, ours.does);
+    for (const { name, does } of [ours, withThread]) bench.contestants.set(name, does);
     for (const leases of bench.quick ? [FEW] : [FEW, MANY]) {
         bench.tell(`${leases} leases`);
         for (let round = 0; round < (bench.quick ? 1 : 3); round++) {
             const costs = new Map<string, RenewalCost>();
-            for (const how of bench.shuffled(['library', 'timers'] as const)) {
-                costs.set(how === 'library' ? ours.name : TIMERS, await measured(bench, probe, server, how, leases));
+            for (const how of bench.shuffled(['library', 'thread', 'timers'] as const)) {
+                costs.set(NAMES[how], await measured(bench, probe, server, how, leases));
             }
             bench.addRatios(renewalCpu, leases, map(costs, 'clientCpu'), TIMERS);
             bench.addRatios(renewalServerCpu, leases, map(costs, 'serverCpu'), TIMERS);

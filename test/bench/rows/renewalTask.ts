@@ -8,7 +8,7 @@ import { ServerProbe } from '../harness/ServerProbe';
 import { serve } from '../harness/task';
 
 export interface Renewal {
-    readonly how: 'library' | 'timers';
+    readonly how: 'library' | 'thread' | 'timers';
     readonly server: RedisAddress;
     readonly leases: number;
     readonly ttl: number;
@@ -33,7 +33,7 @@ const RENEW_SHA = createHash('sha1').update(RENEW).digest('hex');
 type Take = (keys: readonly string[]) => Promise<() => number>;
 
 async function run({ how, server, leases, ttl }: Renewal): Promise<RenewalCost> {
-    const take = how === 'library' ? await library(server, leases, ttl) : await timers(server, ttl);
+    const take = how === 'timers' ? await timers(server, ttl) : await library(server, leases, ttl, how === 'thread');
     const held: (() => number)[] = [];
     for (let at = 0; at < leases; at += 1000) {
         const keys = Array.from({ length: Math.min(1000, leases - at) }, (_, next) => `renewed:${at + next}`);
@@ -73,8 +73,8 @@ async function burst(third: number): Promise<number> {
     return Math.max(first, delay.max / 1e6 - 1);
 }
 
-async function library(server: RedisAddress, leases: number, ttl: number): Promise<Take> {
-    const lock = await openLock(server, { ttl, max_held: leases });
+async function library(server: RedisAddress, leases: number, ttl: number, thread: boolean): Promise<Take> {
+    const lock = await openLock(server, { ttl, max_held: leases, keep_alive_thread: thread });
     return async (keys) => {
         const taken = await Promise.all(keys.map((key) => lock.acquire(null, key, { ttl, timeout: 60_000 })));
         return () => taken.filter((lease) => lease.isHeld()).length;

@@ -1,6 +1,6 @@
 import { assert } from 'chai';
 import { HeldLease } from '../../../src/engine/lease/HeldLease';
-import type { LeaseEnd, LeaseKeeper } from '../../../src/engine/lease/HeldLease';
+import type { LeaseEnd, LeaseKeeper, LeasedKey } from '../../../src/engine/lease/HeldLease';
 import { LockError } from '../../../src/engine/port/errors';
 import { rejection } from '../../fixtures/rejection';
 import { VirtualClock } from '../../fixtures/VirtualClock';
@@ -300,6 +300,10 @@ class Keeper implements LeaseKeeper {
     }
 
     keep(): void {}
+
+    adopt(one: LeasedKey): LeasedKey {
+        return one;
+    }
 
     mayBeRenewed(): boolean {
         return false;

@@ -1,0 +1,141 @@
+import type { Deputy, LookedAfter } from '../lease/Deputy';
+import type { LeasedKey } from '../lease/HeldLease';
+import type { Clock } from '../time/Clock';
+import { inMicrotask } from '../time/hostTime';
+import { LeaseTable, newBlock, ROWS } from './LeaseTable';
+import type { KeptKey, LostRow, ToDeputy } from './messages';
+import { TabledKey } from './TabledKey';
+
+/** How often a renewal of the deputy that is in the way is looked at, ms. */
+const LOOK = 5;
+
+/** A renewal of the deputy that is not answered after so long is not waited for, ms. */
+const LONGEST_WAIT = 3000;
+
+/** The main thread's side of the deputy: gives a row of the table to each key that is held, and tells the deputy what to renew. */
+export class ThreadDeputy implements Deputy {
+    private readonly _table = new LeaseTable();
+    private readonly _free: number[] = [];
+    /** Of leases that have ended while a renewal of the deputy was under way. */
+    private _waiting: number[] = [];
+    /** By row. */
+    private readonly _leases: (LookedAfter | undefined)[] = [];
+    private _kept: KeptKey[] = [];
+    private _size = 0;
+    private _isGone = false;
+
+    /** @param _tell called in order. */
+    constructor(
+        private readonly _clock: Clock,
+        private readonly _tell: (message: ToDeputy) => void,
+    ) {}
+
+    /** How many keys are held. */
+    get size(): number {
+        return this._size;
+    }
+
+    /** There is no such thread any more: nothing of it is under way. */
+    gone(): void {
+        this._isGone = true;
+    }
+
+    adopt(one: LeasedKey): LeasedKey {
+        const row = this._take();
+        this._table.occupy(row, one.deadline);
+        this._size += 1;
+        return new TabledKey(this._table, this._clock, row, one);
+    }
+
+    keep(lease: LookedAfter, whether: boolean): void {
+        for (const one of tabled(lease)) {
+            const { row } = one;
+            if (!whether) this._table.leave(row);
+            else if (this._table.keep(row, lease.ttl)) this._keep(lease, one);
+        }
+    }
+
+    begin(lease: LookedAfter, anyway: boolean): boolean {
+        const now = this._clock.now();
+        const force = anyway || this._isGone;
+        const keys = tabled(lease);
+        if (keys.every(({ row }) => this._table.beginMain(row, now, force))) return true;
+        this.done(lease);
+        return false;
+    }
+
+    done(lease: LookedAfter): void {
+        for (const { row } of tabled(lease)) this._table.endMain(row);
+    }
+
+    end(lease: LookedAfter): Promise<void> | undefined {
+        const busy: number[] = [];
+        for (const one of tabled(lease)) {
+            const row = one.end();
+            this._table.retire(row);
+            this._leases[row] = undefined;
+            this._size -= 1;
+            if (!this._table.isBusy(row) || this._isGone) this._free.push(row);
+            else {
+                this._waiting.push(row);
+                busy.push(row);
+            }
+        }
+        return busy.length === 0 ? undefined : this._quiet(busy, this._clock.now() + LONGEST_WAIT);
+    }
+
+    /** The deputy was told that a key is lost: whoever works under its lease is told at once. */
+    lost({ row, generation }: LostRow): void {
+        if (row < this._table.size && this._table.generation(row) === generation) this._leases[row]?.isHeld();
+    }
+
+    private _keep(lease: LookedAfter, { key, holder, row }: TabledKey): void {
+        this._leases[row] = lease;
+        if (this._isGone) return;
+        // Before whoever waits for the lease goes on, perhaps with a computation that blocks the event loop.
+        if (this._kept.length === 0) inMicrotask(() => this._flush());
+        this._kept.push({ row, generation: this._table.generation(row), key, holder });
+    }
+
+    private _flush(): void {
+        const keys = this._kept;
+        this._kept = [];
+        this._tell({ kind: 'kept', keys });
+    }
+
+    private _take(): number {
+        return this._free.pop() ?? this._takeAgain() ?? this._grow();
+    }
+
+    private _takeAgain(): number | undefined {
+        const busy: number[] = [];
+        for (const row of this._waiting) (this._table.isBusy(row) && !this._isGone ? busy : this._free).push(row);
+        this._waiting = busy;
+        return this._free.pop();
+    }
+
+    private _grow(): number {
+        const row = this._table.size;
+        const block = newBlock();
+        this._table.grow(block);
+        this._tell({ kind: 'block', block });
+        for (let next = row + ROWS - 1; next > row; next--) this._free.push(next);
+        return row;
+    }
+
+    private _quiet(rows: readonly number[], until: number): Promise<void> {
+        return new Promise((resolve) => {
+            const look = (): void => {
+                const isOver = this._isGone || this._clock.now() >= until;
+                if (isOver || !rows.some((row) => this._table.isBusy(row))) resolve();
+                else this._clock.timer(LOOK, look);
+            };
+            look();
+        });
+    }
+}
+
+/** Those that have a row: all of them, until the lease has ended. */
+function tabled(lease: LookedAfter): readonly TabledKey[] {
+    return lease.leased.filter((one) => one instanceof TabledKey && one.hasRow) as TabledKey[];
+}

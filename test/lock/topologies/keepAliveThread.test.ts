@@ -1,0 +1,78 @@
+import { assert } from 'chai';
+import type { RedisLock } from '../../../src';
+import { KeepAliveThreads, block } from '../../fixtures/keepAliveThreads';
+import { QuorumNodes } from '../../fixtures/QuorumNodes';
+import { RedisCluster } from '../../fixtures/RedisCluster';
+import { SentinelGroup } from '../../fixtures/SentinelGroup';
+import { skipWithoutRedis } from '../../fixtures/sharedServer';
+import { configOf } from '../lockOf';
+import type { Settings } from '../lockOf';
+import { RedisLock as Lock } from '../../../src';
+
+const TTL = 2000;
+
+suite('The keep-alive thread', function () {
+    this.timeout(120_000);
+
+    suiteSetup(skipWithoutRedis);
+
+    /** Blocks the event loop for longer than the ttl of some leases. */
+    async function works(settings: Settings): Promise<void> {
+        using threads = new KeepAliveThreads();
+        const lock: RedisLock = new Lock();
+        lock.configure(configOf({ 'options.ttl': TTL, 'options.keep_alive_thread': true, ...settings }));
+        try {
+            await lock.open(null);
+            await threads.ready();
+            const keys = ['a', 'b', 'c', 'd'];
+            const leases = await Promise.all(keys.map((key) => lock.acquire(null, key)));
+            block(2 * TTL);
+            assert.isTrue(leases.every((lease) => lease.isHeld()));
+            const holders = await Promise.all(keys.map(async (key) => (await lock.inspect(null, key)).holder));
+            assert.deepEqual(
+                holders,
+                leases.map(({ holder }) => holder),
+            );
+            for (const lease of leases) assert.isTrue(await lease.release());
+        } finally {
+            await lock.close(null);
+        }
+    }
+
+    function connections(servers: readonly { host: string; port: number }[]): Settings {
+        const uris = servers.map(({ host, port }, at) => [`connections.${at}.uri`, `redis://${host}:${port}`]);
+        return Object.fromEntries(uris) as Settings;
+    }
+
+    test('works on a quorum', async () => {
+        await using nodes = await QuorumNodes.start(3);
+        await nodes.voting(TTL);
+        await works({ 'options.topology': 'quorum', ...connections(nodes.servers) });
+    });
+
+    test('works in a cluster', async () => {
+        await using cluster = await RedisCluster.start();
+        await works({ 'options.topology': 'cluster', ...connections(cluster.servers) });
+    });
+
+    test('works behind Sentinels, with the passwords of both', async () => {
+        const [ofServers, ofSentinels] = ['of-the-servers', 'of-the-sentinels'];
+        await using group = await SentinelGroup.start({
+            args: ['--requirepass', ofServers, '--masterauth', ofServers],
+            lines: [
+                `requirepass ${ofSentinels}`,
+                `sentinel sentinel-pass ${ofSentinels}`,
+                `sentinel auth-pass locks ${ofServers}`,
+            ],
+            password: ofServers,
+            sentinelPassword: ofSentinels,
+        });
+        await works({
+            'options.topology': 'sentinel',
+            'options.sentinel_name': group.name,
+            'credential.password': ofServers,
+            'sentinel_credential.password': ofSentinels,
+            ...connections(group.sentinels),
+        });
+    });
+});
