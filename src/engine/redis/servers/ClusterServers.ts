@@ -25,32 +25,32 @@ export interface ClusterServersOptions extends Omit<SingleServerOptions, 'role' 
     readonly connect: (address: ServerAddress) => Redis;
 }
 
-/** Where a server sends us with a step; `asking`: with this step only. */
+/** Where a server sends a command. `asking`: this command only, for its slot is just arriving there. */
 interface Redirection {
     readonly address: string;
     readonly asking: boolean;
 }
 
-/** While slots are on their way, or have no master, a step is tried again after so many ms. */
-const AGAIN = 25;
+/** The pause before a command is retried whose slot is moving, or has no master, ms. */
+const RETRY_PAUSE = 25;
 
-/** A step of which this is said is done again, here or elsewhere. One that broke off when its slot began to leave, as a whole. */
+/** Refusals after which a command is retried, here or elsewhere. After NONLOCAL the slot began to leave in mid-script: all of it is retried. */
 const PASSING: ReadonlySet<ServerWord> = new Set(['TRYAGAIN', 'CLUSTERDOWN', 'MASTERDOWN', 'LOADING', 'NONLOCAL']);
 
-/** While a master is away, the others are asked so often who took its place, ms. */
-const LOOK = 250;
+/** While a master is away, the others are asked at this interval who has its slots, ms. */
+const DISCOVERY_INTERVAL = 250;
 
 /**
- * The masters of a Redis Cluster: each step goes to the one that has the slot of its key, as the servers tell it ("Redis
- * cluster specification", redirection and resharding). A step that was redirected has not been done, so it is safe to send
- * it on; one whose answer was lost is not sent again.
+ * The masters of a Redis Cluster. Each command goes to the master of the slot of its key, as the servers tell it ("Redis
+ * cluster specification", redirection and resharding). A command that was redirected was not done, so it is sent on. A
+ * command whose answer was lost may have been done, so it is not sent again.
  */
 export class ClusterServers implements RedisServers {
     private readonly _slots = new SlotMap();
     private readonly _members: Members;
-    /** Masters that were told to be of no use, and since when. */
+    /** Masters whose outage was told to the listener, and since when. */
     private readonly _away = new Map<string, number>();
-    private _looking: Promise<void> | undefined;
+    private _discovering: Promise<void> | undefined;
     private _timer: Timer | undefined;
     private _events: ServerEvents | undefined;
     private _opened = false;
@@ -75,21 +75,21 @@ export class ClusterServers implements RedisServers {
         return this._members.servers().every((server) => server.wakes || !server.isReady);
     }
 
-    /** Settles when every master was connected to that can be. */
+    /** Settles when every master is connected that can be reached. */
     async open(events: ServerEvents): Promise<void> {
         this._events = events;
         try {
             await this._learn(this._options.seeds.map(nameOf));
-            // They were connected to before it was known which slots they have, and under which names.
+            // The seeds were opened without a hash tag, and perhaps under other names than the cluster gives them.
             this._members.leave(() => true);
             const masters = await Promise.allSettled(this._slots.masters.map((name) => this._server(name)));
-            // The place of one that cannot be reached will be taken by another. Any other reason is here to stay.
+            // Another server will take over from one that cannot be reached. Any other reason stays.
             const failed = masters.flatMap((one) => (one.status === 'rejected' ? [asLockError(one.reason)] : []));
             const reason = failed.find((error) => !isTemporary(error));
             if (reason !== undefined) throw reason;
             if (failed[0] !== undefined && failed.length === masters.length) throw failed[0];
             this._opened = true;
-            if (failed.length > 0) this._look();
+            if (failed.length > 0) this._discover();
         } catch (error) {
             await this.close();
             throw error;
@@ -100,28 +100,28 @@ export class ClusterServers implements RedisServers {
         this._closed = true;
         this._timer?.cancel();
         await this._members.close();
-        await this._looking;
+        await this._discovering;
     }
 
-    run<Answer>(step: Command<Answer>): void {
-        this._route(step.keys[0], (server, asking) =>
-            commandDone((one) => (asking ? server.runAsking(one) : server.run(one)), step),
+    run<Answer>(command: Command<Answer>): void {
+        this._route(command.keys[0], (server, asking) =>
+            commandDone((one) => (asking ? server.runAsking(one) : server.run(one)), command),
         ).then(
-            ({ answer, sentAt }) => step.done(answer, sentAt),
-            (error: unknown) => step.failed(asLockError(error)),
+            ({ answer, sentAt }) => command.done(answer, sentAt),
+            (error: unknown) => command.failed(asLockError(error)),
         );
     }
 
-    /** Each on its own: they go out together with those of the same slot. */
-    runAll<Answer>(_script: Script<Answer>, steps: readonly Command<Answer>[]): void {
-        for (const step of steps) this.run(step);
+    /** Each is routed by itself. Those of one server and slot go out as one list. */
+    runAll<Answer>(_script: Script<Answer>, commands: readonly Command<Answer>[]): void {
+        for (const command of commands) this.run(command);
     }
 
     replicate(request: CommandRequest<RenewReply>): Promise<Replicated> {
         return this._route(request.keys[0], (server, asking) => server.replicate(request, asking));
     }
 
-    /** A slot that moves meanwhile may be missed. */
+    /** The keys of a slot that moves meanwhile may be missed. */
     async *scan(pattern: string): AsyncIterable<readonly string[]> {
         for (const name of this._slots.masters) {
             const server = await this._server(name);
@@ -138,7 +138,7 @@ export class ClusterServers implements RedisServers {
         }
     }
 
-    /** Does something where the key is, and again elsewhere when it is known not to have been done there. */
+    /** Acts at the server of the key. Retries, there or elsewhere, while it is certain that nothing was done. */
     private async _route<T>(key: string, act: (server: SingleServer, asking: boolean) => Promise<T>): Promise<T> {
         const until = this._clock.now() + this._options.commandTimeout;
         const slot = slotOf(key);
@@ -150,7 +150,7 @@ export class ClusterServers implements RedisServers {
                 return await act(server, next?.asking === true);
             } catch (thrown) {
                 const error = asLockError(thrown);
-                if (error.code === 'CONNECTION_FAILED' || error.code === 'CLOSED') this._look();
+                if (error.code === 'CONNECTION_FAILED' || error.code === 'CLOSED') this._discover();
                 if (this._closed || error.unknown || this._clock.now() >= until) throw this._explained(error);
                 next = await this._redirected(error, slot, name);
             }
@@ -166,7 +166,7 @@ export class ClusterServers implements RedisServers {
     private _join(name: string): Member {
         const { seeds: _, connect, ...rest } = this._options;
         const { commandTimeout, connectTimeout } = rest;
-        // Once it is open, whoever waits for a server waits for a command.
+        // After open, a new server is waited for as a part of a command.
         const options = this._opened ? { ...rest, connectTimeout: Math.min(connectTimeout, commandTimeout) } : rest;
         const tag = (): string | undefined => this._slots.tagOf(name);
         const server = new SingleServer(connect(addressOf(name)), { ...options, role: 'cluster', tag }, this._clock);
@@ -184,12 +184,12 @@ export class ClusterServers implements RedisServers {
                 if (!this._away.has(name)) this._away.set(name, this._clock.now());
                 this._events?.disconnected(error);
             },
-            departed: () => this._look(),
+            departed: () => this._discover(),
         });
         return { server, opened: opened.catch((error: unknown) => Promise.reject(this._unreached(name, error))) };
     }
 
-    /** Says of an address that others named that it is one. */
+    /** Says that it was the cluster that named the address. */
     private _unreached(name: string, thrown: unknown): LockError {
         const error = asLockError(thrown);
         const { cause, code, message, unknown } = error;
@@ -199,10 +199,10 @@ export class ClusterServers implements RedisServers {
     }
 
     /**
-     * Where to go on with a step that was not done.
+     * Where to retry a command that was not done.
      *
-     * @returns undefined: where the slot is now.
-     * @throws the error, when it will not be done elsewhere either.
+     * @returns undefined: at the master of the slot.
+     * @throws the error, when no retry helps.
      */
     private async _redirected(
         error: LockError,
@@ -219,36 +219,36 @@ export class ClusterServers implements RedisServers {
         const away = error.code === 'CLOSED' || error.code === 'CONNECTION_FAILED';
         const word = saidBy(error);
         if (!away && (word === undefined || !PASSING.has(word))) throw this._explained(error);
-        if (word === 'CLUSTERDOWN' || word === 'MASTERDOWN') this._look();
-        await new Promise<void>((resolve) => this._clock.timer(AGAIN, resolve));
+        if (word === 'CLUSTERDOWN' || word === 'MASTERDOWN') this._discover();
+        await new Promise<void>((resolve) => this._clock.timer(RETRY_PAUSE, resolve));
         return undefined;
     }
 
-    /** One slot is known to be elsewhere; the others are asked for. */
+    /** One slot has another master, so perhaps others have, too. */
     private _moved(slot: number, address: string): void {
         if (!this._slots.move(slot, address)) return;
-        this._look();
-        // Those who wait have to listen there.
+        this._discover();
+        // Waiters have to be woken from there.
         this._events?.reconnected();
     }
 
-    /** A server that is no member any more says CLOSED, but the cluster is not. */
+    /** A server that left the cluster says CLOSED. The cluster itself is open. */
     private _explained(error: LockError): LockError {
         if (error.code !== 'CLOSED' || this._closed) return error;
         const { cause, key, unknown } = error;
         return new LockError('CONNECTION_FAILED', 'The server left the cluster.', { cause, key, unknown });
     }
 
-    /** Asks who has which slot, until every master is connected. */
-    private _look(): void {
-        if (this._closed || this._looking !== undefined) return;
+    /** Asks for the masters of all slots, again and again until all of them are connected. */
+    private _discover(): void {
+        if (this._closed || this._discovering !== undefined) return;
         this._timer?.cancel();
         const ready = this._members.ready().filter((name) => this._slots.isMaster(name));
         const names = ready.length > 0 ? ready : this._options.seeds.map(nameOf);
-        this._looking = this._learn(names)
+        this._discovering = this._learn(names)
             .catch(() => undefined)
             .then(() => {
-                this._looking = undefined;
+                this._discovering = undefined;
                 if (this._closed) return;
                 this._members.leave((name) => !this._slots.isMaster(name));
                 const masters = this._slots.masters.filter((name) => name !== undefined);
@@ -258,11 +258,11 @@ export class ClusterServers implements RedisServers {
                     this._replaced();
                     return;
                 }
-                this._timer = this._clock.timer(LOOK, () => this._look());
+                this._timer = this._clock.timer(DISCOVERY_INTERVAL, () => this._discover());
             });
     }
 
-    /** All masters are there: those that were told to be away have a successor. */
+    /** All masters are connected, so each of those whose outage was told has a successor. */
     private _replaced(): void {
         for (const [name, since] of this._away) {
             if (this._slots.isMaster(name)) continue;
@@ -272,7 +272,7 @@ export class ClusterServers implements RedisServers {
         }
     }
 
-    /** Takes the first answer to who has which slot. */
+    /** Asks these servers for the masters of all slots, and takes the first answer. */
     private async _learn(names: readonly string[]): Promise<void> {
         const asked = names.map(async (name) => {
             const server = await this._server(name);

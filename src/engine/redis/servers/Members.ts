@@ -9,18 +9,18 @@ export interface Member {
     readonly opened: Promise<void>;
 }
 
-/** A server that said no for good, and how often. */
+/** A server that refused a connection for a lasting reason. */
 interface Refusal {
     readonly error: LockError;
-    /** It is not connected to before that. */
+    /** No connection is tried before. */
     readonly until: number;
     readonly backoff: Backoff;
 }
 
-/** How long after a refusal another server may be asked for, ms: a caller that tries again at once leaves the event loop its turns. */
-const BREATH = 25;
+/** The pause before a refusal is told once more, ms. So a caller that retries at once does not block the event loop. */
+const REFUSAL_PAUSE = 25;
 
-/** The servers of a cluster that are connected to, by their addresses. */
+/** The connected servers of a cluster, by their names. */
 export class Members {
     private readonly _members = new Map<string, Member>();
     private readonly _refusals = new Map<string, Refusal>();
@@ -32,8 +32,8 @@ export class Members {
     ) {}
 
     /**
-     * The server is opened when it is needed first. Where that fails it is tried anew with the next need, but after a pause where the
-     * server said no for good.
+     * A server is opened when it is first needed. If that fails, the next need tries again. After a refusal for a lasting reason
+     * there is a pause first, which grows.
      */
     async get(name: string): Promise<SingleServer> {
         const member = this._members.get(name) ?? (await this._added(name));
@@ -45,12 +45,12 @@ export class Members {
         return [...this._members.values()].map(({ server }) => server);
     }
 
-    /** The names of those that would send a step at once. */
+    /** The names of those that would send a command at once. */
     ready(): string[] {
         return [...this._members].filter(([, { server }]) => server.isReady).map(([name]) => name);
     }
 
-    /** Closes those that are not needed. */
+    /** Closes the servers that are dispensable, and forgets their refusals. */
     leave(dispensable: (name: string) => boolean): void {
         for (const [name, { server }] of this._members) {
             if (!dispensable(name)) continue;
@@ -67,7 +67,7 @@ export class Members {
     private async _added(name: string): Promise<Member> {
         const refusal = this._refusals.get(name);
         if (refusal !== undefined && this._clock.now() < refusal.until) {
-            await new Promise<void>((resolve) => this._clock.timer(BREATH, resolve));
+            await new Promise<void>((resolve) => this._clock.timer(REFUSAL_PAUSE, resolve));
             throw refusal.error;
         }
         const member = this._join(name);

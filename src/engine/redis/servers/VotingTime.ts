@@ -2,21 +2,22 @@ import { LockError } from '../../port/errors';
 import type { Clock, Timer } from '../../time/Clock';
 import type { ServerFacts } from '../connection/ServerFacts';
 
-/** `start` is that of the server. */
+/** `start` names one start of the server: its run_id. */
 type State =
     | { readonly kind: 'unseen' }
-    /** Its uptime tells. */
+    /** Its uptime tells when it votes. */
     | { readonly kind: 'seen'; readonly start: string | undefined }
-    /** It was restarted while we looked. */
+    /** It was restarted while we watched it. */
     | { readonly kind: 'waiting'; readonly start: string | undefined; readonly until: number; readonly timer: Timer }
     | { readonly kind: 'over'; readonly start: string | undefined };
 
 /**
- * When a node of a quorum may vote. One that was restarted has forgotten its votes, so it waits until every lease that it may
- * have voted for is over.
+ * When a node of a quorum may vote. A restarted node has forgotten its votes. So it waits until every lease is over that it
+ * may have voted for.
  *
- * A restart that we see counts from then on, by a timer of ours. The uptime that the server tells is the difference of two
- * readings of a wall clock: if that was set forward, the node would vote too early, and there could be two majorities.
+ * After a restart that we see, our own timer counts that time. The uptime that the server tells does not do: it is the
+ * difference of two readings of a wall clock. If that clock was set forward, the node would vote too early, and there could
+ * be two majorities.
  */
 export class VotingTime {
     private _state: State = { kind: 'unseen' };
@@ -27,7 +28,7 @@ export class VotingTime {
         private readonly _clock: Clock,
     ) {}
 
-    /** How long the server does not vote yet, ms. @throws LockError NO_PERMISSION */
+    /** How long until the server votes, ms. 0: it votes. @throws LockError NO_PERMISSION */
     left({ runId: start, uptime }: Pick<ServerFacts, 'runId' | 'uptime'>): number {
         if (uptime === undefined) {
             const text = 'The Redis user may not run info, so it is unknown since when the server runs.';
@@ -39,7 +40,7 @@ export class VotingTime {
             case 'waiting':
                 return Math.max(this._state.until - this._clock.now(), 1);
             case 'seen':
-                // It says whole seconds.
+                // The uptime is in whole seconds.
                 return Math.max(this._longestTtl - (uptime - 1000), 0);
             case 'over':
                 return 0;
