@@ -103,6 +103,20 @@ suite('Leases', function () {
             assert.deepEqual(await commands.left(), []);
         });
 
+        test('that are all free take one round trip, and one to be given back', async () => {
+            await (await lock.acquire(null, ['x', 'y'])).release();
+            const keys = Array.from({ length: 96 }, (_, at) => `key:${at}`);
+            await commands.reset();
+            const lease = await lock.acquire(null, keys, { ttl: 30_000 });
+            // 32 in a command.
+            assert.strictEqual(await commands.scripts(), 3);
+            assert.lengthOf(await commands.left('key:*'), 96);
+            await commands.reset();
+            assert.isTrue(await lease.release());
+            assert.strictEqual(await commands.scripts(), 3);
+            assert.deepEqual(await commands.left(), []);
+        });
+
         test('have none when one of them is busy', async () => {
             const holder = await other.acquire(null, 'b', { ttl: 30_000 });
             assert.isNull(await lock.tryAcquire(null, ['a', 'b', 'c'], { ttl: 30_000 }));

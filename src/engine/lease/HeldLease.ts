@@ -76,9 +76,9 @@ export class HeldLease implements Lease {
         return [this._first, ...this._rest];
     }
 
-    /** Takes a further key, which is behind the others in sorted order. @param confirmed the store has it for the whole ttl. */
-    add(one: LeasedKey, confirmed: boolean): void {
-        this._rest = [...this._rest, this.keeper.adopt(one)];
+    /** Takes further keys, which are behind the others in sorted order. @param confirmed the store has them for the whole ttl. */
+    add(more: readonly LeasedKey[], confirmed: boolean): void {
+        this._rest = [...this._rest, ...more.map((one) => this.keeper.adopt(one))];
         this.keeper.extended(confirmed);
     }
 

@@ -7,7 +7,7 @@ import type { LockEvent } from '../port/LockObserver';
 import { promised } from '../port/LockStore';
 import type { Busy, Callback } from '../port/LockStore';
 import type { Clock } from '../time/Clock';
-import type { Acquired, WaitRequest } from '../waiting/Waiter';
+import type { Acquired, Outcome, WaitRequest } from '../waiting/Waiter';
 import type { Waiters } from '../waiting/Waiters';
 
 /** What acquisitions take. */
@@ -32,6 +32,14 @@ export interface BusyKey extends Busy {
     readonly key: string;
 }
 
+/** What became of several keys that were asked for at once. */
+export interface FirstTry {
+    /** Of the keys before the first that was refused; undefined: that is the first of all. */
+    readonly lease: HeldLease | undefined;
+    /** Undefined: all were granted. */
+    readonly refused: { readonly request: WaitRequest; readonly outcome: Outcome } | undefined;
+}
+
 /** Waits for keys, one at a time, and makes leases of them. */
 export class Acquisitions {
     constructor(private readonly _parts: AcquisitionParts) {}
@@ -53,13 +61,40 @@ export class Acquisitions {
         });
     }
 
+    /**
+     * Asks for several keys at once, without a place in line. Those before the first that is refused become a lease. Those behind it are
+     * given back: whoever waits for a key must not have a later one. Nobody is told of the refusal.
+     */
+    tryAll(requests: readonly WaitRequest[], at: number, callback: (tried: FirstTry) => void): void {
+        const outcomes: Outcome[] = [];
+        let missing = requests.length;
+        requests.forEach((request, place) => {
+            this._parts.waiters.acquire({ ...request, once: true }, (outcome) => {
+                outcomes[place] = outcome;
+                missing -= 1;
+                if (missing === 0) callback(this._tried(requests, outcomes, at));
+            });
+        });
+    }
+
+    /** Tells of a refusal that is the last word. */
+    refuse(
+        { request, outcome }: NonNullable<FirstTry['refused']>,
+        beginning: Beginning,
+        callback: Callback<HeldLease | BusyKey>,
+    ): void {
+        if (outcome instanceof Error) this._failed(request, outcome, callback);
+        else if (outcome.kind === 'busy') this._busy(request, beginning, outcome, callback);
+        else this._failed(request, this._full(request.key, outcome.holder) ?? ranOut(request), callback);
+    }
+
     /** Waits for a further key of a lease. */
     extend(lease: HeldLease, request: WaitRequest, beginning: Beginning): Promise<HeldLease | BusyKey> {
         const { key } = request;
         return promised((callback) =>
             this._wait(request, beginning, callback, (acquired) => {
                 if (!lease.isHeld()) throw ended(lease, key);
-                lease.add(leased(key, acquired), acquired.confirmed);
+                lease.add([leased(key, acquired)], acquired.confirmed);
                 return lease;
             }),
         );
@@ -77,6 +112,39 @@ export class Acquisitions {
             else if (outcome.kind === 'busy') this._busy(request, beginning, outcome, callback);
             else this._granted(request, beginning, outcome, callback, take);
         });
+    }
+
+    private _tried(requests: readonly WaitRequest[], outcomes: readonly Outcome[], at: number): FirstTry {
+        const { clock, giveUps, keepAlive, maxHeld, tell } = this._parts;
+        const now = clock.now();
+        const had: LeasedKey[] = [];
+        let refused: FirstTry['refused'];
+        let isConfirmed = true;
+        requests.forEach((request, place) => {
+            const outcome = outcomes[place];
+            if (outcome === undefined) return;
+            const isGranted = !(outcome instanceof Error) && outcome.kind === 'granted';
+            // One that was long in coming has let the others run out.
+            const isOurs = isGranted && outcome.deadline > now && keepAlive.size < maxHeld;
+            if (refused === undefined && isOurs) {
+                had.push(leased(request.key, outcome));
+                isConfirmed &&= outcome.confirmed;
+            } else if (isGranted) {
+                const { holder, buried } = outcome;
+                giveUps.release({ key: request.key, holder, buried }, now + request.ttl);
+            }
+            if (!isOurs) refused ??= { request, outcome };
+        });
+        const [first, ...more] = had;
+        const [request] = requests;
+        if (first === undefined || request === undefined) return { lease: undefined, refused };
+        const { ttl, context } = request;
+        const lease = keepAlive.begin(first, { ttl, keepAlive: true, context }, isConfirmed);
+        if (more.length > 0) lease.add(more, isConfirmed);
+        for (const { key, holder, fence } of had) {
+            tell({ kind: 'acquired', key, holder, context, fence, waited: now - at });
+        }
+        return { lease, refused };
     }
 
     private _granted(
@@ -133,6 +201,12 @@ export class Acquisitions {
 
 function leased(key: string, { holder, fence, deadline, buried }: Acquired): LeasedKey {
     return { key, holder, fence, deadline, buried };
+}
+
+/** It was granted, and others took longer to answer than it lasts. */
+function ranOut({ key, id, ttl }: WaitRequest): LockError {
+    const text = `Redis took longer to answer than the lease of ${key} would have lasted (ttl ${ttl}).`;
+    return new LockError('CONNECTION_FAILED', text, { key, holder: nameOf(id), unknown: true });
 }
 
 function ended({ key, holder }: HeldLease, wanted: string): LockError {

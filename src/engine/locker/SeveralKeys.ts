@@ -1,15 +1,14 @@
 import { HeldLease } from '../lease/HeldLease';
 import { asError } from '../port/errors';
 import { chosenHolder, newId } from '../port/holder';
-import type { Callback } from '../port/LockStore';
 import type { Clock } from '../time/Clock';
 import { AbortSignals } from '../waiting/AbortSignals';
 import type { Acquisitions, Beginning, BusyKey } from './Acquisitions';
 import type { LeaseCall } from './LeaseOptions';
 
 /**
- * Acquires several keys, all or nothing: in sorted order, so that two callers cannot block each other. The keys that it has are kept
- * alive while it waits for the others, and given back when one of the others cannot be had, or when one of them is lost.
+ * Acquires several keys, all or nothing. First it asks for all of them at once: mostly they are free. From the first that is not it goes
+ * on one by one, in sorted order, so that two callers cannot block each other. The keys that it has are kept alive while it waits for the others, and given back when one of the others cannot be had, or when one of them is lost.
  */
 export class SeveralKeys {
     /** Those under way that have their first key. */
@@ -22,17 +21,50 @@ export class SeveralKeys {
     ) {}
 
     acquire(call: LeaseCall, done: (outcome: HeldLease | BusyKey | Error) => void): void {
-        const beginning = { at: this._clock.now(), timeout: call.request.timeout };
-        const callback: Callback<HeldLease | BusyKey> = (first) => {
-            if (first instanceof HeldLease) this._goOn(call, beginning, first, done);
-            else done(first);
-        };
-        this._acquisitions.begin(call.request, true, callback);
+        const { request, rest, keepAlive } = call;
+        const { timeout } = request;
+        const beginning = { at: this._clock.now(), timeout };
+        // What an owner gives back in the background must not meet what it asks for next.
+        if (chosenHolder(request.id) !== undefined) {
+            this._inOrder(call, beginning, done);
+            return;
+        }
+        const all = [request, ...rest.map((key) => ({ ...request, key, id: newId() }))];
+        this._acquisitions.tryAll(all, beginning.at, ({ lease, refused }) => {
+            if (lease !== undefined && refused === undefined) {
+                if (!keepAlive) lease.keeper.keep(false);
+                done(lease);
+            } else if (refused !== undefined && this._left(beginning) === 0) {
+                const refuse = (): void => this._acquisitions.refuse(refused, beginning, done);
+                if (lease === undefined) refuse();
+                else void lease.release().then(refuse, refuse);
+            } else if (lease === undefined) this._inOrder(call, beginning, done);
+            else this._goOn({ ...call, rest: rest.slice(lease.leased.length - 1) }, beginning, lease, done);
+        });
     }
 
     /** Settles when none is under way any more that has a key. */
     async idle(): Promise<void> {
         if (this._partial.size > 0) await Promise.all(this._partial);
+    }
+
+    private _inOrder(
+        call: LeaseCall,
+        beginning: Beginning,
+        done: (outcome: HeldLease | BusyKey | Error) => void,
+    ): void {
+        // What was tried before may have been given up.
+        const id = newId(chosenHolder(call.request.id));
+        const request = { ...call.request, id, timeout: this._left(beginning), whole: beginning.timeout };
+        this._acquisitions.begin(request, true, (first) => {
+            if (first instanceof HeldLease) this._goOn(call, beginning, first, done);
+            else done(first);
+        });
+    }
+
+    /** Of the timeout, ms. */
+    private _left({ at, timeout }: Beginning): number {
+        return timeout === 0 ? 0 : Math.max(at + timeout - this._clock.now(), 0);
     }
 
     private _goOn(
@@ -59,15 +91,14 @@ export class SeveralKeys {
             // When a key is lost, there is nothing to wait for.
             lease.signal.addEventListener('abort', onEnd);
             for (const key of rest) {
-                const { at, timeout } = beginning;
                 const next = await this._acquisitions.extend(
                     lease,
                     {
                         ...request,
                         key,
                         id: newId(chosenHolder(request.id)),
-                        timeout: timeout === 0 ? 0 : Math.max(at + timeout - this._clock.now(), 0),
-                        whole: timeout,
+                        timeout: this._left(beginning),
+                        whole: beginning.timeout,
                         signal: waiting.signal,
                     },
                     beginning,

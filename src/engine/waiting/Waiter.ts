@@ -12,6 +12,8 @@ export interface WaitRequest {
     readonly ttl: number;
     /** How long to wait; 0: one attempt. */
     readonly timeout: number;
+    /** One attempt, without a place in line: the timeout is how long its answer may take. One of timeout 0 always is. */
+    readonly once?: boolean;
     /** What the caller gave as its timeout, for messages; without it, `timeout`. */
     readonly whole?: number;
     readonly signal: AbortSignal | undefined;
@@ -57,6 +59,12 @@ export class Waiter implements Due {
     lastTryAt: number | undefined;
     /** Of each attempt. */
     readonly answered: Callback<AcquireAnswer>;
+
+    /** It has one attempt, and no place in line. */
+    get isOnce(): boolean {
+        const { once = false, timeout } = this.request;
+        return once || timeout === 0;
+    }
 
     constructor(
         readonly request: WaitRequest,

@@ -55,8 +55,8 @@ export class Waiters {
     }
 
     /**
-     * Waits for a key. Busy to the end is an answer; so that nobody overtakes, every attempt but that of timeout 0 takes a
-     * place in line. The caller is told of a LockError LOCK_ABORTED, CLOSED, TOO_MANY, what the store failed with for good, or
+     * Waits for a key. Busy to the end is an answer; so that nobody overtakes, every attempt takes a
+     * place in line, but that of a waiter that has only one. The caller is told of a LockError LOCK_ABORTED, CLOSED, TOO_MANY, what the store failed with for good, or
      * what it failed with last when the time was over.
      */
     acquire(request: WaitRequest, caller: Callback<Acquired | Busy>): void {
@@ -178,9 +178,9 @@ export class Waiters {
 
     private _send(waiter: Waiter): void {
         const { busy, request } = waiter;
-        const { key, id, ttl, timeout } = request;
+        const { key, id, ttl } = request;
         this._sending = waiter;
-        this._store.acquire({ key, id, ttl, ticket: timeout > 0 ? (busy?.ticket ?? 0) : undefined }, waiter.answered);
+        this._store.acquire({ key, id, ttl, ticket: waiter.isOnce ? undefined : (busy?.ticket ?? 0) }, waiter.answered);
         this._sending = undefined;
     }
 
@@ -204,10 +204,10 @@ export class Waiters {
     };
 
     private _stillBusy(waiter: Waiter, busy: Busy, heard: GrantMessage | 'wake-up' | undefined): void {
-        const { key, id, context, timeout } = waiter.request;
+        const { key, id, context } = waiter.request;
         const isFirst = waiter.busy === undefined;
         waiter.busy = busy;
-        if (timeout === 0) {
+        if (waiter.isOnce) {
             if (this._sending === waiter) this._end(waiter, busy);
             else this._settle(waiter, busy);
             return;
@@ -271,11 +271,11 @@ export class Waiters {
     }
 
     private _failed(waiter: Waiter, error: LockError): void {
-        const { key, id, context, timeout } = waiter.request;
+        const { key, id, context } = waiter.request;
         waiter.failure = error;
         waiter.failures += 1;
         waiter.isAstray ||= error.unknown;
-        if (timeout === 0 || !isTemporary(error)) {
+        if (waiter.isOnce || !isTemporary(error)) {
             this._end(waiter, error);
             return;
         }
@@ -296,8 +296,8 @@ export class Waiters {
         if (phase.kind === 'settled') return;
         this._settle(waiter, outcome);
         const underWay = phase.kind === 'asking' || isAstray;
-        const { key, id, timeout, ttl } = request;
-        const isInLine = busy !== undefined && timeout > 0;
+        const { key, id, ttl } = request;
+        const isInLine = busy !== undefined && !waiter.isOnce;
         if (isInLine || underWay)
             this._giveUps.giveUp({ key, id, underWay }, this._clock.now() + Math.max(ttl, WAITER_LEASE));
     }

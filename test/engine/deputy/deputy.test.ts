@@ -108,7 +108,7 @@ suite('A deputy', () => {
             const answer = await acquireFrom(store, { key, id: newId(holder), ttl, ticket: undefined });
             assert(answer.kind === 'granted');
             const one = { key, holder: answer.holder, fence: answer.fence, deadline: answer.deadline };
-            if (lease !== undefined) lease.add(one, true);
+            if (lease !== undefined) lease.add([one], true);
             else lease = keepAlive.begin(one, { ttl, keepAlive: isKept, context: undefined }, true);
         }
         assert(lease !== undefined);

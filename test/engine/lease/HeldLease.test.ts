@@ -25,7 +25,7 @@ suite('HeldLease', () => {
         const [first, ...rest] = keys.map((key, at) => leasedKey(clock, key, TTL, 7 + at, `me:${7 + at}`));
         assert.isDefined(first);
         const one = new HeldLease(keeper, clock, first, TTL);
-        for (const more of rest) one.add(more, true);
+        one.add(rest, true);
         return one;
     }
 

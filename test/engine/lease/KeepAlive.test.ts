@@ -52,7 +52,7 @@ suite('KeepAlive', () => {
         });
         assert.isDefined(first);
         const lease = keepAlive.begin(first, { ttl, keepAlive: isKept, context: undefined }, !claimed);
-        for (const one of rest) lease.add(one, !claimed);
+        if (rest.length > 0) lease.add(rest, !claimed);
         return lease;
     }
 
@@ -277,7 +277,7 @@ suite('KeepAlive', () => {
         function claim(lease: HeldLease, key: string): void {
             void acquireFrom(store, { key, id: newId('me'), ttl: CLAIM_WINDOW, ticket: undefined });
             for (const call of store.acquires) if (!call.answered) call.go();
-            lease.add(leasedKey(clock, key, CLAIM_WINDOW), false);
+            lease.add([leasedKey(clock, key, CLAIM_WINDOW)], false);
         }
 
         test('that is granted by a message is asked for its whole ttl', async () => {

@@ -244,6 +244,65 @@ suite('Locker', () => {
             }
         });
 
+        test('are all asked for at once', async () => {
+            store.holding = true;
+            const waiting = locker.acquire(['c', 'a', 'b']);
+            assert.deepEqual(
+                store.acquires.map(({ request: { key, ticket } }) => [key, ticket]),
+                [
+                    ['a', undefined],
+                    ['b', undefined],
+                    ['c', undefined],
+                ],
+            );
+            store.proceed();
+            assert.deepEqual((await waiting).keys, ['a', 'b', 'c']);
+        });
+
+        test('are not held while an earlier one is waited for', async () => {
+            store.put('b', 'other', 600);
+            const waiting = locker.acquire(['a', 'b', 'c'], { timeout: TTL });
+            await settled();
+            assert.isDefined(store.holderOf('a'));
+            assert.isUndefined(store.holderOf('c'));
+            assert.lengthOf(store.lineOf('b'), 1);
+            await clock.advance(700);
+            const lease = await waiting;
+            assert.deepEqual(lease.keys, ['a', 'b', 'c']);
+            assert.strictEqual(store.holderOf('c'), lease.holderOf('c'));
+        });
+
+        test('that a holder was chosen for are asked for one by one', async () => {
+            store.holding = true;
+            const waiting = locker.acquire(['a', 'b'], { holder: 'me' });
+            await settled();
+            assert.lengthOf(store.acquires, 1);
+            store.proceed();
+            assert.strictEqual((await waiting).holderOf('b'), 'me');
+        });
+
+        test('are had again where one of them took longer to answer than the others last', async () => {
+            store.holding = true;
+            const waiting = locker.acquire(['a', 'b'], { ttl: 1000, timeout: TTL });
+            store.acquires[0]?.go();
+            await clock.advance(1500);
+            store.holding = false;
+            store.acquires[1]?.go();
+            const [lease] = await Promise.all([waiting, clock.advance(10)]);
+            assert.deepEqual(lease.keys, ['a', 'b']);
+            assert.isAbove(lease.remaining(), 900);
+            assert.deepEqual(
+                ['a', 'b'].map((key) => store.holderOf(key)),
+                ['a', 'b'].map((key) => lease.holderOf(key)),
+            );
+        });
+
+        test('tell of each key that was acquired, and of one refusal', async () => {
+            store.put('b', 'other', TTL);
+            assert.isNull(await locker.tryAcquire(['a', 'b', 'c']));
+            assert.deepEqual(told(), ['acquired', 'released', 'busy']);
+        });
+
         test('are given back together', async () => {
             const lease = await locker.acquire(['a', 'b', 'c']);
             assert.isTrue(await lease.release());
@@ -280,10 +339,12 @@ suite('Locker', () => {
         });
 
         test('are all given back when one fails', async () => {
-            const waiting = locker.acquire(['a', 'b']);
             store.holding = true;
-            await settled();
+            const waiting = locker.acquire(['a', 'b']);
+            store.acquires[0]?.go();
             store.acquires[1]?.fail('WRONG_TYPE');
+            await clock.advance(1);
+            store.acquires[2]?.fail('WRONG_TYPE');
             store.holding = false;
             await Promise.all([rejection(waiting, 'WRONG_TYPE'), clock.advance(1)]);
             await settled();
@@ -362,10 +423,10 @@ suite('Locker', () => {
             store.put('busy', 'other', TTL);
             assert.isNull(await locker.tryAcquire(['a', 'busy'], { signal }));
             assert.strictEqual(listeners(), 0);
+            store.put('x', 'other', TTL);
             const waiting = held.map((_, at) =>
                 rejection(locker.acquire([`w${at}`, 'x', `z${at}`], { signal, timeout: 5000 }), 'LOCK_TIMEOUT'),
             );
-            store.put('x', 'other', TTL);
             await settled();
             assert.isAtMost(listeners(), 2);
             await Promise.all([...waiting, clock.advance(5000)]);
@@ -391,9 +452,8 @@ suite('Locker', () => {
                 // Only once the first key is there.
                 if (store.holderOf('a') !== undefined) throw new TypeError('It is none of ours.');
             };
-            store.holding = true;
+            store.put('b', 'other', TTL);
             const waiting = rejection(locker.acquire(['a', 'b'], { signal }));
-            store.proceed();
             assert.match((await waiting).message, /none of ours/);
             await clock.advance(TTL);
             assert.isUndefined(store.holderOf('a'));
