@@ -1,4 +1,4 @@
-/** The shortest pause, and usually the longest, ms. */
+/** The shortest pause, and the longest by default, ms. */
 const SHORTEST = 50;
 const LONGEST = 2000;
 

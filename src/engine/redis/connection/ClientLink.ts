@@ -5,15 +5,15 @@ import { Backoff } from './Backoff';
 import { end } from './ending';
 import { ownHandshake } from './Handshake';
 
-/** How a client comes to its next connection. What its connections do is told by the client's own events. */
+/** Makes the next connection of a client. The client's own events tell what becomes of it. */
 export interface ClientLink {
-    /** Makes the first connection, or tells of the one that there is. */
+    /** Makes the first connection. If the client is connected already, tells so. */
     start(): void;
-    /** This connection is not what is needed: another one is tried, after a pause. */
+    /** This connection is not the right one: tries another one after a pause. */
     renew(stream: Redis['stream'] | undefined): void;
     /** Ends a connection that may be dead without either end knowing it. */
     cut(stream: Redis['stream'] | undefined): void;
-    /** The connection was of use: the next one need not wait for long. */
+    /** The connection was of use: the pause before the next one is short again. */
     useful(): void;
     close(): Promise<void>;
 }
@@ -24,15 +24,15 @@ export interface ClientLinkEvents {
     failed(error: Error): void;
 }
 
-/** Of a client that will say when it is ready. A fake that stands in for one in tests has no status at all. */
+/** In these states a client will say when it is ready. A fake client in tests has no status at all. */
 const NOT_READY: ReadonlySet<string> = new Set(['wait', 'connecting', 'connect', 'reconnecting', 'close', 'end']);
 
-/** Whether what is sent now goes out. Between the end of its stream and ioredis' notice of it, `ready` is not enough. */
+/** Whether what is sent now goes out. ioredis says `ready` until it notices that its stream has ended. */
 export function isWritable({ status, stream }: Redis): boolean {
     return status === 'ready' ? stream.writable && !stream.readableEnded : !NOT_READY.has(status);
 }
 
-/** Sets, before each connection, what may have changed since the last one: the credentials. If it fails they stay as they are. */
+/** Sets the credentials before each connection: they may have changed. If it fails, they stay as they are. */
 export type Refresh = (client: Redis) => Promise<void>;
 
 /** A client of our own. ioredis makes one connection at a time for it; this makes the next. */
@@ -49,7 +49,7 @@ export class OwnLink implements ClientLink {
         private readonly _clock: Clock,
         private readonly _events: ClientLinkEvents,
     ) {
-        // ioredis takes each connection that is accepted for a good one, and would make the next at once.
+        // ioredis would make the next connection at once: for it, a connection that was accepted is a good one.
         _client.options.retryStrategy = null;
         ownHandshake(_client, (error) => _events.failed(error));
     }
@@ -60,7 +60,7 @@ export class OwnLink implements ClientLink {
     }
 
     renew(stream: Redis['stream'] | undefined): void {
-        // What is under way on it may still be answered.
+        // Disconnected politely: commands under way may still be answered.
         if (this._client.stream === stream && !stream?.destroyed) this._client.disconnect();
     }
 
@@ -92,7 +92,7 @@ export class OwnLink implements ClientLink {
         await this._client.connect().catch((error: unknown) => this._events.failed(asError(error)));
     }
 
-    /** Settles with the promise, or when its time is over. Never rejects. */
+    /** Settles with the promise, or when the patience is over. Never rejects. */
     private _within(promise: Promise<void>): Promise<void> {
         return new Promise((resolve) => {
             const timer = this._clock.timer(this._patience, resolve);

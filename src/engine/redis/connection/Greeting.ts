@@ -5,9 +5,9 @@ import { isReply, saidBy } from './replies';
 import { readFacts } from './ServerFacts';
 import type { ServerFacts } from './ServerFacts';
 
-/** What a server said first. */
+/** What a server says of itself when it is connected. */
 export interface Greeting extends ServerFacts {
-    /** Of the connection: with RESP3 it can be subscribed and do other things too. */
+    /** Of the connection. With RESP3 it can be subscribed and run commands at the same time. */
     readonly protocol: 2 | 3;
 }
 
@@ -17,11 +17,11 @@ const LOADING_PAUSE = 50;
 export interface GreetOptions {
     /** The client is somebody else's: its database and its protocol are its owner's choice. */
     readonly borrowed: boolean;
-    /** The server answers, but has not loaded its data yet. @returns whether to go on asking. */
+    /** Is told that the server has not loaded its data yet. @returns whether to go on asking. */
     readonly loading: (error: Error) => boolean;
 }
 
-/** Asks a new connection what it leads to, when the server has loaded its data. @throws LockError, or what it refuses. */
+/** Asks a new connection which server it leads to, after that has loaded its data. @throws LockError, or the server's refusal. */
 export async function greet(client: Redis, { borrowed, loading }: GreetOptions, clock: Clock): Promise<Greeting> {
     for (;;) {
         try {
@@ -32,7 +32,7 @@ export async function greet(client: Redis, { borrowed, loading }: GreetOptions, 
             await new Promise<void>((resolve) => clock.timer(LOADING_PAUSE, resolve));
         }
     }
-    // ioredis goes on with database 0 where the server does not have the one that was asked for.
+    // ioredis goes on with database 0 if the server does not have this one.
     const { db } = client.options;
     if (db && !borrowed) await at('SELECT', client.select(db));
     const [info, hello] = await Promise.all([
@@ -44,13 +44,13 @@ export async function greet(client: Redis, { borrowed, loading }: GreetOptions, 
     return { ...readFacts(info), protocol: facts[facts.indexOf('proto') + 1] === 3 ? 3 : 2 };
 }
 
-/** What the server refuses to tell is not known. */
+/** If the server refuses to tell, it is not known. */
 function untold(error: unknown): string {
     if (isReply(error)) return '';
     throw error;
 }
 
-/** Says at which command a connection ended: proxies close it at one that they do not know. */
+/** Names the command at which a connection ended. Proxies end it at a command that they do not know. */
 export function at<T>(command: string, answer: Promise<T>): Promise<T> {
     return answer.catch((error: unknown) => {
         if (isReply(error)) throw error;

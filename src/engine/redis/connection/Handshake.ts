@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import { explain, isReply, saidBy } from './replies';
 
-/** A command of the handshake was refused. Why was told before. */
+/** A command of the handshake was refused. The reason was told before. */
 export class HandshakeRefused extends Error {
     override readonly name = 'HandshakeRefused';
 }
@@ -9,10 +9,10 @@ export class HandshakeRefused extends Error {
 type Command = (...args: readonly unknown[]) => Promise<unknown>;
 
 /**
- * Takes the decisions about refused HELLO and AUTH from ioredis, which knows a few sentences of servers only: it prints them
- * to the console, takes some for good, and speaks RESP2 after two of them.
+ * Decides what a refused HELLO or AUTH means, in place of ioredis. ioredis knows only a few sentences of servers: it prints
+ * them to the console, ignores some, and speaks RESP2 after two of them.
  *
- * @param refused told at once why. ioredis itself tells it only when every other command of the handshake is answered.
+ * @param refused gets the reason at once. ioredis tells it only when every other command of the handshake is answered.
  */
 export function ownHandshake(client: Redis, refused: (error: Error) => void): void {
     const { hello, auth } = client as unknown as Readonly<Record<'hello' | 'auth', Command | undefined>>;
@@ -37,7 +37,7 @@ export function ownHandshake(client: Redis, refused: (error: Error) => void): vo
     });
 }
 
-/** Any refusal of HELLO does, but one of the credentials, and one that passes. */
+/** Any refusal of HELLO means RESP2, but for refused credentials, and refusals that pass. */
 function meansResp2(error: unknown): boolean {
     if (!isReply(error)) return false;
     const { code } = explain(error, {});

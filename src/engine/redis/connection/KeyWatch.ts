@@ -15,15 +15,15 @@ type State =
     | { readonly kind: 'none' };
 
 /**
- * Tells when keys change that others than us write: server-assisted client-side caching of Redis 6, which needs no server
- * configuration. ioredis drops the invalidations that a RESP3 connection is pushed, so they are redirected to a RESP2
- * connection of its own, opened when the first key is watched.
+ * Tells when keys change that others write. It uses client-side caching with tracking (Redis 6), which the server needs no
+ * configuration for. ioredis drops the invalidations that are pushed to a RESP3 connection. So they are redirected to a RESP2
+ * connection of their own, which is opened when the first key is watched.
  */
 export class KeyWatch {
     private _state: State = { kind: 'off' };
     private readonly _backoff = new Backoff();
 
-    /** @param _changed of a key; of all of them, when invalidations may have been lost. */
+    /** @param _changed is told the key, or undefined: a change of any of them may have been missed. */
     constructor(
         private readonly _connection: RedisConnection,
         private readonly _clock: Clock,
@@ -49,7 +49,7 @@ export class KeyWatch {
         }
     }
 
-    /** Ends the watch: at the end, and after a reconnect, when the server has forgotten what was to be watched. */
+    /** Ends every watch: on close, and after a reconnect, because the server has forgotten what it tracked. */
     async reset(): Promise<void> {
         const before = this._state;
         this._state = { kind: 'off' };
@@ -89,7 +89,7 @@ export class KeyWatch {
         } catch (error) {
             await second.close();
             if (this._state.kind !== 'on' || this._state.second !== second) return false;
-            // What the server refuses for good it will refuse again.
+            // A lasting refusal would come again.
             this._state = isTemporary(asError(error))
                 ? { kind: 'later', at: this._clock.now() + this._backoff.next() }
                 : { kind: 'none' };

@@ -1,9 +1,9 @@
 import type { Clock, Timer } from '../../time/Clock';
 
-/** A connection that is back within this time was no outage, ms: a server that closes idle connections, say. */
+/** A connection that is back within this time was no outage, ms. Some servers close idle connections. */
 const GRACE = 1000;
 
-/** A server that refused to work is well again when it has refused nothing for so long, ms. */
+/** A server that refused to work is well again after this time without a refusal, ms. */
 const QUIET = 5000;
 
 export interface OutageEvents {
@@ -18,7 +18,7 @@ type State =
     | { readonly kind: 'unsure'; readonly since: number; readonly timer: Timer }
     | { readonly kind: 'on'; readonly since: number; readonly refusedAt: number };
 
-/** Tells of each time in which a server is of no use: once when it begins, with the cause, and once when it is over. */
+/** Tells of each outage of a server: once when it begins, with the cause, and once when it is over. */
 export class Outage {
     private _state: State = { kind: 'none' };
 

@@ -14,7 +14,7 @@ export interface RedisConnectionOptions {
     readonly connectTimeout: number;
     /** How long a command may take, ms, with the wait for a lost connection. */
     readonly commandTimeout: number;
-    /** An `open` that fails does not give up: the connection is tried for on. */
+    /** After an `open` that failed, it goes on trying to connect. */
     readonly persistent?: boolean | undefined;
     /** The client is somebody else's: it is used, but neither disconnected nor closed. */
     readonly borrowed?: boolean | undefined;
@@ -25,17 +25,17 @@ export interface RedisConnectionOptions {
 /** What the owner of a connection does when its state changes. */
 export interface ConnectionEvents {
     /**
-     * A server was connected to: does what has to work before the connection is ready. What it throws is why it is not; it
-     * is called again with the next attempt.
+     * A server is connected. It does what has to work before the connection is ready. If it throws, the connection is not
+     * ready, and it is called again with the next attempt.
      */
     prepare?(server: Greeting): Promise<void>;
     /** The connection is ready, again or for the first time. */
     ready?(): void;
     /** The connection ended. It may be back at once. */
     departed?(): void;
-    /** The server cannot be reached, or refuses to work: once for each outage. One that is over at once is none. */
+    /** The server cannot be reached, or refuses to work. Told once for each outage that lasts. */
     lost?(error: Error): void;
-    /** The outage that was told of is over. @param lasted ms. */
+    /** The outage is over. @param lasted ms. */
     recovered?(lasted: number): void;
 }
 
@@ -45,10 +45,10 @@ type State =
     | { readonly kind: 'ready'; readonly since: number }
     | { readonly kind: 'closed' };
 
-/** A connection that lasted so long was of use, ms. */
+/** A connection that lasted this long was of use, ms: the pauses between attempts begin anew. */
 const STABLE = 5000;
 
-/** What a second client needs, whatever the first one is. */
+/** The options of a second client, whatever those of the first one are. */
 const SECOND = {
     protocol: 2,
     disableClientInfo: true,
@@ -75,7 +75,7 @@ export class RedisConnection {
     private _state: State = { kind: 'new' };
     private _events: ConnectionEvents | undefined;
     private _handshake: Timer | undefined;
-    /** How often it could not be connected: tells an answer to this wait from an older one. */
+    /** How many attempts to connect failed: tells a failure of this wait from an older one. */
     private _failures = 0;
     private _opened = false;
     private readonly _link: ClientLink;
@@ -152,7 +152,7 @@ export class RedisConnection {
         return new Promise((resolve, reject) => this.post(command, resolve, reject, longer));
     }
 
-    /** What `send` does, told without a promise: of the commands of locks there are very many. */
+    /** What `send` does, by callbacks: a promise per layer dominated client CPU at 100 concurrent calls. */
     post<T>(
         command: (client: Redis, sentAt: number) => Promise<T>,
         answered: (answer: T, sentAt: number) => void,
@@ -196,7 +196,7 @@ export class RedisConnection {
         return new RedisConnection(this.client.duplicate(SECOND), options, this._clock);
     }
 
-    /** Waits until the connection is ready, an answer that no waiting will change, or the time is over. */
+    /** Waits until the connection is ready, or has failed for a lasting reason, or the time is over. */
     private async _ready(within: number): Promise<void> {
         const started = this._clock.now();
         const failures = this._failures;
@@ -252,7 +252,7 @@ export class RedisConnection {
         this._greeted();
     }
 
-    /** The server has made a step: one that is frozen now, or gone again, would leave it at that. */
+    /** The handshake made progress. If the server makes no more of it in time, the link is cut. */
     private _greeted(longer = 0): void {
         const stream = this.client.stream;
         this._handshake?.cancel();

@@ -7,17 +7,17 @@ import type { Greeting } from './Greeting';
 import type { RedisConnection } from './RedisConnection';
 import { explain } from './replies';
 
-/** How many replicas have to have a grant. */
+/** How many replicas must confirm a grant. */
 export interface Acks {
     readonly replicas: number;
-    /** How long they may take, ms. */
+    /** How long they may take for that, ms. */
     readonly timeout: number;
 }
 
 /** What became of a grant that was to be replicated. */
 export interface Replicated {
     readonly renewed: RenewReply;
-    /** How many replicas have it. */
+    /** How many replicas confirmed it. */
     readonly replicas: number;
     readonly sentAt: number;
 }
@@ -30,9 +30,9 @@ interface Pending {
 }
 
 /**
- * Waits until replicas have what was granted. WAIT counts the replicas that have the last write of its own connection, and
- * blocks that: so there is one for nothing else, and the grant is renewed on it first, which is a write that comes after the
- * grant. Those that come while one WAIT is under way share the next.
+ * Waits until replicas have a grant. WAIT counts the replicas that have the last write of its own connection, and blocks that
+ * connection. So WAIT has a connection of its own, and the grant is renewed on it first: that is a write after the grant.
+ * Grants that come while one WAIT is under way share the next.
  */
 export class Replication {
     private _pending: Pending[] = [];
@@ -75,7 +75,7 @@ export class Replication {
         this._busy = false;
     }
 
-    /** Settles all of them; never rejects. */
+    /** Settles all of them. Never rejects. */
     private async _together(group: readonly Pending[]): Promise<void> {
         const { replicas, timeout } = this._acks;
         try {

@@ -1,4 +1,4 @@
-/** What a server says of itself, by INFO. */
+/** What a server says of itself in INFO. */
 export interface ServerFacts {
     /** New with every start of the server. */
     readonly runId: string | undefined;
@@ -7,7 +7,7 @@ export interface ServerFacts {
     readonly role: 'master' | 'replica' | undefined;
     /** Since its start, ms. */
     readonly uptime: number | undefined;
-    /** The maxmemory-policy, where it may evict locks. */
+    /** The maxmemory-policy, if it may evict locks. */
     readonly evicts: string | undefined;
 }
 
@@ -29,7 +29,7 @@ export function readFacts(info: string): ServerFacts {
     };
 }
 
-/** What the people who run the server should know. */
+/** Warnings for those who run the server. */
 export function warningsOf({ evicts, role, version }: ServerFacts): string[] {
     const warnings: string[] = [];
     if (evicts !== undefined) {

@@ -8,14 +8,14 @@ import type { Greeting } from './Greeting';
 import type { RedisConnection } from './RedisConnection';
 import { explain } from './replies';
 
-/** How waiters learn of their turn: by messages, by asking, or by messages where the server has them. */
+/** How waiters learn of their turn. queue: by messages. poll: by asking. auto: by messages, or by asking where there are none. */
 export type WaitMode = 'auto' | 'queue' | 'poll';
 
 export interface SubscriptionOptions {
     readonly wait: WaitMode;
     /** How long the first connection may take, ms. */
     readonly connectTimeout: number;
-    /** The connection is used for commands only: others listen to what its client hears. */
+    /** The client is somebody else's: it is used for commands, and a second one listens. */
     readonly borrowed?: boolean | undefined;
     /** In a cluster: a hash tag whose slot the server has, so that messages need not go to all servers. */
     readonly tag?: (() => string | undefined) | undefined;
@@ -31,21 +31,21 @@ export interface SubscriptionEvents {
     heard(): void;
 }
 
-/** A connection that only listens is asked so often whether it is alive, ms. */
+/** A connection that only listens is asked at this interval whether it is alive, ms. */
 const PULSE = 10_000;
 
-/** Where messages do not reach us, that is tried again after at most so many ms. */
+/** The longest pause before subscribing is retried, ms. */
 const LONGEST_PAUSE = 30_000;
 
 const CLOSED = new LockError('CLOSED', 'The lock was closed.');
 
 /**
  * The channel on which a server wakes us: `redis-lock:@<start of the server>:<ours>`, so that a script can tell whether
- * nobody listens because we are gone or because we listened to another server (see `reaches` in scripts/grant.ts). In a
- * cluster `{tag}` follows: it is a sharded channel of the tag's slot then, and an ordinary one too.
+ * nobody listens because we are gone, or because we listened to another start of the server (see `reaches` in
+ * scripts/include/messages.lua). In a cluster `{tag}` follows. It is a sharded channel of the tag's slot then, and an ordinary one too.
  *
- * Where messages do not reach us waiters poll, and it is tried again: but for a missing right or an unknown command, which
- * are there to stay.
+ * While messages do not reach us, waiters poll, and subscribing is retried. It is not retried after a missing right or an
+ * unknown command.
  */
 export class Subscription {
     private _channel = '';
@@ -66,7 +66,7 @@ export class Subscription {
         private readonly _events: SubscriptionEvents,
     ) {}
 
-    /** Where messages reach us; empty: nowhere. */
+    /** The channel on which messages reach us. Empty: none. */
     get channel(): string {
         return this._channel;
     }
@@ -74,7 +74,7 @@ export class Subscription {
     /**
      * Subscribes on a new connection to the server.
      *
-     * @throws why messages do not reach us where `wait` is queue; what is wrong with the connection.
+     * @throws LockError what is wrong with the connection; if `wait` is queue, also why messages do not reach us.
      */
     async begin(server: Greeting): Promise<void> {
         this._server = server;
@@ -88,7 +88,7 @@ export class Subscription {
             throw new LockError(error.code, text, { cause: error.cause });
         } else {
             if (error.code === 'CONNECTION_FAILED') {
-                // It may be this connection that has ended, and at that command.
+                // Perhaps it was this connection that ended, at that command.
                 await this._connection.client.ping().catch(() => {
                     throw new LockError(error.code, `${error.message} Set options.wait to poll if it does so again.`);
                 });
@@ -137,7 +137,7 @@ export class Subscription {
         this._events.renewed();
     }
 
-    /** @returns why messages do not reach us; CLOSED: that does not matter any more. Never rejects. */
+    /** @returns why messages do not reach us. CLOSED: a later attempt, or the end, has replaced this one. Never rejects. */
     private async _subscribe(server: Greeting): Promise<LockError | undefined> {
         this._attempts += 1;
         const attempt = this._attempts;
@@ -145,7 +145,7 @@ export class Subscription {
         let failure: LockError | undefined;
         try {
             await this._drop();
-            // With RESP2 a subscribed connection can do nothing else, so it is a second one.
+            // With RESP2 a subscribed connection can do nothing else, so a second one listens.
             const apart = server.protocol === 2 || this._options.borrowed === true;
             if (stale()) return CLOSED;
             if (apart) await this._open(server);
@@ -185,7 +185,7 @@ export class Subscription {
     private _lost(error: Error): void {
         const told = explain(error, {});
         this._channel = '';
-        // A slot that is not there any more will not come back: another channel is needed.
+        // The slot of the channel has left this server for good: another channel is needed.
         if (!isTemporary(told)) void this._again();
         else if (!this._silent) {
             this._silent = true;
@@ -200,7 +200,7 @@ export class Subscription {
         return listen(request, { message: (text) => this._events.message(text), moved: () => void this._again() });
     }
 
-    /** Asks the second connection for a sign of life now and then; one that gives none is ended by that. */
+    /** Pings the second connection now and then. If it does not answer, its command timeout ends it. */
     private _beat(second: RedisConnection): void {
         this._timer?.cancel();
         this._timer = this._clock.timer(PULSE, () => {

@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import { LockError } from '../../port/errors';
 
-/** The address that a client connects to, as far as it is known, for those who read why it cannot. */
+/** The address that a client connects to, as far as it is known: for error messages. */
 export class Whereabouts {
     /** The master, as the Sentinels named it for this attempt. */
     private _named: string | undefined;
@@ -34,7 +34,7 @@ export class Whereabouts {
         return `Redis at ${path ?? `${host}:${port}`}`;
     }
 
-    /** Says which address it was that others named, and that does not answer. */
+    /** Adds the address to an error, if Sentinels named it and nothing answers there. */
     explained(error: LockError): LockError {
         if (this._named === undefined || this._connected || error.code !== 'CONNECTION_FAILED') return error;
         const text = `The Sentinels name ${this._named} as the master, which cannot be reached from here: ${error.message}. ${NAT}`;
@@ -52,5 +52,5 @@ export class Whereabouts {
     }
 }
 
-/** What helps where servers know each other by addresses that lead nowhere from here. */
+/** What helps if servers name addresses that cannot be reached from here. */
 export const NAT = 'Where addresses are translated (NAT, containers), give a client of ioredis that has a natMap.';

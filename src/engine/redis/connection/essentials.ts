@@ -9,10 +9,10 @@ import { bareText, wordOf } from './serverWords';
 const NO_SCRIPT = '0'.repeat(40);
 
 /**
- * Tries what no lock can do without, so that it is told when the lock is opened and not at its first use.
+ * Tries what every lock needs, so that a lack of it is told by `open`, and not by the first call.
  *
- * @param keys of a lock of our own, and its clock. Nothing is written.
- * @returns what the people who run the server should know.
+ * @param keys the keys of a lock that nobody uses. Nothing is written.
+ * @returns warnings for those who run the server.
  * @throws LockError NO_PERMISSION, NOT_SUPPORTED
  */
 export async function tryEssentials(client: Redis, keys: readonly string[], clock: string): Promise<string[]> {
@@ -29,7 +29,7 @@ export async function tryEssentials(client: Redis, keys: readonly string[], cloc
     return [`The server refuses EVALSHA, so that each call sends its whole script by EVAL: ${byHash}`];
 }
 
-/** The commands of scripts that are refused for good, whatever the key. */
+/** The commands of scripts that are always refused, whatever the key. */
 async function refusedCommands(
     client: Redis,
     keys: readonly string[],
@@ -43,7 +43,7 @@ async function refusedCommands(
     });
 }
 
-/** What the server says for good; undefined: it does it, or refuses it for another reason. */
+/** The lasting refusal of a command. Undefined: it is done, or refused for another reason. */
 function refusalOf(answer: Promise<unknown>): Promise<string | undefined> {
     return answer.then(
         () => undefined,

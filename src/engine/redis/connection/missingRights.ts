@@ -20,7 +20,7 @@ export async function missingRights(
     return refusedIn(answer);
 }
 
-/** The commands that failed for want of a right. @param failed each with its name and what the server said. */
+/** The commands that failed because a right is missing. @param failed each with its name and the answer of the server. */
 export function refusedIn(failed: readonly string[]): string[] {
     return failed.filter((_, at) => at % 2 === 0 && wordOf(failed[at + 1] ?? '') === 'NOPERM');
 }

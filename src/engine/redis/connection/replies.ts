@@ -3,31 +3,31 @@ import type { LockErrorCode, LockErrorDetails } from '../../port/errors';
 import { bareText, codeOf, wordOf } from './serverWords';
 import type { ServerWord } from './serverWords';
 
-/** An error that the server sent, as opposed to one of the connection. Of one that was explained, ask `saidBy`. */
+/** Whether the server sent this error. If not, it is one of the connection. For an error that was explained use `saidBy`. */
 export function isReply(error: unknown): error is Error {
     return error instanceof Error && (error.name === 'ReplyError' || error.name === 'ScriptError');
 }
 
-/** What a server said, also when that was explained since. @returns undefined: it said nothing, or nothing that is known. */
+/** The word of a server's answer, also out of an explained error. @returns undefined: there is none, or none that is known. */
 export function saidBy(error: unknown): ServerWord | undefined {
     if (isReply(error)) return wordOf(error.message);
     return error instanceof LockError && isReply(error.cause) ? wordOf(error.cause.message) : undefined;
 }
 
-/** The text that a server said, without what its version puts around it; empty: it said nothing. */
+/** The text of a server's answer, without what its version puts around it. Empty: there is none. */
 export function textOf(error: unknown): string {
     if (isReply(error)) return bareText(error.message);
     return error instanceof LockError && isReply(error.cause) ? bareText(error.cause.message) : '';
 }
 
-/** Says in our words and codes what the client or the server said. */
+/** Makes a LockError of what the client or the server said. */
 export function explain(thrown: unknown, details: LockErrorDetails): LockError {
     if (thrown instanceof LockError) {
         return new LockError(thrown.code, thrown.message, { cause: thrown.cause, unknown: thrown.unknown, ...details });
     }
     if (isReply(thrown)) return refusal(thrown, details);
     const cause = asError(thrown);
-    // Of several addresses tried, Node.js gives an AggregateError without a message.
+    // After several addresses Node.js gives an AggregateError without a message.
     const text = cause.message || ('code' in cause ? String(cause.code) : cause.name);
     const known = { ...details, cause };
     if (/^All sentinels are unreachable.*No such master/.test(text)) {
@@ -55,7 +55,7 @@ export function explain(thrown: unknown, details: LockErrorDetails): LockError {
     return new LockError('CONNECTION_FAILED', `Redis failed: ${text}`, known);
 }
 
-/** What an option would cure is said with the name of that option. */
+/** Names the option that would help. */
 const ADVICE: Readonly<Partial<Record<ServerWord, string>>> = {
     NOAUTH: 'Redis wants a password, and none is configured: set credential.password.',
     NODATABASE: 'Redis has no database of that number: see options.db_num, or the number at the end of connection.uri.',

@@ -1,16 +1,16 @@
 import type { LockErrorCode } from '../../port/errors';
 
-/** Why a server did not do something: the words with which it says so, and our names for what it says in sentences only. */
+/** Why a server refuses: the words that begin its answers, and names of ours for answers that are only sentences. */
 export type ServerWord = keyof typeof CODES;
 
-/** What each of them is for those who use a lock. */
+/** The code of our error for each of them. */
 const CODES = {
     WRONGTYPE: 'WRONG_TYPE',
     WRONGPASS: 'WRONG_PASSWORD',
     NOAUTH: 'WRONG_PASSWORD',
     NOPASSWORD: 'WRONG_PASSWORD',
     NOPERM: 'NO_PERMISSION',
-    // The server will work again without anything being changed by us.
+    // Temporary: the server will work again without our help.
     READONLY: 'SERVER_REFUSED',
     LOADING: 'SERVER_REFUSED',
     BUSY: 'SERVER_REFUSED',
@@ -24,7 +24,7 @@ const CODES = {
     MAXCLIENTS: 'SERVER_REFUSED',
     // The server has no database of that number.
     NODATABASE: 'BAD_OPTION',
-    // No retry helps: another server has to be asked, or the server cannot do it at all.
+    // No retry at this server helps. Another server has to be asked, or none can do it.
     MOVED: 'NOT_SUPPORTED',
     ASK: 'NOT_SUPPORTED',
     CROSSSLOT: 'NOT_SUPPORTED',
@@ -32,7 +32,7 @@ const CODES = {
     UNKNOWN: 'NOT_SUPPORTED',
 } as const satisfies Record<string, LockErrorCode>;
 
-/** What is said without a word of its own, by servers of several versions and by proxies. */
+/** Answers without such a word, of servers of several versions and of proxies. */
 const SENTENCES: readonly (readonly [said: RegExp, word: ServerWord])[] = [
     [/^ERR (Client sent AUTH|AUTH .* without any password)/i, 'NOPASSWORD'],
     [/^ERR (invalid password|AUTH|wrong number of arguments for 'auth')/i, 'WRONGPASS'],
@@ -62,7 +62,7 @@ export function bareText(text: string): string {
         .trim();
 }
 
-/** Which of the words it is; undefined: none that is known. */
+/** The word of an answer. Undefined: none that is known. */
 export function wordOf(text: string): ServerWord | undefined {
     const bare = bareText(text);
     const first = /^[A-Z]+\b/.exec(bare)?.[0];
@@ -70,7 +70,7 @@ export function wordOf(text: string): ServerWord | undefined {
     return SENTENCES.find(([said]) => said.test(bare))?.[1];
 }
 
-/** What nobody knows is taken for temporary: proxies have many words for a server that is away. */
+/** An unknown word counts as temporary: proxies have many words for a server that is away. */
 export function codeOf(word: ServerWord | undefined): LockErrorCode {
     return word === undefined ? 'SERVER_REFUSED' : CODES[word];
 }
