@@ -1,6 +1,7 @@
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { createInterface } from 'node:readline';
+import { SHARED } from '../../src/engine/port/protocol';
 import type { RedisAddress } from '../fixtures/sharedServer';
 import type { History } from './History';
 
@@ -79,10 +80,10 @@ export class ServerWatch implements Disposable {
         const count = Number(args[1]);
         const isClocked = args[2]?.endsWith('clock') === true;
         const keys = args.slice(isClocked ? 3 : 2, 2 + count);
-        const stride = keys[2]?.endsWith(':w') === true ? 3 : keys[1]?.endsWith(':q') === true ? 2 : 1;
+        const stride = strideOf(keys);
         const items = keys.length / stride;
         // Those that may hand on say something once, before all items; on nodes of a quorum a hint is behind them.
-        const rest = args.slice(2 + count + (isClocked && stride === 3 ? 1 : 0));
+        const rest = args.slice(2 + count + (isClocked && stride === 4 ? 1 : 0));
         const width = Math.floor(rest.length / items);
         // A list may have several steps of one key, and does not show which of them is under way.
         for (let item = 0; item < items; item++) {
@@ -100,13 +101,19 @@ export class ServerWatch implements Disposable {
         if (name === 'pexpire' && stored !== undefined) {
             this._seen.set(key, { holder: stored.holder, until: now + Number(value) });
         }
+        if (name === 'pexpireat' && stored !== undefined) {
+            this._seen.set(key, { holder: stored.holder, until: Number(value) });
+        }
         if (name !== 'set' && name !== 'del') return;
         const by = this._by.get(key) ?? new Set();
-        if (stored !== undefined && stored.until - ROUNDING > now && !by.has(acquisitionOf(stored.holder))) {
+        // (Who shares a key is not told here.)
+        const isOne = stored !== undefined && stored.holder !== SHARED;
+        if (isOne && stored.until - ROUNDING > now && !by.has(acquisitionOf(stored.holder))) {
             this.removals += 1;
             this._history.note({ operation: 'removed', key, holder: stored.holder, by: [...by].join(' ') });
         }
-        const until = args.includes('KEEPTTL') ? (stored?.until ?? Infinity) : now + Number(args[3]);
+        const given = args[2] === 'PXAT' ? Number(args[3]) : now + Number(args[3]);
+        const until = args.includes('KEEPTTL') ? (stored?.until ?? Infinity) : given;
         this._seen.set(key, name === 'del' ? 'free' : { holder: value, until });
         // A waiter that does not hear of its grant is passed over in the same step.
         this._by.set(key, by.add(acquisitionOf(value)));
@@ -145,4 +152,10 @@ const OWN = /^(\S+:\d+:[\w-]{8}:[0-9a-z]+)(?:#\d+)?:\d*$/;
 function acquisitionOf(text: string): string {
     const [chosen = ''] = text.split(/\\r|#(?=\S+:\d+:[\w-]{8}:)/);
     return OWN.exec(chosen)?.[1] ?? chosen;
+}
+
+/** How many keys a script takes for each item. */
+function strideOf(keys: readonly string[]): number {
+    if (keys[3]?.endsWith(':h') === true) return 4;
+    return /:[qh]$/.test(keys[1] ?? '') ? 2 : 1;
 }

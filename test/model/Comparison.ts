@@ -1,17 +1,19 @@
 import { assert } from 'chai';
 import type { Redis } from 'ioredis';
 import { chosenHolder, holderOf } from '../../src/engine/port/holder';
-import { QUEUE_LIFE, WAITER_LEASE } from '../../src/engine/port/protocol';
-import { acquireQueuedScript, acquireScript } from '../../src/engine/redis/scripts/acquire';
+import { CLAIM_WINDOW, QUEUE_LIFE, WAITER_LEASE } from '../../src/engine/port/protocol';
+import { acquireQueuedScript, acquireScript, acquireSharedScript } from '../../src/engine/redis/scripts/acquire';
+import { downgradeScript } from '../../src/engine/redis/scripts/downgrade';
 import { inspectScript } from '../../src/engine/redis/scripts/inspect';
-import { releaseQueuedScript, releaseScript } from '../../src/engine/redis/scripts/release';
-import { renewScript } from '../../src/engine/redis/scripts/renew';
+import { releaseQueuedScript, releaseScript, releaseSharedScript } from '../../src/engine/redis/scripts/release';
+import { renewScript, renewSharedScript } from '../../src/engine/redis/scripts/renew';
+import { requestOf } from '../../src/engine/redis/scripts/request';
 import { ScriptError } from '../../src/engine/redis/scripts/Script';
 import type { Script, ScriptFrame, ScriptItem } from '../../src/engine/redis/scripts/Script';
 import { keysOf } from '../../src/engine/redis/slots';
 import type { LockKeys } from '../../src/engine/redis/slots';
 import { LockModel } from '../../src/testing/LockModel';
-import type { QueuedAcquire, QueuedRelease, WaiterRecord } from '../../src/testing/LockModel';
+import type { QueuedAcquire, QueuedRelease, SharedAcquire, WaiterRecord } from '../../src/testing/LockModel';
 import type { Ear, Heard } from './Ear';
 
 /** Stands for a value of the wrong type. */
@@ -42,6 +44,8 @@ interface Content {
     readonly key: string | null;
     readonly queue: readonly string[];
     readonly waiters: Readonly<Record<string, string>>;
+    /** In no order. */
+    readonly sharers: Readonly<Record<string, string>>;
 }
 
 /** What one step is asked for. */
@@ -55,7 +59,7 @@ interface Effect {
 }
 
 /** Which of the keys an outsider deletes. */
-export type Part = 'key' | 'queue' | 'waiters' | 'clock' | 'all';
+export type Part = 'key' | 'queue' | 'waiters' | 'sharers' | 'clock' | 'all';
 
 /**
  * One lock twice: on a server, and as a model. Each step is taken on both and everything it did is compared.
@@ -90,7 +94,8 @@ export class Comparison {
     /** The holder of an acquisition when it has the key; else what it would be with the fence of another. */
     holderOf(id: string): string {
         const holder = this._model.key?.value;
-        return chosenHolder(id) ?? (holder?.startsWith(id) === true ? holder : holderOf(id, 7));
+        const sharer = this._model.sharers.value.members.find(({ member }) => member === id);
+        return chosenHolder(id) ?? (holder?.startsWith(id) === true ? holder : holderOf(id, sharer?.fence ?? 7));
     }
 
     async acquire(step: { readonly id: string; readonly ttl: number }): Promise<void> {
@@ -102,9 +107,17 @@ export class Comparison {
         });
     }
 
+    async acquireShared(step: SharedAcquire): Promise<void> {
+        const args = [step.id, requestOf(step.ttl, 0, step.share)];
+        await this._compare(acquireSharedScript, { clock: this._clock, keys: this._keys, args }, (model) => {
+            const reply = model.acquireShared(step);
+            return reply.kind === 'granted' ? { kind: 'granted', fence: reply.fence } : reply;
+        });
+    }
+
     async acquireQueued(step: QueuedAcquire): Promise<void> {
-        const { id, channel, ttl, spare, ticket } = step;
-        const args = [id, asked(ttl, spare), ticket === undefined ? '' : String(ticket)];
+        const { id, channel, ttl, spare, share, ticket } = step;
+        const args = [id, requestOf(ttl, spare, share), ticket === undefined ? '' : String(ticket)];
         const request = { clock: this._clock, keys: this._keys, args, before: [channel] };
         await this._compare(acquireQueuedScript, request, (model) => model.acquireQueued(step));
     }
@@ -114,9 +127,15 @@ export class Comparison {
         await this._compare(releaseScript, { keys: [key, queue], args: [holder] }, (model) => model.release(holder));
     }
 
+    async releaseShared(holder: string): Promise<void> {
+        await this._compare(releaseSharedScript, { keys: this._keys, args: [holder] }, (model) =>
+            model.releaseShared(holder),
+        );
+    }
+
     async releaseQueued(step: QueuedRelease): Promise<void> {
-        const { holder, id, pause, underWay } = step;
-        const args = [holder, id, underWay ? '1' : '0'];
+        const { holder, id, keep = 0, pause, underWay } = step;
+        const args = [holder, id, underWay ? '1' : '0', keep === 0 ? '' : String(keep)];
         const before = [pause === 0 ? '' : String(pause)];
         await this._compare(releaseQueuedScript, { clock: this._clock, keys: this._keys, args, before }, (model) =>
             model.releaseQueued(step),
@@ -127,6 +146,19 @@ export class Comparison {
         const [key] = this._keys;
         await this._compare(renewScript, { keys: [key], args: [step.holder, String(step.ttl)] }, (model) =>
             model.renew(step),
+        );
+    }
+
+    async renewShared(step: { readonly holder: string; readonly ttl: number }): Promise<void> {
+        const [key, , , sharers] = this._keys;
+        const args = [step.holder, String(step.ttl)];
+        await this._compare(renewSharedScript, { keys: [key, sharers], args }, (model) => model.renewShared(step));
+    }
+
+    async downgrade(step: { readonly holder: string; readonly ttl: number }): Promise<void> {
+        const args = [step.holder, String(step.ttl)];
+        await this._compare(downgradeScript, { clock: this._clock, keys: this._keys, args }, (model) =>
+            model.downgrade(step),
         );
     }
 
@@ -148,7 +180,7 @@ export class Comparison {
         if (always) await this._client.set(key, value);
         else await this._client.set(key, value, 'PX', ttl, 'NX');
         if (always) this._model.key = { value, expires: Infinity };
-        else if (isFree) this._model.key = { value, expires: now / 1000 + ttl };
+        else if (isFree) this._model.key = { value, expires: Math.round(now / 1000) + ttl };
         this._slack += ((await this._now()) - now) / 1000 + 1;
     }
 
@@ -163,9 +195,9 @@ export class Comparison {
     /** Some keys are deleted, or all. */
     async lose(what: Part): Promise<void> {
         const model = this._model;
-        const [key, queue, waiters] = this._keys;
-        const names = { key, queue, waiters, clock: this._clock };
-        const { queue: none, waiters: nobody } = new LockModel();
+        const [key, queue, waiters, sharers] = this._keys;
+        const names = { key, queue, waiters, sharers, clock: this._clock };
+        const { queue: none, waiters: nobody, sharers: unknown } = new LockModel();
         await (what === 'all' ? this._client.del(...Object.values(names)) : this._client.del(names[what]));
         if (what === 'key' || what === 'all') model.key = undefined;
         if (what === 'queue' || what === 'all') model.queue = none;
@@ -173,6 +205,7 @@ export class Comparison {
             model.waiters = nobody;
             model.freeUntil = 0;
         }
+        if (what === 'sharers' || what === 'all') model.sharers = unknown;
         if (what === 'clock' || what === 'all') model.clock = undefined;
     }
 
@@ -187,6 +220,16 @@ export class Comparison {
         if (Object.keys(fields).length > 0) await this._client.hset(waiters, fields);
         await this._bury(model.queue.value.filter(({ score }) => score < 0).map(({ id }) => id));
         if (model.queue.value.length === 0) await this._client.del(queue);
+    }
+
+    /** The lease of one who shares the key runs out, but not the key's. */
+    async outlive(id: string): Promise<void> {
+        const { expires, value } = this._model.sharers;
+        const member = value.members.find((one) => one.member === (chosenHolder(id) ?? id));
+        if (member === undefined) return;
+        const members = value.members.map((one) => (one === member ? { ...one, end: 1 } : one));
+        this._model.sharers = { value: { ...value, members }, expires };
+        await this._client.zadd(this._keys[3], 1, member.member);
     }
 
     /** The server's clock was ahead when it gave the last fence. */
@@ -241,6 +284,7 @@ export class Comparison {
             last = effect;
             if (!this._agree(effect, real)) continue;
             this._model = model;
+            this._adoptEnds(real.stored);
             this._compareExpiries(expiries, end / 1000);
             return;
         }
@@ -278,6 +322,7 @@ export class Comparison {
         const equal = (one: unknown, other: unknown, name = ''): boolean => {
             const isLeft = name === 'remaining' || name === 'taken';
             if (one === other || (isLeft && near(one, other))) return true;
+            if (isEnd(one) && isEnd(other) && near(Number(one), Number(other))) return true;
             if (typeof one !== 'object' || typeof other !== 'object' || one === null || other === null) return false;
             const names = new Set([...Object.keys(one), ...Object.keys(other)]);
             return [...names].every((field) => equal(Reflect.get(one, field), Reflect.get(other, field), field));
@@ -285,27 +330,41 @@ export class Comparison {
         return equal(expected, actual);
     }
 
+    /** A downgrade computes the end of the lease from the expiry of the key. */
+    private _adoptEnds({ sharers: stored }: Content): void {
+        const { expires, value } = this._model.sharers;
+        const members = value.members.map((one) => ({ ...one, end: Number(stored[one.member]) }));
+        if (members.length > 0) this._model.sharers = { value: { ...value, members }, expires };
+    }
+
     private _compareExpiries(left: readonly number[], now: number): void {
-        const { key, queue, waiters, clock } = this._model;
-        const instants = [key?.expires, queue.expires, waiters.expires, clock?.expires];
+        const { key, queue, waiters, sharers, clock } = this._model;
+        const instants = [key?.expires, queue.expires, waiters.expires, sharers.expires, clock?.expires];
         instants.forEach((instant, at) => {
             const actual = left[at] ?? -2;
-            const what = `expiry of the ${['key', 'queue', 'waiters', 'clock'][at]}`;
+            const what = `expiry of the ${['key', 'queue', 'waiters', 'sharers', 'clock'][at]}`;
             if (instant === undefined || instant === Infinity) assert.isBelow(actual, 0, what);
             else assert.approximately(actual, instant - now, this._slack, what);
         });
     }
 
     private async _stored(): Promise<Content> {
-        const [key, queue, waiters] = this._keys;
-        const [type, value, places, records, clock] = await Promise.all([
+        const [key, queue, waiters, sharers] = this._keys;
+        const [type, value, places, records, sharing, clock] = await Promise.all([
             this._client.type(key),
             this._client.get(key).catch(() => null),
             this._client.zrange(queue, '0', '-1', 'WITHSCORES'),
             this._client.hgetall(waiters),
+            this._client.zrange(sharers, '0', '-1', 'WITHSCORES'),
             this._client.get(this._clock),
         ]);
-        return { clock, key: type === 'list' ? LIST : value, queue: places, waiters: { ...records } };
+        return {
+            clock,
+            key: type === 'list' ? LIST : value,
+            queue: places,
+            waiters: { ...records },
+            sharers: Object.fromEntries(pairsOf(sharing)),
+        };
     }
 
     private _storedOf(model: LockModel): Content {
@@ -315,6 +374,7 @@ export class Comparison {
             key: key?.value ?? null,
             queue: queue.value.flatMap(({ id, score }) => [id, String(score)]),
             waiters: waitersOf(model),
+            sharers: sharersOf(model),
         };
     }
 }
@@ -350,7 +410,7 @@ function* readingsOf({ answer, messages, stored }: Effect, before: number, after
     const nows = within([
         before,
         ...numbers.flatMap((number) => [number, number + 1, number - 1000 * QUEUE_LIFE]),
-        ...numbers.flatMap((number) => [WAITER_LEASE, PAUSE].map((time) => Math.max((number - time) * 1000, before))),
+        ...numbers.flatMap((number) => SPANS.map((time) => Math.max((number - time) * 1000, before))),
         ...tickets.flatMap((ticket) => waits.map((waited) => ticket + waited)),
     ]);
     for (const now of nows) for (const draw of draws) yield { now, draws: [draw] };
@@ -364,11 +424,24 @@ function* readingsOf({ answer, messages, stored }: Effect, before: number, after
 /** How long a key is left free in these tests, ms. */
 export const PAUSE = 20_000;
 
+/** For how long a released key stays taken in these tests, ms. */
+export const KEPT = 40_000;
+
+/** How long leases last in these tests: shorter than the claim window and longer; far apart, because those of a key are compared
+ * with a tolerance. */
+export const TTLS = [1500, 30_000, 90_000] as const;
+
+/** By how much an instant that a step writes may be ahead of its time, ms. */
+const SPANS = [WAITER_LEASE, CLAIM_WINDOW, PAUSE, KEPT, ...TTLS];
+
 /** How many fences are reserved with a grant in these tests, when there are any. */
 export const SPARE = 8;
 
 /** How much greater than the time of the draw a number may be: the clock is ahead by what a command reserves. */
-const DRAWN = [0, 1, 3, 3 + SPARE];
+const RESERVED = [0, 1, 4, 4 + SPARE];
+
+/** The same when the command drew before, and what it drew is not there any more. */
+const DRAWN = [0, 5, 5 + SPARE].flatMap((before) => RESERVED.map((number) => before + number));
 
 function waitersOf(model: LockModel): Record<string, string> {
     const fields = model.waiters.value.map((record): [string, string] => [record.id, textOf(record)]);
@@ -376,10 +449,27 @@ function waitersOf(model: LockModel): Record<string, string> {
     return Object.fromEntries([...fields, ...free]);
 }
 
-function textOf({ channel, lease, spare, ttl }: WaiterRecord): string {
-    return `${lease} ${asked(ttl, spare)} ${channel}`;
+function textOf({ channel, lease, share, spare, ttl }: WaiterRecord): string {
+    return `${lease} ${requestOf(ttl, spare, share)} ${channel}`;
 }
 
-function asked(ttl: number, spare: number): string {
-    return spare === 0 ? String(ttl) : `${ttl}+${spare}`;
+/** Whether this is the end of a lease among those who share, ms. */
+function isEnd(score: unknown): boolean {
+    return typeof score === 'string' && /^\d{13}$/.test(score);
+}
+
+/** As sharers.lua tells. */
+function sharersOf({ sharers }: LockModel): Record<string, string> {
+    const { limit, members } = sharers.value;
+    const stored: Record<string, string> = limit > 0 ? { '\rl': String(-limit) } : {};
+    for (const { end, fence, member, permits } of members) {
+        stored[member] = String(end);
+        if (fence > 0) stored[`${member}\rf`] = String(-fence);
+        if (permits > 1) stored[`${member}\rp`] = String(1 - permits);
+    }
+    return stored;
+}
+
+function pairsOf(list: readonly string[]): [string, string][] {
+    return list.flatMap((name, at): [string, string][] => (at % 2 === 0 ? [[name, list[at + 1] ?? '']] : []));
 }

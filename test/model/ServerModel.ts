@@ -1,3 +1,4 @@
+import { chosenHolder } from '../../src/engine/port/holder';
 import { LockModel, Refusal } from '../../src/testing/LockModel';
 import type { Durations } from '../../src/testing/LockModel';
 
@@ -12,6 +13,11 @@ export class ServerModel extends LockModel {
     protected override _fenceOf(holder: string): number | undefined {
         const end = holder.indexOf(':') + 1;
         return end > 0 ? Number(holder.slice(end)) : undefined;
+    }
+
+    protected override _memberOf(text: string): string {
+        const name = chosenHolder(text) ?? text;
+        return name.slice(0, name.indexOf(':') + 1) || name;
     }
 
     protected override _write(): void {

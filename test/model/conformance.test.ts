@@ -1,13 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import type { Redis } from 'ioredis';
-import { acquireQueuedScript, acquireScript } from '../../src/engine/redis/scripts/acquire';
+import { READER } from '../../src/engine/port/LockStore';
+import { acquireQueuedScript, acquireScript, acquireSharedScript } from '../../src/engine/redis/scripts/acquire';
+import { downgradeScript } from '../../src/engine/redis/scripts/downgrade';
 import { inspectScript } from '../../src/engine/redis/scripts/inspect';
-import { releaseQueuedScript, releaseScript } from '../../src/engine/redis/scripts/release';
-import { renewScript } from '../../src/engine/redis/scripts/renew';
+import { releaseQueuedScript, releaseScript, releaseSharedScript } from '../../src/engine/redis/scripts/release';
+import { renewScript, renewSharedScript } from '../../src/engine/redis/scripts/renew';
 import { ended, ownClient } from '../engine/clientOf';
 import { sharedServer } from '../fixtures/sharedServer';
-import { Comparison, PAUSE, SPARE } from './Comparison';
+import { Comparison, KEPT, PAUSE, SPARE, TTLS } from './Comparison';
 import { Ear } from './Ear';
 
 /** So many sequences, or as many as there is time for, ms. */
@@ -24,8 +26,16 @@ const id = fc.constantFrom(z1, z2, z3, ...chosen);
 const ownId = fc.constantFrom(z1, z2, z3);
 const channel = fc.constantFrom('one', 'two', 'three');
 
-/** Shorter than the claim window and longer; far apart, because those of a key are compared with a tolerance. */
-const ttl = fc.constantFrom(1500, 30_000, 90_000);
+const ttl = fc.constantFrom(...TTLS);
+
+/** Readers, and permits under two limits. */
+const share = fc.constantFrom(
+    READER,
+    { limit: 2, permits: 1 },
+    { limit: 3, permits: 1 },
+    { limit: 3, permits: 2 },
+    { limit: 3, permits: 3 },
+);
 
 const acquire = fc.record({ kind: fc.constant('acquire'), id: ownId, ttl });
 const acquireQueued = fc.record({
@@ -37,7 +47,10 @@ const acquireQueued = fc.record({
     /** Empty: it polls. */
     channel: fc.oneof({ arbitrary: channel, weight: 4 }, fc.constant('')),
     spare: fc.constantFrom(0, 0, SPARE),
+    share: fc.oneof({ arbitrary: share, weight: 3 }, { arbitrary: fc.constant(undefined), weight: 2 }),
 });
+const acquireShared = fc.record({ kind: fc.constant('acquire shared'), id: ownId, ttl, share });
+const releaseShared = fc.record({ kind: fc.constant('release shared'), id });
 const release = fc.record({ kind: fc.constant('release'), id });
 const releaseQueued = fc.record({
     kind: fc.constant('release queued'),
@@ -46,10 +59,15 @@ const releaseQueued = fc.record({
     what: fc.constantFrom('release', 'release', 'release and bury', 'give up', 'give up', 'hand on'),
     underWay: fc.boolean(),
     pause: fc.constantFrom(0, 0, 0, PAUSE),
+    keep: fc.constantFrom(0, 0, 0, KEPT),
 });
 const outside = fc.oneof(
     fc.record({ kind: fc.constant('set'), value: fc.constantFrom('foreign', `${z1}77`), ttl, always: fc.boolean() }),
-    fc.record({ kind: fc.constant('lose'), what: fc.constantFrom('key', 'key', 'queue', 'waiters', 'clock', 'all') }),
+    fc.record({
+        kind: fc.constant('lose'),
+        what: fc.constantFrom('key', 'key', 'queue', 'waiters', 'sharers', 'clock', 'all'),
+    }),
+    fc.record({ kind: fc.constant('outlive'), id }),
     fc.record({ kind: fc.constantFrom('age', 'age', 'set a list', 'set the clock back') }),
     fc.record({ kind: fc.constant('bury'), many: fc.constantFrom(3, 70) }),
 );
@@ -60,7 +78,9 @@ const action = fc.oneof(
     { arbitrary: acquireQueued, weight: 8 },
     { arbitrary: release, weight: 1 },
     { arbitrary: releaseQueued, weight: 5 },
-    fc.record({ kind: fc.constant('renew'), id, ttl }),
+    { arbitrary: acquireShared, weight: 4 },
+    { arbitrary: releaseShared, weight: 2 },
+    fc.record({ kind: fc.constantFrom('renew', 'renew shared', 'downgrade', 'downgrade'), id, ttl }),
     fc.record({ kind: fc.constant('inspect') }),
     { arbitrary: listen, weight: 2 },
     { arbitrary: outside, weight: 3 },
@@ -80,7 +100,8 @@ suite('LockModel', () => {
         ear = new Ear(subscriber, client, `mark:${randomUUID()}`);
         await ear.open();
         const scripts = [acquireScript, acquireQueuedScript, releaseScript, releaseQueuedScript, renewScript];
-        for (const { lua } of [...scripts, inspectScript]) await client.script('LOAD', lua);
+        const shared = [acquireSharedScript, releaseSharedScript, renewSharedScript, downgradeScript];
+        for (const { lua } of [...scripts, ...shared, inspectScript]) await client.script('LOAD', lua);
     });
 
     suiteTeardown(async () => {
@@ -116,6 +137,8 @@ async function perform(one: Action, lock: Comparison, run: string): Promise<void
     switch (one.kind) {
         case 'acquire':
             return lock.acquire(one);
+        case 'acquire shared':
+            return lock.acquireShared(one);
         case 'acquire queued': {
             const { ticket: asked } = one;
             const ticket = asked === 'last' ? lock.ticketOf(one.id) : asked === 'no' ? undefined : asked;
@@ -123,10 +146,18 @@ async function perform(one: Action, lock: Comparison, run: string): Promise<void
         }
         case 'release':
             return lock.release(lock.holderOf(one.id));
+        case 'release shared':
+            return lock.releaseShared(lock.holderOf(one.id));
         case 'release queued':
             return releaseOf(one, lock);
         case 'renew':
             return lock.renew({ holder: lock.holderOf(one.id), ttl: one.ttl });
+        case 'renew shared':
+            return lock.renewShared({ holder: lock.holderOf(one.id), ttl: one.ttl });
+        case 'downgrade':
+            return lock.downgrade({ holder: lock.holderOf(one.id), ttl: one.ttl });
+        case 'outlive':
+            return lock.outlive(one.id);
         case 'inspect':
             return lock.inspect();
         case 'listen':
@@ -147,14 +178,14 @@ async function perform(one: Action, lock: Comparison, run: string): Promise<void
 }
 
 function releaseOf(
-    { what, id: given, pause, underWay }: Extract<Action, { kind: 'release queued' }>,
+    { what, id: given, keep, pause, underWay }: Extract<Action, { kind: 'release queued' }>,
     lock: Comparison,
 ): Promise<void> {
     switch (what) {
         case 'release':
-            return lock.releaseQueued({ holder: lock.holderOf(given), id: '', underWay: false, pause });
+            return lock.releaseQueued({ holder: lock.holderOf(given), id: '', underWay: false, pause, keep });
         case 'release and bury':
-            return lock.releaseQueued({ holder: lock.holderOf(given), id: given, underWay: true, pause });
+            return lock.releaseQueued({ holder: lock.holderOf(given), id: given, underWay: true, pause, keep });
         case 'give up':
             return lock.releaseQueued({ holder: '', id: given, underWay, pause });
         case 'hand on':

@@ -1,5 +1,7 @@
-import { chosenHolder, holderOf } from '../../src/engine/port/holder';
+import { chosenHolder } from '../../src/engine/port/holder';
+import type { Given } from '../../src/testing/LockHandOff';
 import type { QueuedAcquire, QueuedAcquireReply, WaiterRecord } from '../../src/testing/LockModel';
+import type { KeyState } from '../../src/testing/SharedLock';
 import { ServerModel } from './ServerModel';
 
 /** Release and renewal believe whoever asks. */
@@ -35,10 +37,14 @@ export class UnwrittenClock extends ServerModel {
 
 /** A waiter is told of its grant before that is written. */
 export class ToldBeforeWritten extends ServerModel {
-    protected override _give(waiter: WaiterRecord, fence: number, window: number): boolean {
-        if (!this._tellGrant(waiter, fence, window)) return false;
-        this._set(holderOf(waiter.id, fence), window);
-        return true;
+    protected override _give(state: KeyState, waiter: WaiterRecord, fence: number, window: number): void {
+        this._leave(waiter.id);
+        super._tellGrant({ waiter, fence, window });
+        super._give(state, waiter, fence, window);
+    }
+
+    protected override _tellGrant({ waiter }: Given): boolean {
+        return this.channels.has(waiter.channel);
     }
 }
 

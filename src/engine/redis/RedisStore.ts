@@ -186,7 +186,8 @@ export class RedisStore implements LockStore {
 
     /** @see QuorumNode */
     async raise(key: string, holder: string, fence: number): Promise<boolean> {
-        const keys = [this._context.prefix + key] as const;
+        const [stored, , , sharers] = keysOf(this._context.prefix + key);
+        const keys = [stored, sharers] as const;
         return (await this._done({ script: raiseScript, key, keys, args: [holder, String(fence)] })).answer;
     }
 

@@ -175,7 +175,7 @@ export class ReleaseQueuedCommand implements Command<ReleaseQueuedReply> {
 
     get args(): readonly string[] {
         const { holder = '', id = '', underWay = false } = this.giving;
-        return [holder, id, underWay ? '1' : '0'];
+        return [holder, id, underWay ? '1' : '0', ''];
     }
 
     before(): readonly string[] {

@@ -29,17 +29,17 @@ export function slotOf(key: string): number {
 /** Every key of ours but the user's own begins so. */
 export const PREFIX = 'redis-lock:';
 
-/** The keys of one lock: the user's own, the queue and the waiters (see the scripts). */
-export type LockKeys = readonly [key: string, queue: string, waiters: string];
+/** The keys of one lock: the user's own, the queue, the waiters, and those who share it (see the scripts). */
+export type LockKeys = readonly [key: string, queue: string, waiters: string, sharers: string];
 
 /**
- * Names the keys of the lock on `key`. Side keys are `redis-lock:{key}:q` and `redis-lock:{key}:w`; a key that has a hash tag keeps
+ * Names the keys of the lock on `key`. Side keys are `redis-lock:{key}:q`, `…:w` and `…:h`; a key that has a hash tag keeps
  * it (`a{b}c` → `redis-lock:{b}:a{b}c:q`). Where the braces of the key would move the slot (`a}b`, `a{}b`), the tag is a short
  * one found by search.
  */
 export function keysOf(key: string): LockKeys {
     const prefix = sidePrefix(key);
-    return [key, `${prefix}:q`, `${prefix}:w`];
+    return [key, `${prefix}:q`, `${prefix}:w`, `${prefix}:h`];
 }
 
 /** The clock of all locks on a server that is one keyspace. */

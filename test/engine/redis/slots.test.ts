@@ -64,12 +64,13 @@ suite('slots', () => {
     });
 
     suite('the keys of a lock', () => {
-        test('are the key of the user and two beside it', () => {
-            assert.deepEqual(keysOf('orders'), ['orders', 'redis-lock:{orders}:q', 'redis-lock:{orders}:w']);
+        test('are the key of the user and three beside it', () => {
+            const sides = ['redis-lock:{orders}:q', 'redis-lock:{orders}:w', 'redis-lock:{orders}:h'];
+            assert.deepEqual([...keysOf('orders')], ['orders', ...sides]);
         });
 
         test('keep the hash tag of the user', () => {
-            const sides = ['redis-lock:{b}:a{b}c:q', 'redis-lock:{b}:a{b}c:w'];
+            const sides = ['redis-lock:{b}:a{b}c:q', 'redis-lock:{b}:a{b}c:w', 'redis-lock:{b}:a{b}c:h'];
             assert.deepEqual([...keysOf('a{b}c')], ['a{b}c', ...sides]);
         });
 

@@ -1,13 +1,16 @@
 import { Script, isList, isNumber } from './Script';
 
-/** Answers of acquire.lua. */
+/** Answers of acquire.lua and acquire_shared.lua. */
 export type AcquireReply =
     | { readonly kind: 'granted'; readonly fence: number }
     | {
           readonly kind: 'taken';
-          /** Empty: nobody has the key, but somebody waits for it or has given it up. */
+          /**
+           * Empty: nobody has the key, but somebody waits for it or has given it up. The id of the acquisition itself: it shares the
+           * key already.
+           */
           readonly holder: string;
-          /** Of the holder, ms; -1: its key never expires. */
+          /** Until there may be room, ms; -1: the key never expires; -2: nobody has it. */
           readonly remaining: number;
       };
 
@@ -21,7 +24,7 @@ export type AcquireQueuedReply =
       }
     | {
           readonly kind: 'busy';
-          /** Of the present holder, ms; -1: its key never expires. */
+          /** Until there may be room, ms; -1: the key never expires. */
           readonly remaining: number;
           /** Every later grant has a greater fence. */
           readonly clock: number;
@@ -29,16 +32,20 @@ export type AcquireQueuedReply =
           readonly ticket: number;
           /** How many are before this one. */
           readonly rank: number;
-          /** The holder was granted the key in this step, and has so many ms to claim it; 0: it was not. */
+          /** Others were granted the key in this step, and have so many ms to claim it; 0: they were not. */
           readonly window: number;
           /** Empty: the key is left free for others. */
           readonly holder: string;
+          /** Another limit that was named last for the permits that are out; 0: none. */
+          readonly limit: number;
       }
-    /** The acquisition was given up before this attempt arrived. */
+    /** The acquisition was given up before this attempt arrived, or has gone on. */
     | { readonly kind: 'refused' };
 
 export const acquireScript = new Script('acquire', true, readAcquire);
 export const acquireNodeScript = new Script('acquire_node', true, readAcquire);
+export const acquireSharedScript = new Script('acquire_shared', true, readAcquire);
+export const acquireSharedNodeScript = new Script('acquire_shared_node', true, readAcquire);
 export const acquireQueuedScript = new Script('acquire_queued', true, readQueued);
 export const acquireQueuedNodeScript = new Script('acquire_queued_node', true, readQueued);
 
@@ -57,8 +64,8 @@ function readQueued(answer: unknown): AcquireQueuedReply | undefined {
         const [fence] = answer;
         return isNumber(fence) ? { kind: 'granted', fence, reserved: false } : undefined;
     }
-    const [remaining, clock, ticket, rank, window, holder] = answer;
+    const [remaining, clock, ticket, rank, window, holder, limit] = answer;
     if (!isNumber(remaining) || !isNumber(clock) || !isNumber(ticket) || !isNumber(rank)) return undefined;
-    if (!isNumber(window) || typeof holder !== 'string') return undefined;
-    return { kind: 'busy', remaining, clock, ticket, rank, window, holder };
+    if (!isNumber(window) || typeof holder !== 'string' || !isNumber(limit)) return undefined;
+    return { kind: 'busy', remaining, clock, ticket, rank, window, holder, limit };
 }

@@ -1,25 +1,31 @@
 -- Asks for a key that others may have or wait for: try, enqueue, heartbeat, claim and resend in one.
 --
--- KEYS  clock; per item: key, queue, waiters
+-- KEYS  clock; per item: key, queue, waiters, sharers
 -- ARGV  channel; per item: id, request, ticket
 --
 -- channel  on which the waiters of this command hear; '': they poll
--- request  `<ttl>`, or `<ttl>+<spare>`, see queue.lua
+-- request  how long, and whether it is to be shared, see queue.lua
 -- ticket   place in line: as in the last answer; 0: none yet; '': a plain try, which takes no place
 --
 -- Answers, per item
 --   fence     granted
 --   {fence}   the acquisition has the key already; no fences are reserved behind it
---   {remaining, clock, ticket, rank, window, holder}   busy
---             remaining   of the holder, ms; -1: its key never expires
+--   {remaining, clock, ticket, rank, window, holder, limit}   busy
+--             remaining   of the key, ms; -1: it never expires. For permits of a shared key: until the first ends
 --             clock       every later grant has a greater fence
 --             rank        how many are before this one
---             window      the holder was granted the key in this step, and has so many ms to claim it; 0: it was not
+--             window      the key was given to others in this step, who have so many ms to claim it; 0: it was not
 --             holder      '': the key is left free for others
---   -1        refused: the acquisition was given up; or, on a node, a later attempt of it has the key
+--             limit       another one than this was named last for the permits that are out; 0: none was
+--   -1        refused: the acquisition was given up; or, on a node, a later attempt of it has the key; or it shares the
+--             key by now
 
 --@include hand_off
+--@include acquisition
+--@include is_of
 --@include is_later
+--@include is_earlier
+--@include lock
 --@include answers
 
 -- Every number that is drawn later is greater.
@@ -29,10 +35,11 @@ end
 
 -- The key is this acquisition's: its answer was lost, or it claims what a message told. What it has already is never
 -- shortened, nor is a key that never expires.
-local function keep(key, queue, waiters, id, current, request)
+local function keep(lock, id, current, request)
+    local key = lock.key
     local ttl, spare = read_request(request)
     local left = redis.call('PTTL', key)
-    leave(queue, waiters, acquisition_of(id))
+    leave(lock.queue, lock.waiters, acquisition_of(id))
     -- (Also when the holder of another process, with its fence, was chosen: a lease that was handed over.)
     local random, fence = string.match(current, '^%S+:%d+:([%w_-]+):[%w#]+:(%d+)$')
     fence = random and #random == 8 and tonumber(fence)
@@ -52,27 +59,66 @@ local function keep(key, queue, waiters, id, current, request)
     return { fence }
 end
 
-local function take(key, queue, waiters, id, request, in_line)
+-- The acquisition, or its owner, shares the key already, until `over`.
+local function keep_place(lock, id, over, request)
     local ttl, spare = read_request(request)
+    local member = member_of(id)
+    leave(lock.queue, lock.waiters, acquisition_of(id))
+    local fence = -(tonumber(redis.call('ZSCORE', lock.sharers, member .. '\rf')) or 0)
+    local more, answer = {}, { fence }
+    if fence == 0 or attempt_of(id) > 0 then
+        fence = draw(spare)
+        more = { whole(-fence), member .. '\rf' }
+        if attempt_of(id) > 0 then
+            more = { more[1], more[2], -attempt_of(id), member .. '\ra' }
+        end
+        answer = spare > 0 and fence or { fence }
+    end
+    set_place(lock, true, member, math.max(over, now_ms() + ttl), more)
+    hand_off(lock, 'shared')
+    return answer
+end
+
+local function take(lock, state, id, request, in_line)
+    local ttl, spare, permits, limit = read_request(request)
     local fence = draw(spare)
     if in_line then
-        leave(queue, waiters, acquisition_of(id))
+        leave(lock.queue, lock.waiters, acquisition_of(id))
     end
-    redis.call('SET', key, holder_of(id, fence), 'PX', ttl)
-    tell_first(key, queue, waiters, tonumber(ttl))
+    if not permits then
+        redis.call('SET', lock.key, holder_of(id, fence), 'PX', ttl)
+        tell_first(lock, tonumber(ttl))
+        return fence
+    end
+    admit(lock, state == 'shared', id, now_ms() + ttl, fence, permits, limit)
+    if hand_off(lock, 'shared') == 0 then
+        tell_first(lock)
+    end
     return fence
 end
 
 -- Takes or keeps the place in line, and shows that the waiter lives. Returns its ticket.
-local function enqueue(queue, waiters, me, request, ticket)
-    redis.call('ZADD', queue, whole(ticket), me)
-    redis.call('HSET', waiters, me, whole(micros() / 1000 + WAITER_LEASE) .. ' ' .. request .. ' ' .. ARGV[1])
-    redis.call('PEXPIRE', queue, QUEUE_LIFE)
-    redis.call('PEXPIRE', waiters, QUEUE_LIFE)
+local function enqueue(lock, me, request, ticket)
+    redis.call('ZADD', lock.queue, whole(ticket), me)
+    redis.call('HSET', lock.waiters, me, whole(micros() / 1000 + WAITER_LEASE) .. ' ' .. request .. ' ' .. ARGV[1])
+    redis.call('PEXPIRE', lock.queue, QUEUE_LIFE)
+    redis.call('PEXPIRE', lock.waiters, QUEUE_LIFE)
     return ticket
 end
 
-local function acquire(key, queue, waiters, id, request, wait)
+-- Until there may be room, ms, and another limit that was named.
+local function outlook(lock, state, permits, limit)
+    if not limit or state ~= 'shared' then
+        return redis.call('PTTL', lock.key), 0
+    end
+    local named = -(tonumber(redis.call('ZSCORE', lock.sharers, '\rl')) or 0)
+    -- (Where there is room for it, others are before it.)
+    local left = time_to_wait(lock, not has_room(lock, state, permits, limit) and limit or nil)
+    return left, named == limit and 0 or named
+end
+
+local function acquire(lock, id, request, wait)
+    local queue, waiters = lock.queue, lock.waiters
     local me = acquisition_of(id)
     local place = tonumber(redis.call('ZSCORE', queue, me))
     if place and place < 0 then
@@ -81,42 +127,54 @@ local function acquire(key, queue, waiters, id, request, wait)
         end
         place = nil
     end
-    local current = redis.call('GET', key)
-    if current and is_of(current, me) then
+    local current = redis.call('GET', lock.key)
+    local _, _, permits, limit = read_request(request)
+    if current and not permits and is_of(current, me) then
         if is_later(current, id) then
             return -1
         end
-        return keep(key, queue, waiters, id, current, request)
+        return keep(lock, id, current, request)
+    end
+    local state = state_of(lock, current)
+    local over = state == 'shared' and end_of(lock.sharers, member_of(id))
+    if over then
+        if over <= now_ms() then
+            drop(lock.sharers, member_of(id))
+        elseif permits and not is_earlier(lock.sharers, id) then
+            return keep_place(lock, id, over, request)
+        elseif permits or not string.find(id, '\r', 1, true) then
+            return -1
+        end
     end
     local ticket = tonumber(wait)
     if ticket and not place then
-        ticket = enqueue(queue, waiters, me, request, ticket > 0 and ticket or draw(0))
+        ticket = enqueue(lock, me, request, ticket > 0 and ticket or draw(0))
     end
     local window, pause = 0, 0
-    if not current then
+    if state == 'free' then
         pause = (tonumber(redis.call('HGET', waiters, 'yield')) or 0) - micros() / 1000
-        if pause <= 0 then
-            current, window = hand_off(key, queue, waiters, me)
-            if not current then
-                return take(key, queue, waiters, id, request, ticket or place)
-            end
+    end
+    if state ~= 'taken' and pause <= 0 then
+        local waits
+        window, state, waits = hand_off(lock, state, me)
+        if not waits and has_room(lock, state, permits, limit) then
+            return take(lock, state, id, request, ticket or place)
         end
+        current = window > 0 and redis.call('GET', lock.key) or current
     end
     if ticket and place then
-        ticket = enqueue(queue, waiters, me, request, place)
+        ticket = enqueue(lock, me, request, place)
     end
-    local remaining = current and redis.call('PTTL', key) or math.ceil(pause)
+    local remaining, other = math.ceil(pause), 0
+    if current then
+        remaining, other = outlook(lock, state, permits, limit)
+    end
     local rank = ticket and redis.call('ZCOUNT', queue, 0, '(' .. whole(ticket)) or 0
-    return { remaining, last_drawn(), ticket or 0, rank, window, current or '' }
+    return { remaining, last_drawn(), ticket or 0, rank, window, current or '', other }
 end
 
 local answers = {}
-for i = 1, (#KEYS - 1) / 3 do
-    answers[i] = answer_of(
-        pcall(
-            acquire, KEYS[3 * i - 1], KEYS[3 * i], KEYS[3 * i + 1],
-            ARGV[3 * i - 1], ARGV[3 * i], ARGV[3 * i + 1]
-        )
-    )
+for i = 1, (#KEYS - 1) / 4 do
+    answers[i] = answer_of(pcall(acquire, lock_at(i), ARGV[3 * i - 1], ARGV[3 * i], ARGV[3 * i + 1]))
 end
 return answers

@@ -8,11 +8,11 @@
 local clock, key, queue, waiters = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local calls = {
     { 'get', key }, { 'set', clock, '', 'PX', 'x' }, { 'del', waiters .. ':none' }, { 'pttl', key },
-    { 'pexpire', key, 'x' }, { 'exists', key },
+    { 'pexpire', key, 'x' }, { 'pexpireat', key, 'x' }, { 'exists', key },
     { 'getrange', key, 0, 0 }, { 'time' }, { 'hget', waiters, '' }, { 'hset', waiters, 'f', '', 'x' },
     { 'hdel', waiters, '' },
     { 'zadd', queue, 'x', '' }, { 'zrem', queue, '' }, { 'zrangebyscore', queue, 0, 0 }, { 'zcount', queue, 0, 0 },
-    { 'zscore', queue, '' },
+    { 'zscore', queue, '' }, { 'zrange', queue, 0, 0 },
 }
 local failed = {}
 for _, call in ipairs(calls) do

@@ -1,24 +1,29 @@
 -- Gives back what somebody has of a key: the key itself, which goes to the first waiter in the same step, or a place
--- in line.
+-- among those who share it, or a place in line.
 --
--- KEYS  clock; per item: key, queue, waiters
--- ARGV  pause; per item: holder, id, underway
+-- KEYS  clock; per item: key, queue, waiters, sharers
+-- ARGV  pause; per item: holder, id, underway, keep
 --
 -- pause      ms for which a key that others wait for is left free, so that those who poll for it with a plain SET get
 --            a chance; '': none
--- holder     releases the key, if this holder has it; '': see id
+-- holder     releases the key, or its place there, if this holder has it; '': see id
 -- id         of an acquisition that is given up: it leaves the line, and without a holder it gives the key back, too,
 --            if it has it. A key under a holder that was chosen is left alone then: it may be another lease of the
---            same owner. Both '': hands on a key that nobody has.
+--            same owner. Both '': hands on a key that nobody has, or that has room for the first in line.
 -- underway   1: attempts of that acquisition may still arrive, and are refused
+-- keep       ms for which what is released stays taken all the same; '' or 0: none
 --
--- Answers, per item: {released, window}
+-- Answers, per item: {released, window, waiting}
 --   released   1: the key was given back; 0: it was not this holder's, or this acquisition's
---   window     the first waiter was granted the key, or it was left free, for so many ms; 0: neither
+--   window     waiters were granted the key, or it was left free, for so many ms; 0: neither
+--   waiting    how many wait for a key that was given back and is taken all the same, without a window; else 0
 
 --@include hand_off
+--@include acquisition
 --@include takes_back
 --@include holds
+--@include given_back
+--@include lock
 --@include answers
 
 -- Tombstones that are over are swept a few at a time.
@@ -32,41 +37,105 @@ local function bury(queue, id)
 end
 
 -- Leaves the key free for others, while somebody waits.
-local function yield(key, queue, waiters, pause)
-    if not first_waiter(queue, waiters) then
+local function yield(lock, pause)
+    if not first_waiter(lock.queue, lock.waiters) then
         return false
     end
-    redis.call('HSET', waiters, 'yield', whole(micros() / 1000 + pause))
-    redis.call('DEL', key)
-    tell_first(key, queue, waiters, pause)
+    redis.call('HSET', lock.waiters, 'yield', whole(micros() / 1000 + pause))
+    redis.call('DEL', lock.key)
+    tell_first(lock, pause)
     return true
+end
+
+local function is_left_free(waiters)
+    return (tonumber(redis.call('HGET', waiters, 'yield')) or 0) * 1000 > micros()
 end
 
 -- Hands the key on, or deletes it. A hand-off that is refused (out of memory, say) ends in a deletion: a release
 -- always frees. Returns the window.
-local function free(key, queue, waiters, current)
-    local done, holder, window = pcall(hand_off, key, queue, waiters)
-    if done and holder then
+local function free(lock, current)
+    local done, window = pcall(hand_off, lock, 'free')
+    if done and window > 0 then
         return window
     end
-    local deleted = redis.pcall('DEL', key)
+    local deleted = redis.pcall('DEL', lock.key)
     if type(deleted) == 'number' then
         if not done then
-            tell_first(key, queue, waiters, 0)
+            tell_first(lock, 0)
         end
         return 0
     end
-    if redis.pcall('GET', key) == current then
+    if redis.pcall('GET', lock.key) == current then
         error(deleted)
     end
     -- It was given to a waiter that cannot be reached, and can be neither given on nor deleted: it runs out.
     return CLAIM_WINDOW
 end
 
-local function give_back(key, queue, waiters, holder, id, underway)
+-- The members of the sharers that are given back.
+local function returned(sharers, holder, id)
+    if holder == '' then
+        local member = id ~= '' and given_back(sharers, id)
+        return member and { member } or {}
+    end
+--@include sharers_of
+    return members
+end
+
+-- Gives back a place among those who share the key, or lets it end after `keep` ms. Returns whether it was there, and
+-- whether the key ends sooner than before.
+local function leave_place(lock, holder, id, keep)
+    local before = last_end(lock.sharers)
+    local ours = false
+    for _, member in ipairs(returned(lock.sharers, holder, id)) do
+        local over = end_of(lock.sharers, member)
+        local lives = over and over > now_ms()
+        ours = ours or lives
+        -- (What cannot be written for want of memory ends when it would have ended.)
+        if lives and keep > 0 then
+            pcall(set_place, lock, true, member, now_ms() + keep, {})
+        else
+            drop(lock.sharers, member)
+        end
+    end
+    return ours, last_end(lock.sharers) < before
+end
+
+-- The key ends with the last of those who share it. Returns whether there is one.
+local function settle(lock)
+    local longest = last_end(lock.sharers)
+    if longest > now_ms() then
+        redis.call('PEXPIREAT', lock.key, whole(longest))
+        return true
+    end
+    redis.call('DEL', lock.sharers)
+    return false
+end
+
+-- Those who share the key go on; there may be room for others now. Returns the window.
+local function admit_more(lock, tells)
+    local done, window = pcall(hand_off, lock, 'shared')
+    if done and window > 0 then
+        return window
+    end
+    -- (Whoever could not be given its share for want of memory may ask.)
+    if tells or not done then
+        tell_first(lock)
+    end
+    return 0
+end
+
+local function give_back(lock, holder, id, underway, keep)
+    local key, queue, waiters = lock.key, lock.queue, lock.waiters
     local current = redis.call('GET', key)
-    local ours
-    if holder ~= '' then
+    local state = state_of(lock, current)
+    local ours, sooner
+    if state == 'shared' then
+        ours, sooner = leave_place(lock, holder, id, keep)
+        if not settle(lock) then
+            state = 'over'
+        end
+    elseif holder ~= '' then
         ours = current and holds(current, holder)
     else
         ours = current and id ~= '' and takes_back(current, id)
@@ -78,26 +147,33 @@ local function give_back(key, queue, waiters, holder, id, underway)
     end
     local window = 0
     local pause = tonumber(ARGV[1])
-    if ours and pause and yield(key, queue, waiters, pause) then
+    local stays = state == 'shared' or ours and keep > 0 and state == 'taken'
+    if state == 'shared' then
+        window = admit_more(lock, was_first or sooner)
+    elseif stays then
+        redis.call('PEXPIRE', key, keep)
+        tell_first(lock, keep)
+    elseif (ours or state == 'over') and pause and yield(lock, pause) then
         window = pause
-    elseif ours or not current and (tonumber(redis.call('HGET', waiters, 'yield')) or 0) * 1000 <= micros() then
-        window = free(key, queue, waiters, current)
+    elseif ours or state == 'over' or not current and not is_left_free(waiters) then
+        window = free(lock, current)
     elseif was_first then
-        tell_first(key, queue, waiters, math.max(redis.call('PTTL', key), 0))
+        tell_first(lock, math.max(redis.call('PTTL', key), 0))
     end
     -- Last: a release frees the key, also where this is refused.
     if underway == '1' and acquisition_of(id) == id then
         bury(queue, id)
     end
-    return { ours and 1 or 0, window }
+    local waiting = ours and stays and window == 0 and redis.call('ZCOUNT', queue, 0, '+inf') or 0
+    return { ours and 1 or 0, window, waiting }
 end
 
 local answers = {}
-for i = 1, (#KEYS - 1) / 3 do
+for i = 1, (#KEYS - 1) / 4 do
     answers[i] = answer_of(
         pcall(
-            give_back, KEYS[3 * i - 1], KEYS[3 * i], KEYS[3 * i + 1],
-            ARGV[3 * i - 1], ARGV[3 * i], ARGV[3 * i + 1]
+            give_back, lock_at(i),
+            ARGV[4 * i - 2], ARGV[4 * i - 1], ARGV[4 * i], tonumber(ARGV[4 * i + 1]) or 0
         )
     )
 end

@@ -2,16 +2,20 @@ import { randomUUID } from 'node:crypto';
 import { assert } from 'chai';
 import type { Redis } from 'ioredis';
 import { holderOf, newId } from '../../../../src/engine/port/holder';
-import { acquireQueuedScript, acquireScript } from '../../../../src/engine/redis/scripts/acquire';
+import type { Share } from '../../../../src/engine/port/LockStore';
+import { acquireQueuedScript, acquireScript, acquireSharedScript } from '../../../../src/engine/redis/scripts/acquire';
 import type { AcquireQueuedReply, AcquireReply } from '../../../../src/engine/redis/scripts/acquire';
+import { downgradeScript } from '../../../../src/engine/redis/scripts/downgrade';
+import type { DowngradeReply } from '../../../../src/engine/redis/scripts/downgrade';
 import { inspectScript } from '../../../../src/engine/redis/scripts/inspect';
 import type { InspectReply } from '../../../../src/engine/redis/scripts/inspect';
 import { parseMessage } from '../../../../src/engine/redis/scripts/message';
 import type { Message } from '../../../../src/engine/redis/scripts/message';
-import { releaseQueuedScript, releaseScript } from '../../../../src/engine/redis/scripts/release';
+import { releaseQueuedScript, releaseScript, releaseSharedScript } from '../../../../src/engine/redis/scripts/release';
 import type { ReleaseQueuedReply, ReleaseReply } from '../../../../src/engine/redis/scripts/release';
-import { renewScript } from '../../../../src/engine/redis/scripts/renew';
+import { renewScript, renewSharedScript } from '../../../../src/engine/redis/scripts/renew';
 import type { RenewReply } from '../../../../src/engine/redis/scripts/renew';
+import { requestOf } from '../../../../src/engine/redis/scripts/request';
 import { ScriptError } from '../../../../src/engine/redis/scripts/Script';
 import type { Script, ScriptFrame, ScriptItem } from '../../../../src/engine/redis/scripts/Script';
 import { keysOf } from '../../../../src/engine/redis/slots';
@@ -25,6 +29,8 @@ export interface Asked {
     readonly ttl?: number | string;
     /** The channel; empty: it polls. */
     readonly on?: string;
+    /** Undefined: all of the key. */
+    readonly share?: Share;
 }
 
 export interface Given {
@@ -32,6 +38,7 @@ export interface Given {
     readonly id?: string;
     readonly underWay?: boolean;
     readonly pause?: string;
+    readonly keep?: number;
 }
 
 /** One lock on a real server, with a clock of its own, and somebody who listens. */
@@ -41,6 +48,7 @@ export class ScriptScene {
     readonly key = this.keys[0];
     readonly queue = this.keys[1];
     readonly waiters = this.keys[2];
+    readonly sharers = this.keys[3];
     readonly clock = `clock:${this.name}`;
     readonly channel = `channel:${this.name}`;
     readonly heard: Message[] = [];
@@ -82,11 +90,17 @@ export class ScriptScene {
         return this.run(acquireScript, { keys: [this.key, this.queue], args: [id, String(ttl)] });
     }
 
+    /** As one of several. */
+    join(id: string, share: Share, ttl: number = TTL): Promise<AcquireReply> {
+        return this.run(acquireSharedScript, { keys: this.keys, args: [id, requestOf(ttl, 0, share)] });
+    }
+
     /** Without a ticket: a plain try. */
-    ask(id: string, ticket: number | '' = '', { on = '', ttl = TTL }: Asked = {}): Promise<AcquireQueuedReply> {
+    ask(id: string, ticket: number | '' = '', { on = '', share, ttl = TTL }: Asked = {}): Promise<AcquireQueuedReply> {
+        const request = typeof ttl === 'string' ? ttl : requestOf(ttl, 0, share);
         return this.run(
             acquireQueuedScript,
-            { keys: this.keys, args: [id, String(ttl), String(ticket)] },
+            { keys: this.keys, args: [id, request, String(ticket)] },
             { before: [on] },
         );
     }
@@ -110,17 +124,37 @@ export class ScriptScene {
         return { id, holder: holderOf(id, answer.fence), fence: answer.fence };
     }
 
+    /** A new acquisition that shares the key, with the holder and the fence. */
+    async shared(share: Share, ttl: number = TTL): Promise<{ id: string; holder: string; fence: number }> {
+        const id = newId();
+        const answer = await this.join(id, share, ttl);
+        if (answer.kind !== 'granted') assert.fail(answer.kind);
+        return { id, holder: holderOf(id, answer.fence), fence: answer.fence };
+    }
+
     release(holder: string): Promise<ReleaseReply> {
         return this.run(releaseScript, { keys: [this.key, this.queue], args: [holder] });
     }
 
-    giveBack({ holder = '', id = '', pause = '', underWay = false }: Given): Promise<ReleaseQueuedReply> {
-        const args = [holder, id, underWay ? '1' : '0'];
+    leave(holder: string): Promise<ReleaseReply> {
+        return this.run(releaseSharedScript, { keys: this.keys, args: [holder] });
+    }
+
+    giveBack({ holder = '', id = '', keep = 0, pause = '', underWay = false }: Given): Promise<ReleaseQueuedReply> {
+        const args = [holder, id, underWay ? '1' : '0', keep === 0 ? '' : String(keep)];
         return this.run(releaseQueuedScript, { keys: this.keys, args }, { before: [pause] });
     }
 
     renew(holder: string, ttl: number): Promise<RenewReply> {
         return this.run(renewScript, { keys: [this.key], args: [holder, String(ttl)] });
+    }
+
+    renewShared(holder: string, ttl: number): Promise<RenewReply> {
+        return this.run(renewSharedScript, { keys: [this.key, this.sharers], args: [holder, String(ttl)] });
+    }
+
+    downgrade(holder: string, ttl: number = TTL): Promise<DowngradeReply> {
+        return this.run(downgradeScript, { keys: this.keys, args: [holder, String(ttl)] });
     }
 
     inspect(most = ''): Promise<InspectReply> {
@@ -133,6 +167,25 @@ export class ScriptScene {
         return this.heard;
     }
 
+    /** Between which instants (server time, ms) a key expires. */
+    async expiry(key = this.key): Promise<readonly [least: number, most: number]> {
+        const [before, left, after] = await Promise.all([this.micros(), this.client.pttl(key), this.micros()]);
+        return [left + Math.floor(before / 1000), left + Math.ceil(after / 1000)];
+    }
+
+    /** The key ends with the lease of this acquisition, and not sooner. */
+    async endsWith(id: string): Promise<void> {
+        const end = Number(await this.client.zscore(this.sharers, id));
+        const [least, most] = await this.expiry();
+        assert.isTrue(least <= end && end <= most, `${least} <= ${end} <= ${most}`);
+    }
+
+    /** The key does not end before the lease of this acquisition. */
+    async endsAfter(id: string): Promise<void> {
+        const end = Number(await this.client.zscore(this.sharers, id));
+        assert.isAtLeast((await this.expiry())[1], end);
+    }
+
     async micros(): Promise<number> {
         const [seconds, rest] = await this.client.time();
         return Number(seconds) * 1_000_000 + Number(rest);
@@ -142,6 +195,11 @@ export class ScriptScene {
     async die(id: string): Promise<void> {
         const record = (await this.client.hget(this.waiters, id)) ?? assert.fail('It does not wait.');
         await this.client.hset(this.waiters, id, record.replace(/^\d+/, '1000'));
+    }
+
+    /** The lease of one who shares the key runs out, and the key does not. */
+    async expire(id: string): Promise<void> {
+        await this.client.zadd(this.sharers, 'XX', 1, id);
     }
 
     /** All keys of the lock that exist. */

@@ -253,7 +253,7 @@ suite('acquire_queued.lua', () => {
         const { holder } = await scene.held();
         const id = newId();
         const { ticket } = await scene.wait(id);
-        assert.deepEqual(await scene.giveBack({ holder, pause: '5000' }), { released: true, window: 5000 });
+        assert.deepEqual(await scene.giveBack({ holder, pause: '5000' }), { released: true, window: 5000, waiting: 0 });
         assert.deepInclude((await scene.messages(1))[0], { kind: 'first', id, taken: 5000 });
         for (const answer of [await scene.ask(id, ticket), await scene.ask(newId())]) {
             if (answer.kind !== 'busy') assert.fail(answer.kind);

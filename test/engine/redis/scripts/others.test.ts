@@ -1,12 +1,13 @@
 import { assert } from 'chai';
 import { newId } from '../../../../src/engine/port/holder';
-import { acquireQueuedScript, acquireScript } from '../../../../src/engine/redis/scripts/acquire';
+import { acquireQueuedScript, acquireScript, acquireSharedScript } from '../../../../src/engine/redis/scripts/acquire';
+import { downgradeScript } from '../../../../src/engine/redis/scripts/downgrade';
 import { inspectScript } from '../../../../src/engine/redis/scripts/inspect';
 import { parseMessage } from '../../../../src/engine/redis/scripts/message';
 import { permissionsScript } from '../../../../src/engine/redis/scripts/permissions';
 import { raiseScript } from '../../../../src/engine/redis/scripts/raise';
-import { releaseQueuedScript, releaseScript } from '../../../../src/engine/redis/scripts/release';
-import { renewScript } from '../../../../src/engine/redis/scripts/renew';
+import { releaseQueuedScript, releaseScript, releaseSharedScript } from '../../../../src/engine/redis/scripts/release';
+import { renewScript, renewSharedScript } from '../../../../src/engine/redis/scripts/renew';
 import type { Script } from '../../../../src/engine/redis/scripts/Script';
 import { rejection } from '../../../fixtures/rejection';
 import { sharedServer } from '../../../fixtures/sharedServer';
@@ -87,7 +88,7 @@ suite('raise.lua', () => {
     teardown(() => scene.end());
 
     function raise(id: string, fence: number): Promise<boolean> {
-        return scene.run(raiseScript, { keys: [scene.key], args: [id, String(fence)] });
+        return scene.run(raiseScript, { keys: [scene.key, scene.sharers], args: [id, String(fence)] });
     }
 
     test('writes a fence to the key and the clock, and keeps the ttl', async () => {
@@ -119,9 +120,13 @@ suite('Script', () => {
     const all: readonly Script<unknown>[] = [
         acquireScript,
         acquireQueuedScript,
+        acquireSharedScript,
         releaseScript,
         releaseQueuedScript,
+        releaseSharedScript,
         renewScript,
+        renewSharedScript,
+        downgradeScript,
         inspectScript,
         raiseScript,
         permissionsScript,

@@ -2,8 +2,9 @@ import { assert } from 'chai';
 import type { Redis } from 'ioredis';
 import { holderOf, newId } from '../../../../src/engine/port/holder';
 import { CLAIM_WINDOW } from '../../../../src/engine/port/protocol';
+import { READER } from '../../../../src/engine/port/LockStore';
 import { saidBy } from '../../../../src/engine/redis/connection/replies';
-import { acquireQueuedScript, acquireScript } from '../../../../src/engine/redis/scripts/acquire';
+import { acquireQueuedScript, acquireScript, acquireSharedScript } from '../../../../src/engine/redis/scripts/acquire';
 import type { AcquireQueuedReply } from '../../../../src/engine/redis/scripts/acquire';
 import { releaseQueuedScript, releaseScript } from '../../../../src/engine/redis/scripts/release';
 import { ScriptError } from '../../../../src/engine/redis/scripts/Script';
@@ -17,7 +18,7 @@ import { ended, ownClient } from '../../clientOf';
 import { ScriptScene, TTL } from './ScriptScene';
 
 /** The commands that the scripts write with. */
-const WRITES = ['set', 'del', 'pexpire', 'zadd', 'zrem', 'hset', 'hdel'];
+const WRITES = ['set', 'del', 'pexpire', 'pexpireat', 'zadd', 'zrem', 'hset', 'hdel'];
 
 suite('A script that is refused in the middle', () => {
     let server: RedisServer;
@@ -61,7 +62,7 @@ suite('A script that is refused in the middle', () => {
             const { holder } = await scene.held();
             const ids = [newId(), newId()];
             for (const id of ids) await scene.wait(id);
-            const item = { keys: scene.keys, args: [holder, '', '0'] };
+            const item = { keys: scene.keys, args: [holder, '', '0', ''] };
             const done = await runWithout(refused, releaseQueuedScript, item, { before: [''] });
             const current = await scene.client.get(scene.key);
             await scene.client.publish(scene.channel, 'grant\n1+0\n1\nend:\nend');
@@ -85,10 +86,31 @@ suite('A script that is refused in the middle', () => {
         });
     }
 
+    for (const refused of WRITES) {
+        test(`(${refused}) shares no key without an answer that says so, and ends no lease before its time`, async () => {
+            const before = refused === 'pexpireat' ? await scene.shared(READER, 5000) : undefined;
+            const id = newId();
+            const done = await runWithout(refused, acquireSharedScript, { keys: scene.keys, args: [id, `${TTL}*1`] });
+            if (before !== undefined) await scene.endsAfter(before.id);
+            if (done) await scene.endsWith(id);
+        });
+
+        test(`(${refused}) tells no reader of a grant that did not happen`, async () => {
+            const { holder } = await scene.held();
+            for (const id of [newId(), newId()]) await scene.wait(id, { share: READER });
+            const item = { keys: scene.keys, args: [holder, '', '0', ''] };
+            await runWithout(refused, releaseQueuedScript, item, { before: [''] });
+            const holders = (await scene.inspect()).holders.map((one) => one.holder);
+            await scene.client.publish(scene.channel, 'grant\n1+0\n1\nend:\nend');
+            const heard = (await ends(scene)).filter((message) => message.kind === 'grant');
+            for (const { fence, id } of heard) assert.include(holders, `${id}${fence}`);
+        });
+    }
+
     test('(del) releases all the same when somebody waits', async () => {
         const { holder } = await scene.held();
         await scene.wait(newId());
-        const item = { keys: scene.keys, args: [holder, '', '0'] };
+        const item = { keys: scene.keys, args: [holder, '', '0', ''] };
         assert.isTrue(await runWithout('del', releaseQueuedScript, item, { before: [''] }));
     });
 });
@@ -119,6 +141,14 @@ suite('A server that is out of memory', () => {
         await scene.end();
     });
 
+    /** It has the key, or is told to ask. (A script that has written already is not refused any more.) */
+    async function told(id: string): Promise<void> {
+        const [message] = await scene.messages(1);
+        assert.propertyVal(message, 'id', id);
+        if (message?.kind === 'first') assert.strictEqual(message.taken, 0);
+        else assert.lengthOf((await scene.inspect()).waiters, 0);
+    }
+
     async function full(): Promise<void> {
         await scene.client.config('SET', 'maxmemory-policy', 'noeviction');
         await scene.client.config('SET', 'maxmemory', '1');
@@ -136,9 +166,34 @@ suite('A server that is out of memory', () => {
         const id = newId();
         await scene.wait(id);
         await full();
-        assert.deepEqual(await scene.giveBack({ holder }), { released: true, window: 0 });
+        assert.deepEqual(await scene.giveBack({ holder }), { released: true, window: 0, waiting: 0 });
         assert.isNull(await scene.client.get(scene.key));
         assert.deepEqual(await scene.messages(1), [{ kind: 'first', key: scene.key, id, taken: 0 }]);
+    });
+
+    test('takes back the place of one that shares, also where others wait for the key', async () => {
+        const [short, long] = [await scene.shared(READER, 15_000), await scene.shared(READER)];
+        const id = newId();
+        await full();
+        assert.strictEqual(await scene.leave(long.holder), 'released');
+        await scene.endsWith(short.id);
+        await scene.client.config('SET', 'maxmemory', '0');
+        await scene.wait(id, { share: { limit: 1, permits: 1 } });
+        await full();
+        assert.deepInclude(await scene.giveBack({ holder: short.holder }), { released: true });
+        await told(id);
+    });
+
+    test('takes back permits that others wait for', async () => {
+        const share = { limit: 2, permits: 1 };
+        const [one, other] = [await scene.shared(share), await scene.shared(share)];
+        const id = newId();
+        await scene.wait(id, { share });
+        await full();
+        assert.deepInclude(await scene.giveBack({ holder: one.holder }), { released: true });
+        assert.isFalse((await scene.inspect()).holders.some(({ holder }) => holder === one.holder));
+        assert.isTrue((await scene.inspect()).holders.some(({ holder }) => holder === other.holder));
+        await told(id);
     });
 
     test('renews a lease, and tells an acquisition why it is refused', async () => {

@@ -61,7 +61,7 @@ suite('release_queued.lua', () => {
         const [id, next] = [newId(), newId()];
         await scene.wait(id);
         await scene.wait(next);
-        assert.deepEqual(await scene.giveBack({ holder }), { released: true, window: CLAIM_WINDOW });
+        assert.deepEqual(await scene.giveBack({ holder }), { released: true, window: CLAIM_WINDOW, waiting: 0 });
         const [first, grant] = await scene.messages(2);
         assert.deepEqual(first, { kind: 'first', key: scene.key, id: next, taken: CLAIM_WINDOW });
         if (grant?.kind !== 'grant') assert.fail('It was not told.');
@@ -76,7 +76,7 @@ suite('release_queued.lua', () => {
     test('grants for less than a claim window when the waiter asked for less', async () => {
         const { holder } = await scene.held();
         await scene.wait(newId(), { ttl: 500 });
-        assert.deepEqual(await scene.giveBack({ holder }), { released: true, window: 500 });
+        assert.deepEqual(await scene.giveBack({ holder }), { released: true, window: 500, waiting: 0 });
     });
 
     test('grants under the holder that the waiter has chosen', async () => {
@@ -117,13 +117,13 @@ suite('release_queued.lua', () => {
     test('deletes the key when all who waited are dead', async () => {
         const { holder } = await scene.held();
         await scene.wait(newId(), { on: `nobody:${randomUUID()}` });
-        assert.deepEqual(await scene.giveBack({ holder }), { released: true, window: 0 });
+        assert.deepEqual(await scene.giveBack({ holder }), { released: true, window: 0, waiting: 0 });
         assert.deepEqual(await scene.left(), []);
     });
 
     test('tells another than the holder that it does not have the key', async () => {
         const { holder } = await scene.held();
-        assert.deepEqual(await scene.giveBack({ holder: `${holder}1` }), { released: false, window: 0 });
+        assert.deepEqual(await scene.giveBack({ holder: `${holder}1` }), { released: false, window: 0, waiting: 0 });
         assert.strictEqual(await scene.client.get(scene.key), holder);
     });
 
@@ -131,10 +131,10 @@ suite('release_queued.lua', () => {
         const { holder } = await scene.held();
         const id = newId();
         await scene.wait(id);
-        assert.deepEqual(await scene.giveBack({}), { released: false, window: 0 });
+        assert.deepEqual(await scene.giveBack({}), { released: false, window: 0, waiting: 0 });
         assert.strictEqual(await scene.client.get(scene.key), holder);
         await scene.client.del(scene.key);
-        assert.deepEqual(await scene.giveBack({}), { released: false, window: CLAIM_WINDOW });
+        assert.deepEqual(await scene.giveBack({}), { released: false, window: CLAIM_WINDOW, waiting: 0 });
         assert.isTrue((await scene.client.get(scene.key))?.startsWith(id));
     });
 
@@ -142,12 +142,12 @@ suite('release_queued.lua', () => {
         const { holder } = await scene.held();
         await scene.wait(newId());
         await scene.giveBack({ holder, pause: '5000' });
-        assert.deepEqual(await scene.giveBack({}), { released: false, window: 0 });
+        assert.deepEqual(await scene.giveBack({}), { released: false, window: 0, waiting: 0 });
     });
 
     test('makes no pause when nobody waits', async () => {
         const { holder } = await scene.held();
-        assert.deepEqual(await scene.giveBack({ holder, pause: '5000' }), { released: true, window: 0 });
+        assert.deepEqual(await scene.giveBack({ holder, pause: '5000' }), { released: true, window: 0, waiting: 0 });
         assert.deepEqual(await scene.left(), []);
     });
 
@@ -157,7 +157,7 @@ suite('release_queued.lua', () => {
             const [id, next] = [newId(), newId()];
             await scene.wait(id);
             await scene.wait(next);
-            assert.deepEqual(await scene.giveBack({ id }), { released: false, window: 0 });
+            assert.deepEqual(await scene.giveBack({ id }), { released: false, window: 0, waiting: 0 });
             assert.deepInclude((await scene.messages(1))[0], { kind: 'first', id: next });
             assert.deepEqual(
                 (await scene.inspect()).waiters.map((one) => one.id),
@@ -167,7 +167,7 @@ suite('release_queued.lua', () => {
 
         test('gives back the key that it was granted', async () => {
             const { id } = await scene.held();
-            assert.deepEqual(await scene.giveBack({ id }), { released: true, window: 0 });
+            assert.deepEqual(await scene.giveBack({ id }), { released: true, window: 0, waiting: 0 });
             assert.deepEqual(await scene.left(), []);
         });
 
@@ -180,7 +180,7 @@ suite('release_queued.lua', () => {
 
         test('leaves a key alone that is held under a chosen holder: it may be another lease of its owner', async () => {
             await scene.ask(newId('mine'), 0);
-            assert.deepEqual(await scene.giveBack({ id: newId('mine') }), { released: false, window: 0 });
+            assert.deepEqual(await scene.giveBack({ id: newId('mine') }), { released: false, window: 0, waiting: 0 });
             assert.strictEqual(await scene.client.get(scene.key), 'mine');
         });
 
@@ -190,7 +190,7 @@ suite('release_queued.lua', () => {
             await scene.wait(id);
             await scene.wait(next);
             await scene.client.del(scene.key);
-            assert.deepEqual(await scene.giveBack({ id }), { released: false, window: CLAIM_WINDOW });
+            assert.deepEqual(await scene.giveBack({ id }), { released: false, window: CLAIM_WINDOW, waiting: 0 });
             assert.isTrue((await scene.client.get(scene.key))?.startsWith(next));
         });
 
@@ -208,7 +208,11 @@ suite('release_queued.lua', () => {
 
         test('is buried with the release of its key, when an attempt of it may still arrive', async () => {
             const { holder, id } = await scene.held();
-            assert.deepEqual(await scene.giveBack({ holder, id, underWay: true }), { released: true, window: 0 });
+            assert.deepEqual(await scene.giveBack({ holder, id, underWay: true }), {
+                released: true,
+                window: 0,
+                waiting: 0,
+            });
             assert.deepEqual(await scene.ask(id, 0), { kind: 'refused' });
         });
 

@@ -1,5 +1,6 @@
 --@include whole
 --@include queue
+--@include room
 
 -- The start of this server that channels name, asked for once a command; empty where that is refused.
 local start
@@ -31,14 +32,23 @@ local function reaches(channel, kind, ms, fence, id, key)
     return heard_at ~= nil and string.sub(here(), 1, #heard_at) ~= heard_at
 end
 
--- Tells the first waiter that it is the first, and that the key is taken for so many ms. Waiters that cannot be
--- reached are dropped.
-local function tell_first(key, queue, waiters, taken)
+-- Tells the first waiter that it is the first, and that the key is taken for so many ms. Waiters that cannot be reached
+-- are dropped.
+-- taken: ms; nil: the key is shared, and for as long as there is no room for the waiter.
+local function tell_first(lock, taken)
     while true do
-        local id, _, channel = first_waiter(queue, waiters)
-        if not id or reaches(channel, 'first', whole(taken), 0, id, key) then
+        local id, request, channel = first_waiter(lock.queue, lock.waiters)
+        if not id then
             return
         end
-        leave(queue, waiters, id)
+        local left = taken
+        if not left then
+            local _, _, permits, limit = read_request(request)
+            left = has_room(lock, 'shared', permits, limit) and 0 or time_to_wait(lock, limit)
+        end
+        if reaches(channel, 'first', whole(left), 0, id, lock.key) then
+            return
+        end
+        leave(lock.queue, lock.waiters, id)
     end
 end

@@ -5,10 +5,11 @@
 -- refused. The waiters are a hash: acquisition -> `<lease> <request> <channel>`. At the lease (server time, ms) the
 -- waiter is taken to be dead.
 
--- What is asked for: `<ttl>`, or `<ttl>+<spare>` when so many fences behind that of the grant are to be reserved.
+-- What is asked for: `<ttl>`; `<ttl>+<spare>` when so many fences behind that of the grant are to be reserved. Behind
+-- that `*<permits>` where the key is to be shared, `*<permits>/<limit>` where no more than the limit are to be out.
 local function read_request(request)
-    local ttl, spare = string.match(request, '^(%d+)%+?(%d*)$')
-    return ttl, tonumber(spare) or 0
+    local ttl, spare, permits, limit = string.match(request, '^(%d+)%+?(%d*)%*?(%d*)/?(%d*)$')
+    return ttl, tonumber(spare) or 0, tonumber(permits), tonumber(limit)
 end
 
 local function leave(queue, waiters, id)

@@ -1,0 +1,4 @@
+-- All attempts are one.
+local function is_earlier()
+    return false
+end

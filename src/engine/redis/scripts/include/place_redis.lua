@@ -1,0 +1,9 @@
+-- The `member` that an acquisition is among those who share, and what `more` is stored of it.
+local member, more = id, {}
+if permits ~= '1' then
+    more = { 1 - permits, id .. '\rp' }
+end
+if limit ~= '' then
+    more[#more + 1] = -limit
+    more[#more + 1] = '\rl'
+end
