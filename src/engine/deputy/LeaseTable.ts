@@ -46,6 +46,8 @@ export function patience(ttl: number): number {
 
 export class LeaseTable {
     private readonly _blocks: Int32Array[] = [];
+    /** An instant of the last few days, on the main thread: cells are read by it, without a look at the clock. */
+    private _lately = 0;
 
     /** How many rows it has. */
     get size(): number {
@@ -57,11 +59,10 @@ export class LeaseTable {
         this._blocks.push(new Int32Array(block));
     }
 
-    /** @param now of the main thread's clock. */
-    deadline(row: number, now: number): number {
+    deadline(row: number): number {
         const cells = this._cells(row);
         if ((Atomics.load(cells, first(row) + WORD) & GONE) !== 0) return TAKEN;
-        return instantOf(Atomics.load(cells, first(row) + DEADLINE), now);
+        return instantOf(Atomics.load(cells, first(row) + DEADLINE), this._lately);
     }
 
     raise(row: number, deadline: number): void {
@@ -79,6 +80,7 @@ export class LeaseTable {
 
     /** Gives the row to a lease. It must be free. */
     occupy(row: number, deadline: number): void {
+        this._lately = deadline;
         const cells = this._cells(row);
         const generation = (Atomics.load(cells, first(row) + WORD) & ~FLAGS) + GENERATION;
         Atomics.store(cells, first(row) + DEADLINE, Math.floor(deadline) | 0);
@@ -103,6 +105,7 @@ export class LeaseTable {
 
     /** Begins a renewal of the main thread, if none of the deputy is in its way. @param anyway also beside one. */
     beginMain(row: number, now: number, anyway: boolean): boolean {
+        this._lately = now;
         const cells = this._cells(row);
         for (;;) {
             const word = Atomics.load(cells, first(row) + WORD);

@@ -1,5 +1,4 @@
 import type { LeasedKey } from '../lease/HeldLease';
-import type { Clock } from '../time/Clock';
 import type { LeaseTable } from './LeaseTable';
 
 /** A key of a lease whose deadline is in the table. */
@@ -13,7 +12,6 @@ export class TabledKey implements LeasedKey {
 
     constructor(
         private readonly _table: LeaseTable,
-        private readonly _clock: Clock,
         readonly row: number,
         { key, holder, fence, buried }: LeasedKey,
     ) {
@@ -24,7 +22,7 @@ export class TabledKey implements LeasedKey {
     }
 
     get deadline(): number {
-        return this._last ?? this._table.deadline(this.row, this._clock.now());
+        return this._last ?? this._table.deadline(this.row);
     }
 
     set deadline(deadline: number) {

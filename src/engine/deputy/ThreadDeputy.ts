@@ -44,11 +44,12 @@ export class ThreadDeputy implements Deputy {
         const row = this._take();
         this._table.occupy(row, one.deadline);
         this._size += 1;
-        return new TabledKey(this._table, this._clock, row, one);
+        return new TabledKey(this._table, row, one);
     }
 
     keep(lease: LookedAfter, whether: boolean): void {
-        for (const one of tabled(lease)) {
+        for (const one of lease.leased) {
+            if (!isTabled(one)) continue;
             const { row } = one;
             if (!whether) this._table.leave(row);
             else if (this._table.keep(row, lease.ttl)) this._keep(lease, one);
@@ -58,19 +59,22 @@ export class ThreadDeputy implements Deputy {
     begin(lease: LookedAfter, anyway: boolean): boolean {
         const now = this._clock.now();
         const force = anyway || this._isGone;
-        const keys = tabled(lease);
-        if (keys.every(({ row }) => this._table.beginMain(row, now, force))) return true;
-        this.done(lease);
-        return false;
+        for (const one of lease.leased) {
+            if (!isTabled(one) || this._table.beginMain(one.row, now, force)) continue;
+            this.done(lease);
+            return false;
+        }
+        return true;
     }
 
     done(lease: LookedAfter): void {
-        for (const { row } of tabled(lease)) this._table.endMain(row);
+        for (const one of lease.leased) if (isTabled(one)) this._table.endMain(one.row);
     }
 
     end(lease: LookedAfter): Promise<void> | undefined {
         const busy: number[] = [];
-        for (const one of tabled(lease)) {
+        for (const one of lease.leased) {
+            if (!isTabled(one)) continue;
             const row = one.end();
             this._table.retire(row);
             this._leases[row] = undefined;
@@ -135,7 +139,7 @@ export class ThreadDeputy implements Deputy {
     }
 }
 
-/** Those that have a row: all of them, until the lease has ended. */
-function tabled(lease: LookedAfter): readonly TabledKey[] {
-    return lease.leased.filter((one) => one instanceof TabledKey && one.hasRow) as TabledKey[];
+/** Whether it has a row: until its lease has ended. */
+function isTabled(one: LeasedKey): one is TabledKey {
+    return one instanceof TabledKey && one.hasRow;
 }
