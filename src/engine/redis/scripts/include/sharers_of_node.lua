@@ -3,9 +3,11 @@
 local members = {}
 local name, number = string.match(holder, '^(.*)#(%d+):%d*$')
 if not name then
-    local named = string.match(holder, '^(.*:)%d+$') or holder .. ':'
-    if redis.call('ZSCORE', sharers, named) then
-        members[1] = named
+    local unclaimed = string.match(holder, '^(.*:)%d+$')
+    if redis.call('ZSCORE', sharers, holder .. ':') then
+        members[1] = holder .. ':'
+    elseif unclaimed and redis.call('ZSCORE', sharers, unclaimed) then
+        members[1] = unclaimed
     else
         for _, member in ipairs(redis.call('ZRANGEBYSCORE', sharers, 1, '+inf')) do
             if string.sub(member, 1, #holder + 1) == holder .. '#' then
