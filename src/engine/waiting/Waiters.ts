@@ -14,6 +14,7 @@ import { Outage } from './Outage';
 import { foreignWakeUp, graceAfter, isFresh, isOnTime, retryPause, wakeUp } from './wakeUp';
 import { ASLEEP, SETTLED, Waiter } from './Waiter';
 import type { Acquired, Outcome, WaitRequest } from './Waiter';
+import { aborted, closed, tooLate, unanswered, unserved } from './waitErrors';
 
 export interface WaitersOptions {
     /** Pause between attempts where the store does not wake us, ms. */
@@ -301,31 +302,4 @@ export class Waiters {
         if (isInLine || underWay)
             this._giveUps.giveUp({ key, id, underWay }, this._clock.now() + Math.max(ttl, WAITER_LEASE));
     }
-}
-
-function aborted({ key, id }: WaitRequest, signal: AbortSignal): LockError {
-    const holder = nameOf(id);
-    return new LockError('LOCK_ABORTED', `Waiting for ${key} was aborted.`, { key, holder, cause: signal.reason });
-}
-
-function closed({ key, id }: WaitRequest): LockError {
-    const holder = nameOf(id);
-    return new LockError('CLOSED', `The lock was closed while ${key} was waited for.`, { key, holder });
-}
-
-/** The grant took longer to arrive than it lasts. */
-function tooLate({ key, id, ttl }: WaitRequest): LockError {
-    const text = `Redis took longer to answer than the lease of ${key} would have lasted (ttl ${ttl}).`;
-    return new LockError('CONNECTION_FAILED', text, { key, holder: nameOf(id), unknown: true });
-}
-
-function unanswered({ key, id, timeout, whole = timeout }: WaitRequest): LockError {
-    const text = `Redis did not answer within the timeout of ${Math.round(whole)} ms.`;
-    return new LockError('CONNECTION_FAILED', text, { key, holder: nameOf(id), unknown: true });
-}
-
-function unserved({ key, id, timeout, whole = timeout }: WaitRequest, cause: LockError): LockError {
-    const { code, message, unknown, votes } = cause;
-    const text = `${key} could not be had within the timeout of ${Math.round(whole)} ms: ${message}`;
-    return new LockError(code, text, { key, holder: nameOf(id), cause, unknown, votes });
 }
