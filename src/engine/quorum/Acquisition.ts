@@ -8,6 +8,7 @@ import type { AttemptOwner, NodeVote } from './Attempt';
 import { decideFence, spreadFence, writeFence } from './fences';
 import type { DecidedFence } from './fences';
 import type { QuorumContext } from './QuorumContext';
+import { Leftovers } from './Leftovers';
 import { Lines } from './Lines';
 import { attemptIdOf, nodeIdOf, publicHolder, readStored } from './names';
 import type { QuorumNode } from './QuorumNode';
@@ -43,6 +44,7 @@ interface Call {
 export class Acquisition implements AttemptOwner {
     readonly nodeId: string;
     readonly lines = new Lines();
+    private readonly _leftovers: Leftovers;
     /** A node has handed the key to it. */
     private _isItsTurn = false;
     private _call: Call | undefined;
@@ -50,8 +52,6 @@ export class Acquisition implements AttemptOwner {
     private _last: Attempt | undefined;
     /** Of the grant; undefined: there is none. */
     private _fence: number | undefined;
-    /** Nodes where an attempt may still arrive: its answer was lost. */
-    private _strays: Set<QuorumNode> | undefined;
     private _isOver = false;
 
     /** @param _ended nothing of it needs to be known any more. */
@@ -62,6 +62,7 @@ export class Acquisition implements AttemptOwner {
         private readonly _ended: (acquisition: Acquisition) => void,
     ) {
         this.nodeId = nodeIdOf(id);
+        this._leftovers = new Leftovers(_context, key, this.nodeId);
     }
 
     acquire(request: ReservingRequest, callback: Callback<AcquireAnswer>): void {
@@ -84,13 +85,13 @@ export class Acquisition implements AttemptOwner {
         this._isOver = true;
         this._pausing?.cancel();
         if (this._pausing !== undefined) this._answer(this._givenUp());
-        this._bury();
+        this._leftovers.bury();
         this._ended(this);
     }
 
     /** A node was told to release it, or to give it up, and has answered. */
     onReleased(node: QuorumNode, answer: ReleaseAnswer): void {
-        if (this._last?.onGivenBack(node, answer) === true) this._giveBack(this._last, node);
+        if (this._last?.onGivenBack(node, answer) === true) this._leftovers.giveBack(this._last, node);
     }
 
     /** Whether it has the key under a holder that its caller has chosen. */
@@ -103,7 +104,7 @@ export class Acquisition implements AttemptOwner {
         const { all } = this._context.nodes;
         votes.forEach((vote, at) => this._note(all[at], vote));
         if (this._isOver) {
-            this._takeBack(attempt, all);
+            this._leftovers.takeBack(attempt, all);
             this._answer(this._givenUp());
         } else if (ownerHas(this.id, attempt)) void this._regain(attempt);
         else if (led?.kind === 'no') this._busy(attempt, led.busy);
@@ -113,10 +114,10 @@ export class Acquisition implements AttemptOwner {
 
     late(attempt: Attempt, node: QuorumNode, vote: NodeVote): void {
         this._note(node, vote);
-        if (vote.kind === 'yes' && attempt.onLateVote(node)) this._giveBack(attempt, node);
+        if (vote.kind === 'yes' && attempt.onLateVote(node)) this._leftovers.giveBack(attempt, node);
         else if (this._fence !== undefined && !this._isOver) spreadFence(attempt, node, vote, this._fence);
         if (this._isOver || this._fence !== undefined) this._leaveLines();
-        if (this._isOver) this._bury();
+        if (this._isOver) this._leftovers.bury();
         else this._forget();
     }
 
@@ -158,7 +159,7 @@ export class Acquisition implements AttemptOwner {
 
     private _busy(attempt: Attempt, busy: Busy): void {
         const { nodes } = this._context;
-        this._takeBack(
+        this._leftovers.takeBack(
             attempt,
             nodes.all.filter((node) => node !== attempt.options.lead),
         );
@@ -179,7 +180,7 @@ export class Acquisition implements AttemptOwner {
     private async _writeFence(attempt: Attempt, decided: DecidedFence): Promise<void> {
         const { answers, isWritten } = await writeFence(this._context, attempt, decided);
         if (this._isOver) {
-            this._takeBack(attempt, this._context.nodes.all);
+            this._leftovers.takeBack(attempt, this._context.nodes.all);
             this._answer(this._givenUp());
         } else if (isWritten) this._grant(attempt, decided.fence);
         else {
@@ -224,7 +225,7 @@ export class Acquisition implements AttemptOwner {
             const error = this._context.noQuorum(text, votes, { ...this._details(), unknown: true });
             this._fail(wrong?.kind === 'unknown' && wrong.error instanceof LockError ? wrong.error : error, attempt);
         } else if (nodes.clock.now() < call.until) {
-            this._takeBack(
+            this._leftovers.takeBack(
                 attempt,
                 nodes.all.filter((node) => node !== lead),
             );
@@ -232,7 +233,7 @@ export class Acquisition implements AttemptOwner {
             this._call = { ...call, pause: Math.min(2 * call.pause, LONGEST_PAUSE) };
             this._pausing = nodes.clock.timer(pause, () => this._call !== undefined && this._try(this._call));
         } else {
-            this._takeBack(attempt, nodes.all);
+            this._leftovers.takeBack(attempt, nodes.all);
             const { ticket } = call.request;
             const { remaining, ...busy } = publicBusy(refusal.busy);
             if (ticket !== undefined) this.lines.lead = lead;
@@ -243,7 +244,7 @@ export class Acquisition implements AttemptOwner {
 
     /** The key is its owner's already, as it seems. */
     private async _regain(attempt: Attempt): Promise<void> {
-        this._takeBack(attempt, this._context.nodes.all);
+        this._leftovers.takeBack(attempt, this._context.nodes.all);
         const granted = await regain(this._context, this.id, attempt).catch(() => undefined);
         if (this._isOver) this._answer(this._givenUp());
         else if (granted !== undefined) {
@@ -255,7 +256,7 @@ export class Acquisition implements AttemptOwner {
     }
 
     private _fail(error: LockError, attempt?: Attempt): void {
-        if (attempt !== undefined) this._takeBack(attempt, this._context.nodes.all);
+        if (attempt !== undefined) this._leftovers.takeBack(attempt, this._context.nodes.all);
         this._answer(error);
         // One that waits keeps its place until it is given up.
         if (this.lines.lead === undefined) this.end();
@@ -268,41 +269,17 @@ export class Acquisition implements AttemptOwner {
         call?.callback(answer);
     }
 
-    /** Takes back what an attempt got or may still get, but nothing of what a later one gets, however late it arrives. */
-    private _takeBack(attempt: Attempt, from: readonly QuorumNode[]): void {
-        this._context.nodes.all.forEach((node, at) => {
-            const vote = attempt.votes[at];
-            const wasAsked = attempt.hasAskedAll || node === attempt.options.lead;
-            const hasNone = vote?.kind === 'no' || (vote?.kind === 'unknown' && !mayArrive(vote.error));
-            if (wasAsked && !hasNone && from.includes(node)) this._giveBack(attempt, node);
-        });
-    }
-
-    private _giveBack(attempt: Attempt, at: QuorumNode): void {
-        const giveUp = { key: this.key, id: attempt.id, underWay: false };
-        this._context.undelivered.giveUp(at, giveUp, (answer) => {
-            if (attempt.onGivenBack(at, answer)) this._giveBack(attempt, at);
-        });
-    }
-
     /** Remembers what a vote means for later. */
     private _note(node: QuorumNode | undefined, vote: NodeVote | undefined): void {
         if (node === undefined || vote === undefined) return;
-        if (vote.kind === 'unknown' && mayArrive(vote.error)) (this._strays ??= new Set()).add(node);
+        this._leftovers.note(node, vote);
         if (node !== this._last?.options.lead) this.lines.heard(node, vote);
-    }
-
-    /** Refuses what may still arrive of it. */
-    private _bury(): void {
-        const { _strays: strays, key, nodeId } = this;
-        this._strays = undefined;
-        for (const node of strays ?? []) this._context.undelivered.giveUp(node, { key, id: nodeId, underWay: true });
     }
 
     /** A granted acquisition needs to be known for as long as something of it is under way. */
     private _forget(): void {
         const isWaiting = this._call !== undefined || this.lines.lead !== undefined;
-        if (!isWaiting && this._strays === undefined && (this._last?.missing ?? 0) === 0) this._ended(this);
+        if (!isWaiting && !this._leftovers.hasStrays && (this._last?.missing ?? 0) === 0) this._ended(this);
     }
 
     private _givenUp(): LockError {
@@ -313,11 +290,6 @@ export class Acquisition implements AttemptOwner {
     private _details(): { readonly key: string; readonly holder: string } {
         return { key: this.key, holder: nameOf(this.id) };
     }
-}
-
-/** Whether a request whose answer was lost may still reach the node. */
-function mayArrive(error: Error): boolean {
-    return !(error instanceof LockError) || error.unknown;
 }
 
 /** For those who do not know of attempts. */
