@@ -1,5 +1,7 @@
+import { once } from 'node:events';
 import { assert } from 'chai';
-import type { RedisLock } from '../../../src';
+import { Cluster } from 'ioredis';
+import { RedisLock } from '../../../src';
 import { KeepAliveThreads, block } from '../../fixtures/keepAliveThreads';
 import { QuorumNodes } from '../../fixtures/QuorumNodes';
 import { RedisCluster } from '../../fixtures/RedisCluster';
@@ -7,7 +9,6 @@ import { SentinelGroup } from '../../fixtures/SentinelGroup';
 import { skipWithoutRedis } from '../../fixtures/sharedServer';
 import { configOf } from '../lockOf';
 import type { Settings } from '../lockOf';
-import { RedisLock as Lock } from '../../../src';
 
 const TTL = 2000;
 
@@ -17,9 +18,8 @@ suite('The keep-alive thread', function () {
     suiteSetup(skipWithoutRedis);
 
     /** Blocks the event loop for longer than the ttl of some leases. */
-    async function works(settings: Settings): Promise<void> {
+    async function works(settings: Settings, lock = new RedisLock()): Promise<void> {
         using threads = new KeepAliveThreads();
-        const lock: RedisLock = new Lock();
         lock.configure(configOf({ 'options.ttl': TTL, 'options.keep_alive_thread': true, ...settings }));
         try {
             await lock.open(null);
@@ -53,6 +53,17 @@ suite('The keep-alive thread', function () {
     test('works in a cluster', async () => {
         await using cluster = await RedisCluster.start();
         await works({ 'options.topology': 'cluster', ...connections(cluster.servers) });
+    });
+
+    test('works with a cluster client of somebody else', async () => {
+        await using cluster = await RedisCluster.start();
+        const own = new Cluster(cluster.servers.map(({ host, port }) => ({ host, port })));
+        try {
+            await once(own, 'ready');
+            await works({}, new RedisLock(own));
+        } finally {
+            own.disconnect();
+        }
     });
 
     test('works behind Sentinels, with the passwords of both', async () => {

@@ -4,6 +4,7 @@ import { Cluster, Redis } from 'ioredis';
 import { RedisLock } from '../../../src';
 import { ended, ownClient } from '../../engine/clientOf';
 import { rotatingToken } from '../../examples/rotatingToken';
+import { KeepAliveThreads, block } from '../../fixtures/keepAliveThreads';
 import { RedisCluster } from '../../fixtures/RedisCluster';
 import { RedisServer } from '../../fixtures/RedisServer';
 import { skipWithoutRedis } from '../../fixtures/sharedServer';
@@ -73,6 +74,30 @@ suite('A password that is changed', function () {
         token = 'third';
         await works(lock, 'late');
         assert.sameMembers([...new Set(users)], ['default']);
+    });
+
+    test('is told to the keep-alive thread, which connects by it', async () => {
+        using threads = new KeepAliveThreads();
+        let token = 'first';
+        await raw.config('SET', 'requirepass', token);
+        const settings = { 'connection.host': server.host, 'connection.port': server.port, 'options.ttl': 2000 };
+        const lock = rotatingToken(configOf({ ...settings, 'options.keep_alive_thread': true }), () =>
+            Promise.resolve(token),
+        );
+        made.push(lock);
+        await lock.open(null);
+        await threads.ready();
+        token = 'second';
+        await rotate(raw, token);
+        const kept = async (): Promise<boolean> => {
+            const lease = await lock.acquire(null, 'key', { timeout: 20_000 });
+            block(3000);
+            const isHeld = lease.isHeld();
+            await lease.release().catch(() => false);
+            return isHeld;
+        };
+        // As soon as it has heard of it.
+        await until(kept, 50);
     });
 
     test('does not matter while the credential store is out of order and the old one is right', async () => {
