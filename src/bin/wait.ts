@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RedisLock } from '../lock/RedisLock';
+import { Inquiry } from './Inquiry';
 import { reportOf } from './LockReport';
 import type { LockReport } from './LockReport';
-import { Outage } from './Outage';
 
 /** How often it looks, ms. */
 const LOOK = 200;
@@ -19,11 +19,11 @@ export async function wait(
     say: (text: string) => void,
     stop: AbortSignal,
 ): Promise<LockReport> {
-    const outage = new Outage(say);
+    const inquiry = new Inquiry(say);
     for (;;) {
-        const info = await outage.during(() => lock.inspect(null, key));
+        const info = await inquiry.ask(() => lock.inspect(null, key));
         if (info !== undefined && (info.holder === undefined || stop.aborted)) return reportOf(info);
-        if (outage.error !== undefined && stop.aborted) throw outage.error;
+        if (inquiry.error !== undefined && stop.aborted) throw inquiry.error;
         await sleep(LOOK, undefined, { signal: stop }).catch(() => undefined);
     }
 }

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RedisLock } from '../lock/RedisLock';
+import { Inquiry } from './Inquiry';
 import { COLUMNS, reportOf, rowOf } from './LockReport';
 import type { LockReport } from './LockReport';
-import { Outage } from './Outage';
 import { say } from './output';
 import { jsonOf, printable, table } from './text';
 
@@ -27,10 +27,10 @@ export async function watch(
     write: (text: string) => void,
     stop: AbortSignal,
 ): Promise<void> {
-    const outage = new Outage(say);
+    const inquiry = new Inquiry(say);
     let before: readonly LockReport[] = [];
     while (!stop.aborted) {
-        const reports = await outage.during(() => reportsOf(lock, pattern));
+        const reports = await inquiry.ask(() => reportsOf(lock, pattern));
         if (reports !== undefined) {
             if (size !== undefined && !json) write(frame(reports, size()));
             else for (const change of changes(before, reports)) write(`${json ? jsonOf(change) : told(change)}\n`);

@@ -6,7 +6,7 @@ import type { ClientLink, Refresh } from './ClientLink';
 import { ConnectAttempt } from './ConnectAttempt';
 import { greet } from './Greeting';
 import type { Greeting } from './Greeting';
-import { Outage } from './Outage';
+import { ServerHealth } from './ServerHealth';
 import { SentCommands, closed, later } from './SentCommands';
 
 export interface RedisConnectionOptions {
@@ -79,7 +79,7 @@ export class RedisConnection {
     private _failures = 0;
     private _opened = false;
     private readonly _link: ClientLink;
-    private readonly _outage: Outage;
+    private readonly _health: ServerHealth;
     private readonly _attempt: ConnectAttempt;
     private readonly _arrivals = new Set<() => void>();
     private readonly _sent: SentCommands;
@@ -107,7 +107,7 @@ export class RedisConnection {
                 : new OwnLink(client, refresh, commandTimeout, _clock, events);
         const isClosed = (): boolean => this._state.kind === 'closed';
         this._sent = new SentCommands(client, this._link, commandTimeout, _clock, isClosed);
-        this._outage = new Outage(_clock, {
+        this._health = new ServerHealth(_clock, {
             began: (error) => this._events?.lost?.(error),
             ended: (lasted) => this._events?.recovered?.(lasted),
         });
@@ -135,7 +135,7 @@ export class RedisConnection {
     async close(): Promise<void> {
         this._state = { kind: 'closed' };
         this._handshake?.cancel();
-        this._outage.close();
+        this._health.close();
         this._announce();
         await this._link.close();
         if (this._options.borrowed !== true) this._sent.clear();
@@ -167,12 +167,12 @@ export class RedisConnection {
     /** The server did some work for us. */
     useful(): void {
         this._link.useful();
-        this._outage.well();
+        this._health.well();
     }
 
     /** The server is connected, and refuses to work. */
     refused(error: LockError): void {
-        if (this._state.kind === 'ready') this._outage.refused(error);
+        if (this._state.kind === 'ready') this._health.refused(error);
     }
 
     /** Connects anew: the server is not, or no longer, what it has to be. */
@@ -180,7 +180,7 @@ export class RedisConnection {
         if (this._state.kind !== 'ready') return;
         const { stream } = this.client;
         this._departed(error);
-        this._outage.refused(error);
+        this._health.refused(error);
         this._failures += 1;
         this._link.renew(stream);
     }
@@ -243,7 +243,7 @@ export class RedisConnection {
         if (error === undefined) return;
         this._state = { kind: 'connecting', error };
         this._failures += 1;
-        if (this._opened) this._outage.failed(error);
+        if (this._opened) this._health.failed(error);
         this._announce();
     }
 
@@ -266,7 +266,7 @@ export class RedisConnection {
         if (this._state.kind !== 'ready') return;
         if (this._clock.now() - this._state.since >= STABLE) this._link.useful();
         this._state = { kind: 'connecting', error };
-        this._outage.lost(error);
+        this._health.lost(error);
         this._events?.departed?.();
     }
 
@@ -288,7 +288,7 @@ export class RedisConnection {
         this._handshake?.cancel();
         this._state = { kind: 'ready', since: this._clock.now() };
         this._opened = true;
-        this._outage.well();
+        this._health.well();
         this._announce();
         this._events?.ready?.();
     }

@@ -1,67 +1,67 @@
 import { assert } from 'chai';
 import { Backoff } from '../../../../src/engine/redis/connection/Backoff';
-import { Outage } from '../../../../src/engine/redis/connection/Outage';
+import { ServerHealth } from '../../../../src/engine/redis/connection/ServerHealth';
 import { VirtualClock } from '../../../fixtures/VirtualClock';
 
-suite('An outage', () => {
+suite('An outage of a server', () => {
     let clock: VirtualClock;
-    let outage: Outage;
+    let health: ServerHealth;
     let told: string[];
 
     setup(() => {
         clock = new VirtualClock();
         told = [];
-        outage = new Outage(clock, {
+        health = new ServerHealth(clock, {
             began: (error) => told.push(error.message),
             ended: (lasted) => told.push(`over after ${lasted}`),
         });
     });
 
     test('is none when the connection is back within a second', async () => {
-        outage.lost(new Error('lost'));
+        health.lost(new Error('lost'));
         await clock.advance(999);
-        outage.well();
+        health.well();
         await clock.advance(60_000);
         assert.isEmpty(told);
         assert.strictEqual(clock.timers, 0);
     });
 
     test('is told when the connection is not back within a second', async () => {
-        outage.lost(new Error('lost'));
+        health.lost(new Error('lost'));
         await clock.advance(1000);
         assert.deepEqual(told, ['lost']);
     });
 
     test('is told with the first cause, once, and its end once', async () => {
-        outage.lost(new Error('lost'));
+        health.lost(new Error('lost'));
         await clock.advance(30);
         for (let time = 0; time < 5; time++) {
-            outage.failed(new Error(`refused ${time}`));
+            health.failed(new Error(`refused ${time}`));
             await clock.advance(100);
         }
-        outage.well();
-        outage.well();
+        health.well();
+        health.well();
         await clock.advance(60_000);
         assert.deepEqual(told, ['refused 0', 'over after 530']);
     });
 
     test('of a server that refuses to work lasts until it has refused nothing for five seconds', async () => {
         for (let time = 0; time < 3; time++) {
-            outage.refused(new Error('OOM'));
+            health.refused(new Error('OOM'));
             // It does other work meanwhile.
-            outage.well();
+            health.well();
             await clock.advance(4000);
-            outage.well();
+            health.well();
         }
         assert.deepEqual(told, ['OOM']);
         await clock.advance(1000);
-        outage.well();
+        health.well();
         assert.deepEqual(told, ['OOM', 'over after 13000']);
     });
 
     test('is not told after the close', async () => {
-        outage.lost(new Error('lost'));
-        outage.close();
+        health.lost(new Error('lost'));
+        health.close();
         await clock.advance(60_000);
         assert.isEmpty(told);
     });

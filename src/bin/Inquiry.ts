@@ -4,8 +4,8 @@ import { codeOf } from './ExitCode';
 /** What passes without anything being changed. */
 const TEMPORARY = new Set(['CONNECTION_FAILED', 'SERVER_REFUSED', 'NO_QUORUM']);
 
-/** For commands that ask again and again: while Redis is away they go on, and say so once. */
-export class Outage {
+/** Asks Redis again and again. While Redis is away it goes on, and says so once. */
+export class Inquiry {
     private _error: Error | undefined;
 
     constructor(private readonly _say: (text: string) => void) {}
@@ -21,9 +21,9 @@ export class Outage {
      * @returns undefined: it is away.
      * @throws what will not pass by itself.
      */
-    async during<T>(ask: () => Promise<T>): Promise<T | undefined> {
+    async ask<T>(question: () => Promise<T>): Promise<T | undefined> {
         try {
-            const answer = await ask();
+            const answer = await question();
             if (this._error !== undefined) this._say('Redis answers again');
             this._error = undefined;
             return answer;

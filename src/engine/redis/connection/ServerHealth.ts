@@ -6,7 +6,7 @@ const GRACE = 1000;
 /** A server that refused to work is well again after this time without a refusal, ms. */
 const QUIET = 5000;
 
-export interface OutageEvents {
+export interface ServerHealthEvents {
     began(error: Error): void;
     /** @param lasted ms. */
     ended(lasted: number): void;
@@ -18,13 +18,13 @@ type State =
     | { readonly kind: 'unsure'; readonly since: number; readonly timer: Timer }
     | { readonly kind: 'on'; readonly since: number; readonly refusedAt: number };
 
-/** Tells of each outage of a server: once when it begins, with the cause, and once when it is over. */
-export class Outage {
+/** Whether a server is of use. Each outage is told once when it begins, with the cause, and once when it is over. */
+export class ServerHealth {
     private _state: State = { kind: 'none' };
 
     constructor(
         private readonly _clock: Clock,
-        private readonly _events: OutageEvents,
+        private readonly _events: ServerHealthEvents,
     ) {}
 
     /** The connection ended. */
