@@ -4,14 +4,17 @@ import { traceIdOf } from '../connect/context';
 import type { LockContext } from '../connect/context';
 import { RedisConnector } from '../connect/RedisConnector';
 import type { BorrowedClient } from '../connect/clients';
-import { checkType, shown } from '../engine/port/checks';
-import { LockError } from '../engine/port/errors';
+import { checkType } from '../engine/port/checks';
+import type { LockError } from '../engine/port/errors';
 import { INSPECT } from '../engine/lease/describe';
 import type { Lease } from '../engine/lease/Lease';
 import type { ForceReleaseOptions as LockerForceReleaseOptions } from '../engine/locker/DirectAccess';
 import { holding } from '../engine/locker/holding';
+import { Leaders } from '../engine/locker/Leaders';
 import type { LeaseOptions as LockerLeaseOptions } from '../engine/locker/LeaseOptions';
+import type { LockEvent } from '../engine/port/LockObserver';
 import type { LockInfo } from '../engine/port/LockStore';
+import { SystemClock } from '../engine/time/Clock';
 import { toException } from './exceptions';
 import type { ILock } from './ILock';
 import { Lifecycle } from './Lifecycle';
@@ -82,6 +85,7 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
     private readonly _connector: RedisConnector;
     private readonly _telemetry = new LockTelemetry();
     private readonly _lifecycle: Lifecycle;
+    private readonly _leaders = new Leaders(new SystemClock(), (event) => this._observe(event));
     private _settings = new LockSettings(new ConfigParams());
     private _isConfigured = false;
     private _isReferenced = false;
@@ -142,7 +146,9 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
      * @param _context (optional) of the call chain.
      */
     close(_context: LockContext): Promise<void> {
-        return this._lifecycle.close();
+        const closed = this._lifecycle.close();
+        this._leaders.close();
+        return closed;
     }
 
     /**
@@ -243,13 +249,57 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
         options: LeaseOptions | ((lease: Lease) => Promise<T>),
         work?: (lease: Lease) => Promise<T>,
     ): Promise<T> {
-        const [wanted, run] = typeof options === 'function' ? [{}, options] : [options, work];
-        if (typeof run !== 'function') {
-            const text = `The parameter work must be a function, not ${shown(run)}.`;
-            throw toException(new LockError('BAD_PARAMETER', text), traceIdOf(context));
-        }
+        const [wanted, run] = withOptions(context, options, work);
         const lease = await this.acquire(context, key, wanted);
         return this._run(context, 'with_lock', () => holding(lease, run));
+    }
+
+    /**
+     * Runs `work` while leading: on one process at a time, for as long as that has the key. See the other form.
+     *
+     * @param context (optional) of the call chain.
+     * @param key     one key or several.
+     * @param work    what the leader does.
+     */
+    lead<T>(context: LockContext, key: Keys, work: (lease: Lease) => Promise<T>): Promise<T>;
+    /**
+     * Runs `work` while leading: on one process at a time, for as long as that has the key. Waits for it without end, also
+     * through outages of Redis, and renews the lease.
+     *
+     * `lease.signal` tells `work` to end: the lease was lost, `options.signal` aborted, or the component was closed. What `work`
+     * returns or throws after that does not count: when it has settled, it is run again in the next term, or the call ends. Work
+     * that ignores the signal goes on beside the next leader, and keeps this process out of the line. There is one term of
+     * a call at a time, and each has a greater fence.
+     *
+     * @param context (optional) of the call chain.
+     * @param key     one key or several.
+     * @param options see LeaseOptions; timeout, keepAlive and holder are ignored.
+     * @param work    what the leader does.
+     * @returns what `work` returns by itself; the lease is released before.
+     * @throws what `work` throws by itself; InvocationException LOCK_ABORTED by `options.signal`; InvalidStateException CLOSED when
+     * the component was closed; what {@link tryAcquire} throws, but CONNECTION_FAILED, SERVER_REFUSED, NO_QUORUM and
+     * NOT_REPLICATED: these pass, and are waited for.
+     */
+    lead<T>(context: LockContext, key: Keys, options: LeaseOptions, work: (lease: Lease) => Promise<T>): Promise<T>;
+    async lead<T>(
+        context: LockContext,
+        key: Keys,
+        options: LeaseOptions | ((lease: Lease) => Promise<T>),
+        work?: (lease: Lease) => Promise<T>,
+    ): Promise<T> {
+        const [wanted, run] = withOptions(context, options, work);
+        const exceptionOf = (error: LockError): Error => toException(error, traceIdOf(context));
+        const acquire = (signal: AbortSignal): Promise<Lease> =>
+            this.acquire(context, key, { ...wanted, signal, timeout: Infinity, keepAlive: true, holder: undefined });
+        const term = (lease: Lease): Promise<T> => {
+            this._lifecycle.session?.leads(lease);
+            return this._telemetry.trace(context, 'lead', () => run(lease));
+        };
+        try {
+            return await this._leaders.lead({ key: String(key), acquire, exceptionOf }, wanted.signal, term);
+        } catch (error) {
+            throw toException(error, traceIdOf(context));
+        }
     }
 
     /**
@@ -349,6 +399,11 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
         return new Session(storeOf(await servers.connect(), settings), settings, this._telemetry, thread);
     }
 
+    private _observe(event: LockEvent): void {
+        const { session } = this._lifecycle;
+        this._telemetry.observe(event, session?.locker.load ?? { held: 0, waiting: 0 });
+    }
+
     /** Runs an operation that throws exceptions of the toolkit, in a span. */
     private _in<T>(
         context: LockContext,
@@ -380,5 +435,21 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
         } catch (error) {
             throw toException(error, traceIdOf(context));
         }
+    }
+}
+
+/** The parameters of a method whose options may be left out. @throws BAD_PARAMETER */
+function withOptions<T>(
+    context: LockContext,
+    options: LeaseOptions | ((lease: Lease) => Promise<T>) = {},
+    work?: (lease: Lease) => Promise<T>,
+): [LeaseOptions, (lease: Lease) => Promise<T>] {
+    const [wanted, run] = typeof options === 'function' ? [{}, options] : [options, work];
+    try {
+        checkType(run, 'function', 'work');
+        checkType(wanted, 'object', 'options');
+        return [wanted, run as (lease: Lease) => Promise<T>];
+    } catch (error) {
+        throw toException(error, traceIdOf(context));
     }
 }

@@ -95,6 +95,11 @@ export class Session {
         return this._held.release(callerOf(context), key);
     }
 
+    /** This lease is held for as long as it can be. */
+    leads({ holder }: Lease): void {
+        this._longHeld.expect(holder);
+    }
+
     /** What the call chain has already, or a lease that it may come back to. */
     private async _again(traceId: string, key: Keys, options: LeaseOptions, how: How): Promise<SharedLease | null> {
         const { ttl = this._settings.ttl } = options;

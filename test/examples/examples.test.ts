@@ -1,10 +1,11 @@
 import { assert } from 'chai';
 import { Redis } from 'ioredis';
-import { ConfigParams } from 'pip-services4-components-node';
+import { ConfigParams, Descriptor, References } from 'pip-services4-components-node';
 import { RedisLock } from '../../src';
 import { KeepAliveThreads, block } from '../fixtures/keepAliveThreads';
 import { rejection } from '../fixtures/rejection';
 import { type RedisAddress, sharedServer } from '../fixtures/sharedServer';
+import { until } from '../fixtures/until';
 import { transfer } from './awaitUsing';
 import { blockingWork } from './blockingWork';
 import { engineOnly } from './engineOnly';
@@ -17,7 +18,8 @@ import { freeAbandoned } from './inspection';
 import { longWork } from './longWork';
 import { twoProcesses } from './memory';
 import { MemoryLock } from './memoryLock';
-import { onceADay, setBalance, skipIfBusy } from './recipes';
+import { keepTicking, onceADay, setBalance, skipIfBusy } from './recipes';
+import { Scheduler } from './singleton';
 
 suite('Examples', () => {
     let address: RedisAddress;
@@ -63,6 +65,37 @@ suite('Examples', () => {
         assert.isTrue(await skipIfBusy(lock, refresh));
         assert.isTrue(await skipIfBusy(lock, () => Promise.resolve(void (done += 1))));
         assert.strictEqual(done, 2);
+    });
+
+    test('a leader ticks until it is stopped', async () => {
+        const stop = new AbortController();
+        const fences: number[] = [];
+        const tick = (fence: number): Promise<void> => Promise.resolve(void (fences.push(fence) === 3 && stop.abort()));
+        await rejection(keepTicking(lock, tick, stop.signal), 'LOCK_ABORTED');
+        assert.lengthOf(fences, 3);
+        assert.lengthOf(new Set(fences), 1);
+    });
+
+    test('a scheduler works in one instance, and in the next when that closes', async () => {
+        const ticks: string[] = [];
+        const references = References.fromTuples(
+            new Descriptor('pip-services', 'lock', 'redis', 'default', '1.0'),
+            lock,
+        );
+        const schedulers = ['one', 'other'].map(
+            (name) => new Scheduler(() => Promise.resolve(void ticks.push(name)), 10),
+        );
+        for (const one of schedulers) one.setReferences(references);
+        const [one, other] = schedulers;
+        await one?.open(null);
+        await until(() => ticks.length >= 3);
+        await other?.open(null);
+        await until(() => ticks.length >= 10);
+        assert.deepEqual([...new Set(ticks)], ['one']);
+        await one?.close();
+        await until(() => ticks.includes('other'));
+        await other?.close();
+        assert.isUndefined((await lock.inspect(null, 'scheduler')).holder);
     });
 
     test('a report is made once a day, though two hosts want to make it one after the other', async () => {

@@ -49,6 +49,20 @@ export const PROMISES: Readonly<Record<string, readonly string[]>> = {
     'Replicas do not confirm (`options.acks`)': [
         'is taken back with NOT_REPLICATED when they do not confirm it in time',
     ],
+    'The leader dies, freezes or is cut off': [
+        'the next leads within the ttl and 50 ms when the leader is killed',
+        'the next leads within the ttl and 50 ms when the leader is frozen, which knows when it thaws',
+        'the next leads within the ttl and 50 ms when the leader is cut off, which knows by its deadline',
+    ],
+    'The leader closes its lock': ['the next leads at once when the leader closes'],
+    'A leader loses its lease': [
+        'tells the work, waits for it, stands in line again, and leads with a greater fence',
+        'lets one lead at a time, and the same again after a loss, with a greater fence',
+    ],
+    'Redis is away while it waits': [
+        'waits through a restart of Redis',
+        'waits for Redis where its lock opens by itself',
+    ],
     'A minority of a quorum fails': [
         'serves everybody, one at a time, with rising fences, when they are killed and restarted empty',
     ],

@@ -32,6 +32,17 @@ export async function onceADay(lock: RedisLock, day: string, report: () => Promi
     if (lease !== null) await report();
 }
 
+/** Ticks in one process at a time until it is stopped, which rejects with LOCK_ABORTED. */
+export async function keepTicking(
+    lock: RedisLock,
+    tick: (fence: number) => Promise<void>,
+    stop: AbortSignal,
+): Promise<void> {
+    await lock.lead(null, 'scheduler', { ttl: 10_000, signal: stop }, async (lease) => {
+        while (!lease.signal.aborted) await tick(lease.fence);
+    });
+}
+
 /** What a database driver has. @returns how many rows were changed. */
 type Query = (sql: string, values: readonly unknown[]) => Promise<number>;
 

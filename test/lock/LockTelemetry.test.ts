@@ -261,6 +261,7 @@ suite('Telemetry', () => {
             await (await lock.tryAcquire(context, key))?.release();
             await (await lock.acquire(context, key)).release();
             await lock.withLock(context, key, {}, () => Promise.resolve());
+            await lock.lead(context, key, {}, () => Promise.resolve());
             assert.deepEqual(
                 tracer.spans.map(({ name }) => name),
                 [
@@ -275,6 +276,8 @@ suite('Telemetry', () => {
                     'acquire',
                     'acquire',
                     'with_lock',
+                    'acquire',
+                    'lead',
                 ].map((operation) => `redis_lock.${operation}`),
             );
             for (const span of tracer.spans) {
@@ -332,6 +335,13 @@ suite('Telemetry', () => {
             assert.lengthOf(warnings(), 1);
             for (const part of [key, lease.holder, 'options.warn_held_after']) assert.include(warnings()[0], part);
             await lease.release();
+        });
+
+        test('is not warned about when it is that of a leader, whose term lasts', async () => {
+            const lock = await open(undefined, { 'options.warn_held_after': 200 });
+            const renewals = (): number => counters.of('renewed')?.count ?? 0;
+            await lock.lead(null, key, { ttl: 300 }, () => until(() => renewals() > 3));
+            assert.isEmpty(warnings());
         });
 
         test('is not warned about by default, nor when the option is 0', async () => {

@@ -71,6 +71,7 @@ suite('RedisLock', () => {
             ['tryAcquire', () => lock.tryAcquire(context, key)],
             ['acquire', () => lock.acquire(context, key)],
             ['withLock', () => lock.withLock(context, key, {}, () => Promise.resolve())],
+            ['lead', () => lock.lead(context, key, {}, () => Promise.resolve())],
             ['renew', () => lock.renew(context, key, 'holder', TTL)],
             ['release', () => lock.release(context, key, 'holder')],
             ['inspect', () => lock.inspect(context, key)],

@@ -185,6 +185,34 @@ export function lockContract(
             assert.isUndefined(await operator.forceRelease(null, key, why));
         });
 
+        test('lets one lead at a time, and the same again after a loss, with a greater fence', async () => {
+            const [one, other, operator] = await several();
+            const stop = new AbortController();
+            const terms: { lock: RedisLock; fence: number }[] = [];
+            const led = [one, other].map((lock) =>
+                rejection(
+                    lock.lead(null, key, { ttl: 900, signal: stop.signal }, async (lease) => {
+                        terms.push({ lock, fence: lease.fence });
+                        await new Promise((resolve) => lease.signal.addEventListener('abort', resolve));
+                    }),
+                    'LOCK_ABORTED',
+                ),
+            );
+            for (let count = 1; count < 4; count++) {
+                await until(() => terms.length === count, 10_000);
+                await until(async () => (await operator.inspect(null, key)).waiters.length === 1, 10_000);
+                await operator.forceRelease(null, key, { by: 'operator', reason: 'the leader hangs' });
+            }
+            await until(() => terms.length === 4, 10_000);
+            for (const [at, { fence, lock }] of terms.entries()) {
+                assert.isAbove(fence, terms[at - 1]?.fence ?? 0);
+                assert.notStrictEqual(lock, terms[at - 1]?.lock);
+            }
+            stop.abort();
+            await Promise.all(led);
+            await until(async () => (await operator.inspect(null, key)).holder === undefined);
+        });
+
         test('passes on to the next what is released by closing', async () => {
             const [one, other] = await several();
             const lease = await one.acquire(null, key);

@@ -17,6 +17,7 @@ import type { BusyKey } from './Acquisitions';
 import { DirectAccess } from './DirectAccess';
 import type { ForceReleaseOptions } from './DirectAccess';
 import { holding } from './holding';
+import { Leaders } from './Leaders';
 import { leaseCall } from './LeaseOptions';
 import type { LeaseCall, LeaseOptions } from './LeaseOptions';
 import { lockerOptions } from './LockerOptions';
@@ -46,6 +47,7 @@ export class Locker {
     private readonly _acquisitions: Acquisitions;
     private readonly _several: SeveralKeys;
     private readonly _direct: DirectAccess;
+    private readonly _leaders: Leaders;
     private _state: 'new' | 'open' | 'closed' = 'new';
 
     /** @throws LockError BAD_OPTION */
@@ -66,6 +68,7 @@ export class Locker {
         this._acquisitions = new Acquisitions({ clock, giveUps, keepAlive, waiters, tell, maxHeld });
         this._several = new SeveralKeys(this._acquisitions, clock);
         this._direct = new DirectAccess(_store, tell);
+        this._leaders = new Leaders(clock, tell);
     }
 
     /** How many leases are held and how many callers wait. */
@@ -91,6 +94,7 @@ export class Locker {
         if (this._state !== 'open') return;
         this._state = 'closed';
         this._waiters.close();
+        this._leaders.close();
         this._claims.close();
         // Leases end in this turn: whoever releases its own then is to find it released by this.
         await Promise.all([this._keepAlive.close(), this._several.idle(), this._giveUps.close()]);
@@ -131,6 +135,30 @@ export class Locker {
     ): Promise<T> {
         checkType(work, 'function', 'work');
         return holding(await this.acquire(key, options), work);
+    }
+
+    /**
+     * Runs `work` while leading: while holding a key. Waits for it without end, also through outages, and renews the lease.
+     *
+     * `lease.signal` tells `work` to end: the lease was lost, `options.signal` aborted, or the locker was closed. What `work` returns
+     * or throws then does not count. When it has settled, it is run again in the next term, or the call ends. Work that ignores the
+     * signal goes on beside the next leader, and keeps this call out of the line. There is one term of a call at a time, and
+     * each has a greater fence.
+     *
+     * @param options timeout, keepAlive and holder are ignored.
+     * @returns what `work` returns by itself; the lease is released before.
+     * @throws what `work` throws by itself; LOCK_ABORTED by `options.signal`; CLOSED; what acquire throws, unless it may pass.
+     */
+    async lead<T>(
+        key: string | readonly string[],
+        options: LeaseOptions,
+        work: (lease: Lease) => Promise<T>,
+    ): Promise<T> {
+        checkType(options, 'object', 'options');
+        const wanted = { ...options, timeout: Infinity, keepAlive: true, holder: undefined };
+        const acquire = (signal: AbortSignal): Promise<Lease> => this.acquire(key, { ...wanted, signal });
+        const exceptionOf = (error: LockError): Error => this._exception(error, options.context);
+        return this._leaders.lead({ key: String(key), acquire, exceptionOf }, options.signal, work);
     }
 
     /** Renews a lease of this locker from now on until it ends, or no more. */

@@ -67,11 +67,16 @@ export class LockError extends Error {
     }
 }
 
-const TEMPORARY: ReadonlySet<LockErrorCode> = new Set(['CONNECTION_FAILED', 'SERVER_REFUSED', 'NO_QUORUM']);
+const TEMPORARY: ReadonlySet<string> = new Set<LockErrorCode>(['CONNECTION_FAILED', 'SERVER_REFUSED', 'NO_QUORUM']);
 
-/** Whether it may be over later without anything else being changed. */
+/** Whether it may be over later without anything else being changed. Takes exceptions that were made of ours, too. */
 export function isTemporary(error: unknown): boolean {
-    return error instanceof LockError && TEMPORARY.has(error.code);
+    return TEMPORARY.has(codeOf(error));
+}
+
+/** The code of an error; empty: it has none. */
+export function codeOf(error: unknown): string {
+    return error instanceof Error && 'code' in error ? String(error.code) : '';
 }
 
 /** Whatever was thrown, as an Error. */
