@@ -1,3 +1,5 @@
+import { codeOf } from '../engine/port/errors';
+
 /** Exit codes of the command line: those of `sysexits.h` and of the shell, where there is one. */
 export const ExitCode = {
     Done: 0,
@@ -23,8 +25,4 @@ export function exitCodeOf(error: unknown): number {
     const code = codeOf(error);
     if (CONFIGURATION.has(code)) return ExitCode.Configuration;
     return USAGE.has(code) ? ExitCode.Usage : ExitCode.Unavailable;
-}
-
-export function codeOf(error: unknown): string {
-    return error instanceof Error && 'code' in error ? String(error.code) : '';
 }

@@ -1,8 +1,4 @@
-import { asError } from '../engine/port/errors';
-import { codeOf } from './ExitCode';
-
-/** What passes without anything being changed. */
-const TEMPORARY = new Set(['CONNECTION_FAILED', 'SERVER_REFUSED', 'NO_QUORUM']);
+import { asError, isTemporary } from '../engine/port/errors';
 
 /** Asks Redis again and again. While Redis is away it goes on, and says so once. */
 export class Inquiry {
@@ -29,7 +25,7 @@ export class Inquiry {
             return answer;
         } catch (thrown) {
             const error = asError(thrown);
-            if (!TEMPORARY.has(codeOf(error))) throw error;
+            if (!isTemporary(error)) throw error;
             if (this._error === undefined) this._say(`${error.message} Trying again.`);
             this._error = error;
             return undefined;

@@ -1,4 +1,4 @@
-import { Command, CommanderError, Option } from 'commander';
+import { Command, CommanderError } from 'commander';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { asError } from '../engine/port/errors';
@@ -9,10 +9,8 @@ import { say } from './output';
 import { addReading } from './reading';
 import { release } from './release';
 import type { ReleaseOptions } from './release';
-import { run } from './run';
-import type { RunOptions } from './run';
+import { addRunning } from './running';
 import { printableLines, redacted } from './text';
-import { duration, exitCode, signalNamed } from './values';
 
 const AFTER = `
 The address of Redis comes from --uri, else from the lock in a container's file (--config), else from the environment:
@@ -29,13 +27,14 @@ Exit codes:
   69     Redis cannot be reached, or refuses to work
   75     run: the lock was lost, and the command was ended
   78     the configuration is wrong
-  126    run: the command cannot be run
-  127    run: the command does not exist
-  128+n  run: signal n ended the command, or the wait for the lock
-  other  run: the exit code of the command
+  126    run, lead: the command cannot be run
+  127    run, lead: the command does not exist
+  128+n  run, lead: signal n ended the command, or the wait for the lock
+  other  run, lead: the exit code of the command
 
 Examples:
   redis-lock run nightly-report --try -- /usr/local/bin/report --all
+  redis-lock lead scheduler -- node scheduler.js
   redis-lock status nightly-report
   redis-lock watch 'nightly-*'
   redis-lock release nightly-report --force --reason 'host 7 is off'
@@ -52,7 +51,7 @@ export async function main(args: readonly string[]): Promise<number> {
         .exitOverride()
         .showHelpAfterError('(see redis-lock --help)')
         .addHelpText('after', AFTER);
-    addRun(program, done);
+    addRunning(program, done);
     addRelease(program, done);
     addReading(program, done);
     try {
@@ -63,56 +62,6 @@ export async function main(args: readonly string[]): Promise<number> {
         say(asError(error).message);
         return exitCodeOf(error);
     }
-}
-
-function addRun(program: Command, done: (code: number) => void): void {
-    withConnection(program.command('run'))
-        .description('run a command while holding a lock')
-        .usage('<key> [options] -- <command> [args…]')
-        .argument('<key>', 'of the lock')
-        .argument('<command...>', 'command to run, after --')
-        .option(
-            '--ttl <time>',
-            'length of the lease; it is renewed after a third of that (default: 30s, or that of the file)',
-            duration,
-        )
-        .option('--timeout <time>', 'how long to wait for the lock (default: as long as it takes)', duration)
-        .option('--try', 'do not wait: the same as --timeout 0')
-        .option('-v, --verbose', 'say who holds the lock while waiting for it (default: on a terminal)')
-        .option(
-            '--signal-on-loss <signal>',
-            'signal that the command gets when the lock is lost',
-            signalNamed,
-            'SIGTERM',
-        )
-        .addOption(killAfter())
-        .option('-E, --conflict-exit-code <code>', 'exit code when the lock was busy', exitCode, ExitCode.No)
-        .addHelpText(
-            'after',
-            `
-The command runs with REDIS_LOCK_KEY, REDIS_LOCK_HOLDER and REDIS_LOCK_FENCE in its environment, and without REDIS_PASS
-and REDIS_URI. The command and all that it starts get the signals that redis-lock gets. The fence is a number that rises with
-every grant: hand it to what the command writes to, so that a late write can be refused. A process that the command leaves
-running when it ends goes on without the lock.
-
-Example, for the cron tables of two hosts. One of them makes the report:
-  0 3 * * *  redis-lock run nightly-report --try -- /usr/local/bin/report`,
-        )
-        .action(async (key: string, command: string[], options: Partial<RunOptions> & RunFlags) => {
-            const timeout = options.try === true ? 0 : (options.timeout ?? Infinity);
-            const verbose = options.verbose === true || process.stderr.isTTY;
-            const wanted = { ...(options as RunOptions), timeout, verbose };
-            done(await withRedis(configOf(options, process.env), (lock) => run(lock, key, command, wanted, say)));
-        });
-}
-
-function killAfter(): Option {
-    const text = 'how long the command may run after that signal, until SIGKILL';
-    return new Option('--kill-after <time>', text).argParser(duration).default(5000, '5s');
-}
-
-interface RunFlags extends ConnectionOptions {
-    readonly try?: boolean;
 }
 
 function addRelease(program: Command, done: (code: number) => void): void {

@@ -262,6 +262,93 @@ suite('redis-lock', function () {
         });
     });
 
+    suite('lead', () => {
+        /** A command that says its fence, and goes on until it is ended. */
+        const LEADER = "trap 'echo ended; exit 0' TERM; echo leads $REDIS_LOCK_FENCE $$; while :; do sleep 0.02; done";
+
+        function leader(...options: string[]): Cli {
+            return start('lead', 'job', '--ttl', '3s', ...options, '--', 'sh', '-c', LEADER);
+        }
+
+        function fencesOf(cli: Cli): number[] {
+            return [...cli.stdout.matchAll(/leads (\d+)/g)].map(([, fence]) => Number(fence));
+        }
+
+        /** Kills redis-lock and its command, as a host that goes down does. */
+        function killWithCommand(cli: Cli): void {
+            cli.kill('SIGKILL');
+            for (const [, pid] of cli.stdout.matchAll(/leads \d+ (\d+)/g)) process.kill(-Number(pid), 'SIGKILL');
+        }
+
+        test('runs the command while it leads, and leaves with its exit code when it ends by itself', async () => {
+            const cli = start('lead', 'job', '--', 'sh', '-c', 'echo on; read line; exit 7');
+            await cli.said('on');
+            assert.isDefined((await lock.inspect(null, 'job')).holder);
+            cli.answer('go\n');
+            assert.strictEqual(await cli.ended, 7);
+            assert.isUndefined((await lock.inspect(null, 'job')).holder);
+        });
+
+        test('ends the command at a loss, waits, and starts it again with a greater fence', async () => {
+            const cli = leader('--verbose');
+            await cli.said(/leads \d+ \d+\n/);
+            const other = lock.acquire(null, 'job', { timeout: Infinity });
+            await until(async () => (await lock.inspect(null, 'job')).waiters.length === 1);
+            await lock.forceRelease(null, 'job', { by: 'a test', reason: 'to see it' });
+            const lease = await other;
+            await cli.said('ended');
+            await cli.said(/waiting for job: held by/);
+            assert.lengthOf(fencesOf(cli), 1);
+            await lease.release();
+            await cli.said(/ended\nleads \d+ \d+\n/);
+            const [first = 0, second = 0] = fencesOf(cli);
+            assert.isTrue(first < lease.fence && lease.fence < second);
+            assert.match(cli.stderr, /lost; the command gets SIGTERM\n[^]*leads job with fence/);
+            cli.kill('SIGTERM');
+            assert.strictEqual(await cli.ended, 0);
+            assert.isUndefined((await lock.inspect(null, 'job')).holder);
+        });
+
+        test('leads on another host when the leader is killed with its command', async () => {
+            const [one, other] = [leader(), leader()];
+            await until(() => fencesOf(one).length + fencesOf(other).length === 1, 10_000);
+            const [first, second] = fencesOf(one).length === 1 ? [one, other] : [other, one];
+            killWithCommand(first);
+            await until(() => fencesOf(second).length === 1, 10_000);
+            assert.isAbove(fencesOf(second)[0] ?? 0, fencesOf(first)[0] ?? Infinity);
+        });
+
+        test('does not start the command again that it was told to stop', async () => {
+            // It takes its time to end, in which the lock is lost, too.
+            const slow = "trap 'echo stopping; read line; exit 0' TERM; echo leads; while :; do sleep 0.02; done";
+            const cli = start('lead', 'job', '--ttl', '3s', '--kill-after', '1m', '--', 'sh', '-c', slow);
+            await cli.said('leads');
+            cli.kill('SIGTERM');
+            await cli.said('stopping');
+            await lock.forceRelease(null, 'job', { by: 'a test', reason: 'to see it' });
+            await cli.said('was lost');
+            cli.answer('go\n');
+            assert.strictEqual(await cli.ended, 128 + 15);
+            assert.lengthOf(cli.stdout.match(/leads/g) ?? [], 1);
+        });
+
+        test('leaves the line when it is stopped, and runs nothing', async () => {
+            await lock.acquire(null, 'job');
+            const cli = leader();
+            await until(async () => (await lock.inspect(null, 'job')).waiters.length === 1);
+            cli.kill('SIGINT');
+            assert.strictEqual(await cli.ended, 128 + 2);
+            assert.isEmpty(fencesOf(cli));
+            assert.isEmpty((await lock.inspect(null, 'job')).waiters);
+        });
+
+        test('says with 127 that there is no command, and with 69 that Redis refuses', async () => {
+            assert.strictEqual((await done('lead', 'job', '--', 'no-such-command')).code, 127);
+            await redis.rpush('list', 'no string');
+            assert.strictEqual((await done('lead', 'list', '--', 'true')).code, 69);
+        });
+    });
+
     suite('status', () => {
         test('tells who holds a lock and who waits for it', async () => {
             const lease = await lock.acquire(null, 'job');
