@@ -46,7 +46,8 @@ function section(title: string, places: readonly Place[], names = places.map(({ 
 /** All declarations that these mention, directly or not, and these. */
 function reachedFrom(places: readonly Place[]): Place[] {
     const found = new Map<string, Place>();
-    const visit = (place: Place): void => {
+    const visit = (named: Place): void => {
+        const place = parse(named.file).passedOn.get(named.name) ?? named;
         if (found.has(keyOf(place))) return;
         found.set(keyOf(place), place);
         const { own, imported } = parse(place.file);
