@@ -12,6 +12,7 @@ import type { Script, ScriptFrame, ScriptItem } from '../../../../src/engine/red
 import { SLOTS, clockOfSlot, slotOf } from '../../../../src/engine/redis/slots';
 import { numbers } from '../../../fixtures/RedisCluster';
 import { RedisServer } from '../../../fixtures/RedisServer';
+import { skip } from '../../../fixtures/serverVersion';
 import { skipWithoutRedis } from '../../../fixtures/sharedServer';
 import { until } from '../../../fixtures/until';
 import { ended, ownClient } from '../../clientOf';
@@ -228,6 +229,11 @@ suite('A server with too few replicas', () => {
     suiteSetup(async function () {
         skipWithoutRedis.call(this);
         server = await RedisServer.start();
+        const client = await ownClient(server);
+        await client.config('SET', 'min-replicas-to-write', '1');
+        const written = await client.set('key', '').catch(() => undefined);
+        await ended(client);
+        if (written !== undefined) skip(this, 'this server does not know min-replicas-to-write');
     });
     suiteTeardown(() => server?.stop());
     setup(async () => void (scene = await ScriptScene.on(server)));
@@ -379,14 +385,14 @@ suite('A slot that is about to leave its server', function () {
                 const ids = Array.from({ length: waiters }, () => newId());
                 for (const one of ids) assert.strictEqual((await wait(one))?.kind, 'busy');
                 await leaving();
-                await act(holder, ids);
+                const done = (await act(holder, ids)) !== undefined;
                 await scene.client.call('CLUSTER', 'SETSLOT', String(slotOf(scene.key)), 'STABLE');
                 const current = await scene.client.get(scene.key);
                 await scene.client.publish(scene.channel, 'grant\n1+0\n1\nend:\nend');
                 const grants = (await ends(scene)).filter((message) => message.kind === 'grant');
                 // Who was told of a grant has the key, or has given it back since.
                 for (const { fence, id: told } of grants) assert.strictEqual(current, `${told}${fence}`);
-                if (what === 'a release' && waiters > 0) assert.lengthOf(grants, 1);
+                if (what === 'a release' && waiters > 0 && done) assert.lengthOf(grants, 1);
                 const owners = [id, ...ids].filter((one) => current?.startsWith(one) === true);
                 assert.lengthOf(owners, current === null ? 0 : 1);
                 // Whoever is in line is served in the end.
