@@ -70,7 +70,7 @@ suite('Foreign holders', function () {
             await until(async () => (await waiting('seen')) === 1);
             const second = other.acquire(null, 'seen', { ttl: 30_000, timeout: Infinity });
             await until(async () => (await waiting('seen')) === 2);
-            await until(async () => ((await commands.calls()).get('client|caching') ?? 0) > 0);
+            await until(async () => (await commands.watched()) > 0);
             const began = performance.now();
             await commands.client.del('seen');
             const lease = await first;
@@ -96,10 +96,10 @@ suite('Foreign holders', function () {
         await foreignLock('again');
         const waiter = lock.acquire(null, 'again', { ttl: 30_000, timeout: Infinity });
         for (let round = 1; round <= 5; round++) {
-            await until(async () => ((await commands.calls()).get('client|caching') ?? 0) >= round);
+            await until(async () => (await commands.watched()) > 0);
             await commands.client.multi().del('again').set('again', `foreign ${round}`, 'PX', 60_000).exec();
         }
-        await until(async () => ((await commands.calls()).get('client|caching') ?? 0) >= 6);
+        await until(async () => (await commands.watched()) > 0);
         await commands.client.del('again');
         await (await waiter).release();
     });
@@ -111,7 +111,7 @@ suite('Foreign holders', function () {
             lines[at % 4]?.acquire(null, 'one', { ttl: 30_000, timeout: Infinity }),
         );
         await until(async () => (await waiting('one')) === 40);
-        await until(async () => (await commands.calls()).has('client|caching'));
+        await until(async () => (await commands.watched()) > 0);
         await commands.reset();
         await sleep(300);
         assert.strictEqual(await commands.scripts(), 0);
@@ -200,10 +200,10 @@ suite('Foreign holders', function () {
                 const lock = await behind.open({ retry_timeout: NEVER });
                 await foreignLock('cut');
                 const waiter = lock.acquire(null, 'cut', { ttl: 30_000, timeout: Infinity });
-                await until(async () => (await commands.calls()).has('client|caching'));
+                await until(async () => (await commands.watched()) > 0);
                 await commands.reset();
                 await act(proxy);
-                await until(async () => (await commands.calls()).has('client|caching'));
+                await until(async () => (await commands.watched()) > 0);
                 await freed('cut', waiter);
             });
         }
@@ -212,7 +212,7 @@ suite('Foreign holders', function () {
             const lock = await locks.open({ retry_timeout: NEVER });
             await foreignLock('restart');
             const waiter = lock.acquire(null, 'restart', { ttl: 30_000, timeout: Infinity });
-            await until(async () => (await commands.calls()).has('client|caching'));
+            await until(async () => (await commands.watched()) > 0);
             await server.restart();
             await until(async () => commands.client.status === 'ready');
             await foreignLock('restart');
