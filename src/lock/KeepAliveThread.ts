@@ -63,7 +63,8 @@ export class KeepAliveThread {
     private async _start(): Promise<void> {
         const program = findProgram();
         const logins = await this._servers.logins();
-        const { Worker } = await import('node:worker_threads');
+        // Not before it is needed; an import() does not work in a vm, which tests may run in.
+        const { Worker } = process.getBuiltinModule('node:worker_threads');
         if (this._isClosed) return;
         const { maxBlock, ...settings } = this._settings;
         const workerData: ThreadWork = {
