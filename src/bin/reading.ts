@@ -5,7 +5,7 @@ import type { ConnectionOptions } from './connection';
 import { doctor } from './doctor';
 import type { Finding } from './doctor';
 import { ExitCode } from './ExitCode';
-import { COLUMNS, linesOf, reportOf, rowOf } from './LockReport';
+import { COLUMNS, linesOf, reportOf, rowsOf } from './LockReport';
 import type { LockReport } from './LockReport';
 import { print, printJson, say } from './output';
 import { printable, table } from './text';
@@ -49,7 +49,7 @@ function addList(program: Command): void {
                 const reports = await reportsOf(lock, pattern);
                 if (options.json === true) reports.forEach(printJson);
                 else if (reports.length > 0)
-                    print(table([COLUMNS, ...reports.map((one) => rowOf(one).map(printable))]));
+                    print(table([COLUMNS, ...reports.flatMap(rowsOf).map((row) => row.map(printable))]));
                 // What reads the output finds it empty.
                 else if (process.stdout.isTTY) print([`no lock is held whose key is like ${pattern}`]);
             });

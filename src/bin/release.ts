@@ -4,6 +4,7 @@ import { createInterface } from 'node:readline/promises';
 import type { RedisLock } from '../lock/RedisLock';
 import { ExitCode } from './ExitCode';
 import { linesOf, reportOf } from './LockReport';
+import type { LockReport } from './LockReport';
 
 export interface ReleaseOptions {
     readonly holder?: string;
@@ -26,13 +27,26 @@ export async function release(
     }
     const report = reportOf(await lock.inspect(null, key));
     for (const line of linesOf(report)) say(line);
-    if (report.holder === null || (holder !== undefined && holder !== report.holder)) return ExitCode.No;
-    if (yes !== true && !(await agreed('Take it from this holder, whose work may still go on? [y/N] ', say)))
+    // Only from those that were shown, never from one that got it since.
+    const holders = holdersOf(report).filter((one) => holder === undefined || one === holder);
+    if (holders.length === 0) return ExitCode.No;
+    const whom = holders.length === 1 ? 'this holder' : `these ${holders.length} holders`;
+    if (yes !== true && !(await agreed(`Take it from ${whom}, whose work may still go on? [y/N] `, say)))
         return ExitCode.No;
-    // Only from the holder that was shown, never from one that got it since.
-    const from = await lock.forceRelease(null, key, { by: operator(), reason, holder: report.holder });
-    say(from === undefined ? `${key} had been given back meanwhile` : `${key} was taken from ${from}`);
-    return from === undefined ? ExitCode.No : ExitCode.Done;
+    const taken: string[] = [];
+    for (const one of holders) {
+        const why = { by: operator(), reason };
+        const from = await lock.forceRelease(null, key, one === undefined ? why : { ...why, holder: one });
+        if (from !== undefined) taken.push(from);
+    }
+    say(taken.length === 0 ? `${key} had been given back meanwhile` : `${key} was taken from ${taken.join(', ')}`);
+    return taken.length === 0 ? ExitCode.No : ExitCode.Done;
+}
+
+/** Undefined: whoever has it. Of a key that is shared that may not be known any more. */
+function holdersOf({ holder, holders }: LockReport): (string | undefined)[] {
+    if (holders.length > 0) return holders.map((one) => one.holder);
+    return holder === null ? [] : [undefined];
 }
 
 async function agreed(question: string, say: (text: string) => void): Promise<boolean> {

@@ -24,17 +24,18 @@ export async function tellOfWait(
         const info = await lock.inspect(null, key).catch(() => undefined);
         if (over.aborted || info?.holder === undefined) continue;
         const place = placeOf(info);
-        const name = JSON.stringify([info.holder, place]);
+        const name = JSON.stringify([info.holders.map(({ holder }) => holder), place]);
         if (name === told) continue;
         told = name;
         say(sentenceOf(info, place));
     }
 }
 
-export function sentenceOf({ held, holder, key, remaining }: LockInfo, before: number): string {
+export function sentenceOf({ held, holder, holders, key, mode, remaining }: LockInfo, before: number): string {
+    const others = before === 1 ? '1 other is' : `${before} others are`;
+    if (mode === 'shared') return `waiting for ${key}: shared by ${holders.length}; ${others} before this one`;
     const since = held === undefined ? '' : ` for ${spoken(held)}`;
     const end = remaining === Infinity ? 'never runs out' : `runs out in ${spoken(remaining)} unless renewed`;
-    const others = before === 1 ? '1 other is' : `${before} others are`;
     return `waiting for ${key}: held by ${holder}${since}, ${end}; ${others} before this one`;
 }
 

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RedisLock } from '../lock/RedisLock';
 import { Inquiry } from './Inquiry';
-import { COLUMNS, reportOf, rowOf } from './LockReport';
-import type { LockReport } from './LockReport';
+import { COLUMNS, reportOf, rowsOf } from './LockReport';
+import type { HolderReport, LockReport } from './LockReport';
 import { say } from './output';
 import { jsonOf, printable, table } from './text';
 
@@ -48,7 +48,7 @@ export async function reportsOf(lock: RedisLock, pattern: string): Promise<LockR
 
 /** Clears the terminal, and fills it. */
 export function frame(reports: readonly LockReport[], { columns, rows }: Size): string {
-    const lines = table([COLUMNS, ...reports.map((one) => rowOf(one).map(printable))], columns);
+    const lines = table([COLUMNS, ...reports.flatMap(rowsOf).map((row) => row.map(printable))], columns);
     const all = reports.length > 0 ? lines : [...lines, '(no lock is held)'];
     const shown = all.length < rows ? all : [...all.slice(0, rows - 2), `… ${all.length - rows + 2} more`];
     return `\u001b[H\u001b[2J${shown.join('\n')}\n`;
@@ -56,28 +56,47 @@ export function frame(reports: readonly LockReport[], { columns, rows }: Size): 
 
 interface Change {
     readonly at: string;
-    readonly change: 'held' | 'free';
+    /** `left`: one of several. */
+    readonly change: 'held' | 'free' | 'left';
+    /** Who has it now, or had it. */
+    readonly holder: string;
     readonly lock: LockReport;
 }
 
 function changes(before: readonly LockReport[], now: readonly LockReport[]): Change[] {
     const at = new Date().toISOString();
-    const known = new Set(before.map(nameOf));
-    const keys = new Set(now.map(({ key }) => key));
-    const freed = before.filter(({ key }) => !keys.has(key));
-    const held = now.filter((report) => !known.has(nameOf(report)));
-    return [
-        ...freed.map((lock) => ({ at, change: 'free', lock }) as const),
-        ...held.map((lock) => ({ at, change: 'held', lock }) as const),
-    ];
+    const present = new Map(now.map((lock) => [lock.key, lock]));
+    const [known, held] = [namesOf(before), namesOf(now)];
+    const ended = before.flatMap((was) => {
+        const lock = present.get(was.key);
+        if (lock !== undefined && lock.mode !== 'shared') return [];
+        const gone = was.holders.filter((one) => !held.has(nameOf(was, one)));
+        const change = lock === undefined ? 'free' : 'left';
+        return gone.map(({ holder }) => ({ at, change, holder, lock: lock ?? was }) as const);
+    });
+    const begun = now.flatMap((lock) => {
+        const come = lock.holders.filter((one) => !known.has(nameOf(lock, one)));
+        return come.map(({ holder }) => ({ at, change: 'held', holder, lock }) as const);
+    });
+    return [...ended, ...begun];
 }
 
-function told({ at, change, lock }: Change): string {
-    const { fence, holder, key, waiters } = lock;
-    const rest = change === 'free' ? '' : `, fence ${fence ?? '-'}, waiters ${waiters.length}`;
-    return printable(`${at} ${key} ${change === 'free' ? 'free, was held by' : 'held by'} ${holder}${rest}`);
+function told({ at, change, holder, lock }: Change): string {
+    const { holders, key, mode, waiters } = lock;
+    const fence = holders.find((one) => one.holder === holder)?.fence ?? '-';
+    const shared = mode === 'shared' ? `, holders ${holders.length}` : '';
+    const now = {
+        held: `${mode === 'shared' ? 'shared' : 'held'} by ${holder}, fence ${fence}${shared}, waiters ${waiters.length}`,
+        left: `left by ${holder}${shared}, waiters ${waiters.length}`,
+        free: `free, was held by ${holder}`,
+    }[change];
+    return printable(`${at} ${key} ${now}`);
 }
 
-function nameOf({ fence, holder, key }: LockReport): string {
+function namesOf(reports: readonly LockReport[]): Set<string> {
+    return new Set(reports.flatMap((report) => report.holders.map((one) => nameOf(report, one))));
+}
+
+function nameOf({ key }: LockReport, { fence, holder }: HolderReport): string {
     return JSON.stringify([key, holder, fence]);
 }

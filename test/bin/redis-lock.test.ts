@@ -360,10 +360,11 @@ suite('redis-lock', function () {
                 assert.include(cli.stdout, text);
             }
             assert.match(cli.stdout, /held +for \S+s, since (\S+ )?\d\d:\d\d:\d\d\n/);
-            const { held, remaining, waiters, ...rest } = json(await done('status', 'job', '--json'));
+            const { held, holders, remaining, waiters, ...rest } = json(await done('status', 'job', '--json'));
             const [host, pid] = lease.holder.split(':');
             const expected = {
                 key: 'job',
+                mode: 'exclusive',
                 holder: lease.holder,
                 host,
                 pid: Number(pid),
@@ -372,6 +373,8 @@ suite('redis-lock', function () {
             assert.deepEqual(rest, expected);
             assert.isAbove(Number(held), 0);
             assert.isAbove(Number(remaining), 0);
+            const { key: _, mode: __, ...first } = expected;
+            assert.deepEqual(holders, [{ ...first, held, remaining, permits: 1 }]);
             assert.include(JSON.stringify(waiters), '"holder":"the-next"');
             await lease.release();
             await (await waiting).release();
@@ -396,7 +399,7 @@ suite('redis-lock', function () {
             await lock.acquire(null, ['job:1', 'job:2', 'other']);
             const cli = await done('list', 'job:*');
             const [head, ...rows] = cli.stdout.trim().split('\n');
-            assert.match(head ?? '', /^KEY +HOST +PID +HELD +TTL +FENCE +WAITERS$/);
+            assert.match(head ?? '', /^KEY +MODE +HOST +PID +HELD +TTL +FENCE +WAITERS$/);
             assert.deepEqual(
                 rows.map((row) => row.split(/ +/)[0]),
                 ['job:1', 'job:2'],

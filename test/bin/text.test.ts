@@ -2,7 +2,7 @@ import { assert } from 'chai';
 import { holderOf, newId, readHolder } from '../../src/engine/port/holder';
 import { holding } from '../../src/engine/port/LockStore';
 import type { LockInfo } from '../../src/engine/port/LockStore';
-import { reportOf } from '../../src/bin/LockReport';
+import { linesOf, reportOf } from '../../src/bin/LockReport';
 import { clockTime, jsonOf, printable, redacted, spoken, table } from '../../src/bin/text';
 import { sentenceOf } from '../../src/bin/tellOfWait';
 import { frame } from '../../src/bin/watch';
@@ -72,13 +72,39 @@ suite('The text of the command line', () => {
         const reports = [1, 2, 3, 4, 5].map((at) => reportOf({ key: `k${at}`, ...held('h', 10, 5), waiters: [] }));
         const lines = frame(reports, { rows: 5, columns: 80 }).split('\n');
         assert.deepEqual(lines.slice(1), [
-            'k1   h     -    5ms   10ms  1      0',
-            'k2   h     -    5ms   10ms  1      0',
+            'k1   exclusive  h     -    5ms   10ms  1      0',
+            'k2   exclusive  h     -    5ms   10ms  1      0',
             '… 3 more',
             '',
         ]);
         assert.include(frame(reports, { rows: 24, columns: 80 }), 'k5');
         assert.include(frame([], { rows: 24, columns: 80 }), 'no lock is held');
+    });
+
+    test('has a line for each holder of a key that is shared', () => {
+        const both = reportOf({ key: 'k', ...shared(2), waiters: [] });
+        const [, ...lines] = frame([both], { rows: 9, columns: 80 }).trimEnd().split('\n');
+        assert.deepEqual(lines, [
+            'k    shared     h1    -    1s    9s   1      0',
+            'k    2 permits  h2    -    1s    9s   2      0',
+        ]);
+        const told = linesOf(both).map((line) => line.replace(/, since .*/, ''));
+        assert.deepEqual(told, [
+            'k is shared by 2',
+            ...['  holder     h1', '  held       for 1s', '  runs out   in 9s, unless it is renewed', '  fence      1'],
+            ...['  holder     h2', '  permits    2', '  held       for 1s'],
+            ...['  runs out   in 9s, unless it is renewed', '  fence      2'],
+        ]);
+    });
+
+    test('tells of a key that is shared, and whose holders are not known any more', () => {
+        const lost = { ...shared(0), holder: '(shared)', mode: 'shared', remaining: 9000 } as const;
+        const report = reportOf({ key: 'k', ...lost, waiters: [] });
+        assert.deepEqual(linesOf(report).slice(1), [
+            '  holders    are not known any more',
+            '  runs out   in 9s, unless it is renewed',
+        ]);
+        assert.match(frame([report], { rows: 9, columns: 80 }), /k +shared +\(shared\)/);
     });
 
     test('fills no more than the width of a terminal', () => {
@@ -100,10 +126,21 @@ suite('The text of the command line', () => {
             sentenceOf(foreign, 1),
             'waiting for job: held by token, never runs out; 1 other is before this one',
         );
+        const readers = { key: 'job', ...shared(2), waiters: [] };
+        assert.strictEqual(sentenceOf(readers, 0), 'waiting for job: shared by 2; 0 others are before this one');
     });
 });
 
 /** What is known of a key that one has alone. */
 function held(holder: string, remaining: number, since?: number): Omit<LockInfo, 'key' | 'waiters'> {
     return holding([{ holder, remaining, fence: 1, held: since, permits: 1 }], 'exclusive');
+}
+
+/** So many holders that share a key; the n-th has n permits. */
+function shared(count: number): Omit<LockInfo, 'key' | 'waiters'> {
+    const numbers = Array.from({ length: count }, (_, at) => at + 1);
+    return holding(
+        numbers.map((one) => ({ holder: `h${one}`, remaining: 9000, fence: one, held: 1000, permits: one })),
+        'shared',
+    );
 }
