@@ -1,7 +1,10 @@
 import type { Lease } from '../engine/lease/Lease';
 import type { Clock } from '../engine/time/Clock';
+import { shareOf } from '../engine/locker/LeaseOptions';
 import type { LeaseOptions } from '../engine/locker/LeaseOptions';
 import type { Locker } from '../engine/locker/Locker';
+import { LockError } from '../engine/port/errors';
+import { toException } from './exceptions';
 import { LeaseShare } from './LeaseShare';
 import type { Member } from './LeaseShare';
 import { SharedLease } from './SharedLease';
@@ -64,14 +67,16 @@ export class CallChain {
     }
 
     private async _acquire(request: ChainRequest, deadline: number): Promise<SharedLease | null> {
-        const { keys, holder, ttl, keepAlive = true } = request;
-        const member: Member = { ttl, keepAlive };
+        const { atLeast = 0, keys, holder, ttl, keepAlive = true } = request;
+        const share = shareOf(request);
+        const member: Member = { ttl, keepAlive, share, atLeast };
         for (;;) {
             const shares = this._held({ keys, holder });
+            for (const one of shares) if (!one.fits(member)) throw this._waitsForItself(one, member);
             const missing = keys.filter((key) => !shares.some(({ lease }) => lease.keys.includes(key)));
             // Until all are there, none may run out.
-            const waiting: Member = { ttl, keepAlive: true };
-            if (missing.length > 0) for (const share of shares) share.add(waiting);
+            const waiting: Member = { ttl, keepAlive: true, share, atLeast: 0 };
+            if (missing.length > 0) for (const one of shares) one.add(waiting);
             try {
                 const asked = missing.length > 0 ? await this._ask(missing, request, member, deadline) : undefined;
                 if (asked?.kind === 'busy') return null;
@@ -151,6 +156,16 @@ export class CallChain {
         for (const key of lease.keys) this._shares.set(key, share);
         for (const asking of this._asking) if (this._held(asking).includes(share)) asking.cut.abort();
         return share;
+    }
+
+    private _waitsForItself({ lease }: LeaseShare, { share }: Member): Error {
+        const { holder, key, permits } = lease;
+        const has = permits === 1 ? 'a share' : `${permits} permits`;
+        const wants = share === undefined ? 'to have it alone' : `${share.permits} permits`;
+        const text =
+            `The call chain has ${has} of ${lease.keys.join(', ')} and asks ${wants}: it would wait for itself. Release the lease ` +
+            'first, or ask for what is needed from the start.';
+        return toException(new LockError('BAD_PARAMETER', text, { key, holder }), this._traceId);
     }
 
     private _ended(share: LeaseShare): void {

@@ -1,11 +1,17 @@
 import type { Lease } from '../engine/lease/Lease';
 import type { Locker } from '../engine/locker/Locker';
+import { READER } from '../engine/port/LockStore';
+import type { Share } from '../engine/port/LockStore';
 
 /** What one acquisition of a call chain asked for. */
 export interface Member {
     /** ms */
     readonly ttl: number;
     readonly keepAlive: boolean;
+    /** Undefined: it is to be held alone. */
+    share: Share | undefined;
+    /** From its grant on, ms. */
+    readonly atLeast: number;
 }
 
 /** A lease that is kept alive is renewed when a third of its ttl has passed. */
@@ -18,6 +24,8 @@ const KEPT = 2 / 3;
 export class LeaseShare {
     private readonly _members = new Set<Member>();
     private _isKept: boolean;
+    /** A member has asked for a downgrade. */
+    private _isToBeShared = false;
     /** To which the lease was renewed last, ms. */
     private _ttl: number;
 
@@ -28,12 +36,18 @@ export class LeaseShare {
     constructor(
         readonly lease: Lease,
         first: Member,
-        private readonly _locker: Pick<Locker, 'keepAlive'>,
+        private readonly _locker: Pick<Locker, 'hold' | 'keepAlive'>,
         private readonly _ended: (share: LeaseShare) => void,
     ) {
         this._members.add(first);
         this._isKept = first.keepAlive;
         this._ttl = first.ttl;
+    }
+
+    /** Whether a member may have it, too: as a share of what others of the call chain hold. */
+    fits({ share }: Pick<Member, 'share'>): boolean {
+        if (this.lease.mode === 'exclusive') return true;
+        return share !== undefined && share.permits <= this.lease.permits;
     }
 
     /** Adds a member, that need not have all of its ttl yet. */
@@ -45,6 +59,7 @@ export class LeaseShare {
     /** Adds a member, and renews the lease when less is left than the member asked for. @throws what the renewal throws. */
     async join(member: Member): Promise<void> {
         this.add(member);
+        if (member.atLeast > 0) this._locker.hold(this.lease, member.atLeast);
         const wanted = member.keepAlive ? member.ttl * KEPT : member.ttl;
         if (member.ttl > this._ttl || this.lease.remaining() < wanted) await this.renew(member.ttl);
     }
@@ -57,6 +72,13 @@ export class LeaseShare {
         this._ttl = longest;
     }
 
+    /** Shares the lease with others as soon as no member holds it alone any more. */
+    async downgrade(member: Member): Promise<void> {
+        member.share ??= READER;
+        this._isToBeShared = true;
+        if (this._mayBeShared()) await this.lease.downgrade();
+    }
+
     /** @returns whether the lease was still ours. */
     async leave(member: Member): Promise<boolean> {
         this._members.delete(member);
@@ -65,6 +87,8 @@ export class LeaseShare {
             return this.lease.release();
         }
         this._keep();
+        // It never fails for the one that leaves: the others may ask again.
+        if (this._isToBeShared && this._mayBeShared()) this.lease.downgrade().catch(() => undefined);
         return this.lease.isHeld();
     }
 
@@ -73,6 +97,10 @@ export class LeaseShare {
         const holder = this.lease.handOver();
         this._ended(this);
         return holder;
+    }
+
+    private _mayBeShared(): boolean {
+        return [...this._members].every(({ share }) => share !== undefined);
     }
 
     private _keep(): void {

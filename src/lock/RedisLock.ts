@@ -197,7 +197,7 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
      * @param key     one key or several.
      * @param options see LeaseOptions; timeout is ignored.
      * @returns the lease, or null when a key is busy.
-     * @throws BadRequestException BAD_KEY, BAD_TTL, BAD_HOLDER; InvalidStateException NOT_OPENED, CLOSED, TOO_MANY,
+     * @throws BadRequestException BAD_KEY, BAD_TTL, BAD_HOLDER, BAD_PARAMETER; InvalidStateException NOT_OPENED, CLOSED, TOO_MANY,
      * WRONG_TYPE; ConnectionException NOT_REPLICATED, NO_QUORUM; InvocationException LOCK_ABORTED; ConnectionException CONNECTION_FAILED; UnauthorizedException
      * NO_PERMISSION.
      */

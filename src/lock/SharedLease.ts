@@ -1,5 +1,6 @@
 import { checkTtl } from '../engine/port/checks';
 import { LockError } from '../engine/port/errors';
+import type { LockMode } from '../engine/port/LockStore';
 import { INSPECT, describe } from '../engine/lease/describe';
 import type { Lease } from '../engine/lease/Lease';
 import { toException } from './exceptions';
@@ -46,6 +47,14 @@ export class SharedLease implements Lease {
         return this.keys.includes(key) ? this._leaseOf(key)?.fenceOf(key) : undefined;
     }
 
+    get mode(): LockMode {
+        return this._member.share === undefined ? 'exclusive' : 'shared';
+    }
+
+    get permits(): number {
+        return this._member.share?.permits ?? 1;
+    }
+
     get signal(): AbortSignal {
         return (this._controller ??= this._follow()).signal;
     }
@@ -68,6 +77,11 @@ export class SharedLease implements Lease {
         this.assertHeld();
         this._check(ttl);
         await Promise.all(this._shares.map((share) => share.renew(ttl)));
+    }
+
+    async downgrade(): Promise<void> {
+        this.assertHeld();
+        await Promise.all(this._shares.map((share) => share.downgrade(this._member)));
     }
 
     release(): Promise<boolean> {

@@ -1,12 +1,14 @@
 import { LockError } from '../engine/port/errors';
 import { holderOf, nameOf, readHolder } from '../engine/port/holder';
-import { holding } from '../engine/port/LockStore';
+import { byFence, holding } from '../engine/port/LockStore';
+import { SHARED } from '../engine/port/protocol';
 import type {
     AcquireAnswer,
     GiveUpRequest,
     LockInfo,
     ReleaseAnswer,
     ReleaseRequest,
+    Renewal,
     RenewAnswer,
     StoreListener,
 } from '../engine/port/LockStore';
@@ -15,6 +17,8 @@ import { deadlineOf } from '../engine/port/validity';
 import { inMicrotask } from '../engine/time/hostTime';
 import type { BusyReply, Message, QueuedRelease } from './LockModel';
 import type { MemoryServer } from './MemoryServer';
+
+type RenewRequest = Omit<Renewal, 'answered'>;
 
 let connections = 0;
 
@@ -48,8 +52,8 @@ export class MemoryConnection {
     }
 
     /** @param sentAt when it was asked for, from which a lease counts. */
-    acquire({ key, id, ttl, ticket, spare = 0 }: ReservingRequest, sentAt: number): AcquireAnswer {
-        const request = { id, ttl, ticket, spare, channel: this._channel };
+    acquire({ key, id, share, ttl, ticket, spare = 0 }: ReservingRequest, sentAt: number): AcquireAnswer {
+        const request = { id, ttl, ticket, spare, share, channel: this._channel };
         const reply = this._server.step(key, (lock) => lock.acquireQueued(request));
         switch (reply.kind) {
             case 'granted': {
@@ -69,32 +73,47 @@ export class MemoryConnection {
         }
     }
 
-    renew(key: string, holder: string, ttl: number, sentAt: number): RenewAnswer {
-        const reply = this._server.step(key, (lock) => lock.renew({ holder, ttl }));
+    renew({ key, holder, shared, ttl }: RenewRequest, sentAt: number): RenewAnswer {
+        const request = { holder, ttl };
+        const reply = this._server.step(key, (lock) => {
+            const alone = shared === true ? 'gone' : lock.renew(request);
+            return alone === 'gone' && shared !== false ? lock.renewShared(request) : alone;
+        });
         return reply === 'gone' ? { kind: 'gone' } : { kind: 'renewed', deadline: deadlineOf(sentAt, ttl) };
     }
 
-    release({ key, holder, buried = '' }: ReleaseRequest): ReleaseAnswer {
-        return this._release(key, { holder, id: buried, underWay: buried !== '', pause: 0 });
+    downgrade({ key, holder, ttl }: RenewRequest, sentAt: number): RenewAnswer {
+        const { done, window } = this._server.step(key, (lock) => lock.downgrade({ holder, ttl }));
+        if (window > 0) this._handedOn(key, window);
+        return done ? { kind: 'renewed', deadline: deadlineOf(sentAt, ttl) } : { kind: 'gone' };
+    }
+
+    release({ key, holder, buried = '', keptUntil = 0 }: ReleaseRequest): ReleaseAnswer {
+        const keep = Math.max(Math.ceil(keptUntil - this._server.clock.now()), 0);
+        return this._release(key, { holder, id: buried, underWay: buried !== '', pause: 0, keep });
     }
 
     giveUp({ key, id, underWay }: GiveUpRequest): ReleaseAnswer {
-        return this._release(key, { holder: '', id, underWay, pause: 0 });
+        return this._release(key, { holder: '', id, underWay, pause: 0, keep: 0 });
     }
 
     handOn(key: string): void {
-        this._release(key, { holder: '', id: '', underWay: false, pause: 0 });
+        this._release(key, { holder: '', id: '', underWay: false, pause: 0, keep: 0 });
     }
 
     inspect(key: string): LockInfo {
-        const { holder, remaining, now, waiters } = this._server.step(key, (lock) => lock.inspect());
-        const fence = readHolder(holder)?.fence;
-        const held = fence === undefined ? undefined : Math.max(Math.floor((now - fence) / 1000), 0);
+        const { holder, holders, remaining, now, waiters } = this._server.step(key, (lock) => lock.inspect());
         const left = remaining === -1 ? Infinity : Math.max(remaining, 0);
-        const holders = remaining === -2 ? [] : [{ holder, remaining: left, fence, held, permits: 1 }];
+        const isShared = holder === SHARED;
+        const alone = remaining === -2 ? [] : [{ holder, remaining: left, permits: 1, fence: 0 }];
+        const described = (isShared ? holders : alone).map((one) => {
+            const fence = readHolder(one.holder)?.fence ?? (one.fence > 0 ? one.fence : undefined);
+            const held = fence === undefined ? undefined : Math.max(Math.floor((now - fence) / 1000), 0);
+            return { ...one, fence, held };
+        });
         return {
             key,
-            ...holding(holders, 'exclusive'),
+            ...holding(described.sort(byFence), isShared ? 'shared' : 'exclusive'),
             waiters: waiters.map(({ id, waited }) => ({ holder: nameOf(id), waited })),
         };
     }
@@ -108,11 +127,21 @@ export class MemoryConnection {
     }
 
     private _busy(key: string, reply: BusyReply, sentAt: number): AcquireAnswer {
-        const { clock: fence, holder, rank, remaining, ticket, window } = reply;
+        const { clock: fence, holder, limit, rank, remaining, ticket, window } = reply;
         if (window > 0) this._handedOn(key, window);
-        const foreign = holder !== '' && readHolder(holder) === undefined;
+        const foreign = holder !== '' && holder !== SHARED && readHolder(holder) === undefined;
         const left = remaining === -1 ? Infinity : remaining;
-        return { kind: 'busy', sentAt, remaining: left, fence, ticket, rank, foreign, holder };
+        return {
+            kind: 'busy',
+            sentAt,
+            remaining: left,
+            fence,
+            ticket,
+            rank,
+            foreign,
+            holder,
+            limit: limit > 0 ? limit : undefined,
+        };
     }
 
     private _release(key: string, request: QueuedRelease): ReleaseAnswer {
@@ -134,6 +163,6 @@ export class MemoryConnection {
 }
 
 /** Whether what a key holds is a lock, as far as known: a holder that its caller has chosen tells nothing. */
-export function isLock({ fence, holder, waiters }: LockInfo): boolean {
-    return fence !== undefined || (holder !== undefined && waiters.length > 0);
+export function isLock({ fence, holder, mode, waiters }: LockInfo): boolean {
+    return fence !== undefined || mode === 'shared' || (holder !== undefined && waiters.length > 0);
 }

@@ -49,9 +49,14 @@ export class MemoryStore implements LockStore {
         this._answer(request.key, () => this._connection.acquire(request, sentAt), callback);
     }
 
-    renew(key: string, holder: string, ttl: number): Promise<RenewAnswer> {
+    renew(key: string, holder: string, ttl: number, shared?: boolean): Promise<RenewAnswer> {
         const sentAt = this.server.clock.now();
-        return this._done(key, () => this._connection.renew(key, holder, ttl, sentAt));
+        return this._done(key, () => this._connection.renew({ key, holder, ttl, shared }, sentAt));
+    }
+
+    downgrade(key: string, holder: string, ttl: number): Promise<RenewAnswer> {
+        const sentAt = this.server.clock.now();
+        return this._done(key, () => this._connection.downgrade({ key, holder, ttl }, sentAt));
     }
 
     renewAll(renewals: readonly Renewal[]): void {

@@ -1,4 +1,5 @@
 import type { LockError } from '../port/errors';
+import { answerWith } from '../port/LockStore';
 import type { LockStore, Renewal, RenewAnswer } from '../port/LockStore';
 import type { Clock, Timer } from '../time/Clock';
 import { LeaseTable, patience } from './LeaseTable';
@@ -18,7 +19,7 @@ export interface RoundsOptions {
     /** The main thread is given up when it has shown no pulse for so long, ms. */
     readonly maxBlock: number;
     /** Where to renew; undefined: it is not there yet. */
-    readonly store: () => Pick<LockStore, 'renewAll'> | undefined;
+    readonly store: () => Pick<LockStore, 'renew' | 'renewAll'> | undefined;
     readonly lost: (row: LostRow) => void;
 }
 
@@ -84,7 +85,7 @@ export class Rounds {
             const due = this._table.due(row, now);
             if (due > now) next = Math.min(next, due);
             else if (store !== undefined && this._table.beginDeputy(row, generation, now)) {
-                const renewal = new DeputyRenewal(one, this._table, this._options.lost);
+                const renewal = new DeputyRenewal(one, this._table, store, this._options.lost);
                 renewals.push(renewal);
                 // It may fail.
                 next = Math.min(next, now + patience(renewal.ttl));
@@ -103,6 +104,7 @@ class DeputyRenewal implements Renewal {
     constructor(
         private readonly _one: KeptKey,
         private readonly _table: LeaseTable,
+        private readonly _store: Pick<LockStore, 'renew'>,
         private readonly _lost: (row: LostRow) => void,
     ) {
         this.ttl = _table.ttl(_one.row);
@@ -116,7 +118,20 @@ class DeputyRenewal implements Renewal {
         return this._one.holder;
     }
 
+    get shared(): boolean {
+        return this._one.shared;
+    }
+
     answered(answer: RenewAnswer | LockError): void {
+        if (answer instanceof Error || answer.kind === 'renewed' || this.shared) this._end(answer);
+        else {
+            // It may have been downgraded: then it is found among those who share the key.
+            const again = this._store.renew(this.key, this.holder, this.ttl, true);
+            answerWith(again, this, (shared) => this._end(shared));
+        }
+    }
+
+    private _end(answer: RenewAnswer | LockError): void {
         const { generation, row } = this._one;
         const isGone = !(answer instanceof Error) && answer.kind === 'gone';
         if (!(answer instanceof Error) && answer.kind === 'renewed') this._table.raise(row, answer.deadline);

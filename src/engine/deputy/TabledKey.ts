@@ -7,18 +7,24 @@ export class TabledKey implements LeasedKey {
     readonly holder: string;
     readonly fence: number;
     readonly buried: string | undefined;
+    readonly permits: number;
+    shared: boolean | undefined;
+    keptUntil: number | undefined;
     /** The last deadline, when the lease has ended: then its row may be another's. */
     private _last: number | undefined;
 
     constructor(
         private readonly _table: LeaseTable,
         readonly row: number,
-        { key, holder, fence, buried }: LeasedKey,
+        { key, holder, fence, buried, permits, shared, keptUntil }: LeasedKey,
     ) {
         this.key = key;
         this.holder = holder;
         this.fence = fence;
         this.buried = buried;
+        this.permits = permits;
+        this.shared = shared;
+        this.keptUntil = keptUntil;
     }
 
     get deadline(): number {

@@ -93,12 +93,12 @@ export class ThreadDeputy implements Deputy {
         if (row < this._table.size && this._table.generation(row) === generation) this._leases[row]?.isHeld();
     }
 
-    private _keep(lease: LookedAfter, { key, holder, row }: TabledKey): void {
+    private _keep(lease: LookedAfter, { key, holder, row, shared }: TabledKey): void {
         this._leases[row] = lease;
         if (this._isGone) return;
         // Before whoever waits for the lease goes on, perhaps with a computation that blocks the event loop.
         if (this._kept.length === 0) inMicrotask(() => this._flush());
-        this._kept.push({ row, generation: this._table.generation(row), key, holder });
+        this._kept.push({ row, generation: this._table.generation(row), key, holder, shared: shared === true });
     }
 
     private _flush(): void {

@@ -5,6 +5,8 @@ export interface KeptKey {
     readonly generation: number;
     readonly key: string;
     readonly holder: string;
+    /** It has a share of the key. Else it may get one, by a downgrade that the deputy is not told of. */
+    readonly shared: boolean;
 }
 
 /** What the main thread tells its deputy. */

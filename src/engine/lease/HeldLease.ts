@@ -1,5 +1,6 @@
 import { checkTtl } from '../port/checks';
 import { LockError } from '../port/errors';
+import type { LockMode } from '../port/LockStore';
 import type { Clock } from '../time/Clock';
 import { INSPECT, describe } from './describe';
 import type { Lease } from './Lease';
@@ -16,6 +17,11 @@ export interface LeasedKey {
     deadline: number;
     /** @see ReleaseRequest.buried */
     readonly buried?: string | undefined;
+    readonly permits: number;
+    /** Whether it has a share of the key; undefined: the answer to a downgrade was lost. */
+    shared: boolean | undefined;
+    /** Until this instant the key stays taken, also when it is released. */
+    keptUntil: number | undefined;
 }
 
 /** How a lease ends. */
@@ -33,6 +39,8 @@ export interface LeaseKeeper {
     keep(whether: boolean): void;
     /** The key, as it is looked after. */
     adopt(one: LeasedKey): LeasedKey;
+    /** Makes the lease a shared one. */
+    downgrade(): Promise<void>;
     /** The lease has got another key. @param confirmed the store has it for the whole ttl. */
     extended(confirmed: boolean): void;
     /** The lease has ended. Called once. @returns whether it was still ours then. */
@@ -106,6 +114,14 @@ export class HeldLease implements Lease {
         return this._leased(key)?.fence;
     }
 
+    get mode(): LockMode {
+        return this.leased.every(({ shared }) => shared === false) ? 'exclusive' : 'shared';
+    }
+
+    get permits(): number {
+        return this._first.permits;
+    }
+
     /** The first instant at which one of the keys is not ours. */
     get deadline(): number {
         let { deadline } = this._first;
@@ -148,6 +164,21 @@ export class HeldLease implements Lease {
         } catch (error) {
             throw error instanceof LockError ? this._thrown(error) : error;
         }
+    }
+
+    async downgrade(): Promise<void> {
+        try {
+            if (this._isOver()) this.assertHeld();
+            await this.keeper.downgrade();
+        } catch (error) {
+            throw error instanceof LockError ? this._thrown(error) : error;
+        }
+    }
+
+    /** From now on its keys stay taken for so long, also when it is released. */
+    hold(atLeast: number): void {
+        const until = this._clock.now() + atLeast;
+        for (const one of this.leased) one.keptUntil = Math.max(one.keptUntil ?? until, until);
     }
 
     release(): Promise<boolean> {

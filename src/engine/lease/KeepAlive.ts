@@ -3,6 +3,7 @@ import { isTemporary } from '../port/errors';
 import type { LockError } from '../port/errors';
 import { isOfThisProcess } from '../port/holder';
 import type { LockEvent } from '../port/LockObserver';
+import { answerWith } from '../port/LockStore';
 import type { LockStore, ReleaseAnswer, Renewal } from '../port/LockStore';
 import { shareHolder } from '../port/ReservingRequest';
 import type { Clock } from '../time/Clock';
@@ -95,10 +96,7 @@ export class KeepAlive implements UpkeepOwner {
 
     async renew(upkeep: Upkeep, ttl: number): Promise<void> {
         const { lease } = upkeep;
-        while (upkeep.renewing !== undefined || !this._begins(upkeep)) {
-            if (upkeep.renewing === undefined) await new Promise<void>((resolve) => this._clock.timer(LOOK, resolve));
-            else await upkeep.renewing.answer();
-        }
+        while (!this._mayBegin(upkeep)) await this._other(upkeep);
         lease.assertHeld();
         const before = lease.ttl;
         this._setTtl(upkeep, ttl);
@@ -108,6 +106,25 @@ export class KeepAlive implements UpkeepOwner {
         const failure = await answer;
         // What the store will never do is not retried.
         if (failure !== undefined && !isTemporary(failure)) this._setTtl(upkeep, before);
+        if (failure !== undefined) throw failure;
+        lease.assertHeld();
+    }
+
+    async downgrade(upkeep: Upkeep): Promise<void> {
+        const { lease } = upkeep;
+        // A renewal of the exclusive lease that arrived later would find it gone.
+        while (!this._mayBegin(upkeep)) await this._other(upkeep);
+        lease.assertHeld();
+        if (lease.leased.every(({ shared }) => shared === true)) {
+            this._deputy?.done(lease);
+            return;
+        }
+        const downgrading = this._begin(upkeep);
+        for (const part of downgrading.parts) {
+            const { holder, key, ttl } = part;
+            answerWith(this._store.downgrade(key, holder, ttl), part, part.downgrade());
+        }
+        const failure = await downgrading.answer();
         if (failure !== undefined) throw failure;
         lease.assertHeld();
     }
@@ -155,6 +172,16 @@ export class KeepAlive implements UpkeepOwner {
         else this._plan(upkeep, LOOK);
     }
 
+    /** Whether no renewal of the lease is under way. Then one of ours begins. */
+    private _mayBegin(upkeep: Upkeep): boolean {
+        return upkeep.renewing === undefined && this._begins(upkeep);
+    }
+
+    /** Settles when the renewal that is under way may be over. */
+    private _other({ renewing }: Upkeep): Promise<unknown> {
+        return renewing?.answer() ?? new Promise<void>((resolve) => this._clock.timer(LOOK, resolve));
+    }
+
     /** False: the deputy renews it at this moment. */
     private _begins({ lease }: Upkeep): boolean {
         return this._deputy?.begin(lease, false) ?? true;
@@ -165,13 +192,18 @@ export class KeepAlive implements UpkeepOwner {
         if (isKept) this._deputy?.keep(lease, true);
     }
 
-    /** Renews every key of a lease, together with what is due in the same turn. */
-    private _renew(upkeep: Upkeep): LeaseRenewal {
+    private _begin(upkeep: Upkeep): LeaseRenewal {
         const renewal = new LeaseRenewal(upkeep.lease, this._clock.now(), (answered) =>
             this._answered(upkeep, answered),
         );
         upkeep.renewing = renewal;
         this._plan(upkeep, Infinity);
+        return renewal;
+    }
+
+    /** Renews every key of a lease, together with what is due in the same turn. */
+    private _renew(upkeep: Upkeep): LeaseRenewal {
+        const renewal = this._begin(upkeep);
         const isFirst = this._renewals.length === 0;
         this._renewals.push(...renewal.parts);
         if (this._renewals.length >= RENEWALS_PER_COMMAND) this._send();
@@ -228,11 +260,11 @@ export class KeepAlive implements UpkeepOwner {
 
     /** @param over settles when a renewal of the deputy is over: it has a connection of its own, and may arrive after the release. */
     private _releaseOne(upkeep: Upkeep, one: LeasedKey, over: Promise<void> | undefined): Promise<boolean> {
-        const { key, holder, buried } = one;
+        const { key, holder, buried, keptUntil, shared } = one;
         this._releasing += 1;
         return new Promise((resolve, reject) => {
             const release = (): void =>
-                this._store.release({ key, holder, buried }, (answer) => {
+                this._store.release({ key, holder, buried, keptUntil, shared }, (answer) => {
                     this._releasing -= 1;
                     if (this._releasing === 0) this._idle?.();
                     const error = this._released(upkeep, one, answer);
@@ -267,10 +299,12 @@ export class KeepAlive implements UpkeepOwner {
     }
 
     /** Releases in the background, until the server has let go of it by itself; never what was acquired after it. */
-    private _giveUp({ longest, isAstray, renewing }: Upkeep, { key, holder, buried, deadline }: LeasedKey): void {
+    private _giveUp({ longest, isAstray, renewing }: Upkeep, one: LeasedKey): void {
+        const { key, holder, buried, deadline, keptUntil, shared } = one;
         // Not the ttl: the store may have been asked for a longer one before, also by the lease that was passed on to this one.
         const now = this._clock.now();
         const until = Math.max(now + longest, now + 1.02 * (deadline - now) + GRID);
-        this._giveUps.release({ key, holder, buried }, until, isAstray || renewing !== undefined);
+        const release = { key, holder, buried, keptUntil, shared };
+        this._giveUps.release(release, until, isAstray || renewing !== undefined);
     }
 }

@@ -1,3 +1,5 @@
+import type { LockMode } from '../port/LockStore';
+
 /** The right to a key, or to several, until a deadline. */
 export interface Lease extends AsyncDisposable {
     /** The key; of several, the first in sorted order. */
@@ -15,6 +17,10 @@ export interface Lease extends AsyncDisposable {
     readonly fence: number;
     /** The fencing token of one of several keys; undefined when the lease does not have that key. */
     fenceOf(key: string): number | undefined;
+    /** Whether others may hold the keys at the same time. */
+    readonly mode: LockMode;
+    /** How many permits it has of each key; 1 where no limit was given. */
+    readonly permits: number;
     /**
      * Aborts when the lease is lost, at its deadline at the latest, with a LOCK_LOST error as the reason; or with CLOSED, when
      * the lock is closed and releases it. Whoever reads it late is told the same. It does not abort when the lease is released or
@@ -35,6 +41,14 @@ export interface Lease extends AsyncDisposable {
      * until its deadline then.
      */
     renew(ttl?: number): Promise<void>;
+    /**
+     * Lets readers in: the lease becomes shared, in one step and with its fence. Those who wait in front of the line and fit get the key
+     * at once. There is no way back: two readers that both wait to be alone would wait for ever. A lease that is shared stays as it is.
+     *
+     * @throws LOCK_LOST when the lease is not ours any more; CLOSED; CONNECTION_FAILED when the answer was lost: the lease counts as
+     * shared then, and readers may not be let in before it ends.
+     */
+    downgrade(): Promise<void>;
     /**
      * Gives the lease back; the first waiter gets it. A second call gives the answer of the first.
      *

@@ -2,10 +2,10 @@ import type { LockError } from '../port/errors';
 import type { Renewal, RenewAnswer } from '../port/LockStore';
 import type { HeldLease, LeasedKey } from './HeldLease';
 
-/** A renewal of every key of a lease, until each has been answered. Very many of them may be under way at a time. */
+/** A renewal, or a downgrade, of every key of a lease, until each has been answered. Very many of them may be under way at a time. */
 export class LeaseRenewal {
     /** One for each key. */
-    readonly parts: readonly Renewal[];
+    readonly parts: readonly KeyRenewal[];
     /** Of several, the last one. */
     failure: LockError | undefined;
     private _missing: number;
@@ -40,7 +40,7 @@ export class LeaseRenewal {
 }
 
 /** The part for one key. */
-class KeyRenewal implements Renewal {
+export class KeyRenewal implements Renewal {
     constructor(
         private readonly _whole: LeaseRenewal,
         private readonly _one: LeasedKey,
@@ -53,6 +53,22 @@ class KeyRenewal implements Renewal {
 
     get holder(): string {
         return this._one.holder;
+    }
+
+    get shared(): boolean | undefined {
+        return this._one.shared;
+    }
+
+    /** It is to be downgraded. @returns what is to be told of the answer. */
+    downgrade(): (answer: RenewAnswer | LockError) => void {
+        const before = this._one.shared;
+        // Until there is an answer it may be either.
+        this._one.shared = undefined;
+        return (answer) => {
+            if (answer instanceof Error) this._one.shared = answer.unknown ? undefined : before;
+            else if (answer.kind === 'renewed') this._one.shared = true;
+            this.answered(answer);
+        };
     }
 
     answered(answer: RenewAnswer | LockError): void {

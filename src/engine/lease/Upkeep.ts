@@ -19,6 +19,7 @@ export interface LeaseTerms {
 export interface UpkeepOwner {
     adopt(one: LeasedKey): LeasedKey;
     renew(upkeep: Upkeep, ttl: number): Promise<void>;
+    downgrade(upkeep: Upkeep): Promise<void>;
     keep(upkeep: Upkeep, whether: boolean): void;
     /** The lease has begun, or has got another key. */
     extended(upkeep: Upkeep, confirmed: boolean): void;
@@ -70,6 +71,10 @@ export class Upkeep implements Due, LeaseKeeper {
 
     adopt(one: LeasedKey): LeasedKey {
         return this._owner.adopt(one);
+    }
+
+    downgrade(): Promise<void> {
+        return this._owner.downgrade(this);
     }
 
     extended(confirmed: boolean): void {

@@ -89,8 +89,8 @@ export class LocalGrants implements PassingStore {
 
     acquire(request: AcquireRequest, callback: Callback<AcquireAnswer>): void {
         const { key, ttl, id, ticket } = request;
-        // Another program may know a chosen holder, and release by it.
-        if (chosenHolder(id) !== undefined) {
+        // Another program may know a chosen holder, and release by it. And what is shared need not be passed on.
+        if (chosenHolder(id) !== undefined || request.share !== undefined) {
             this._store.acquire(request, callback);
             return;
         }
@@ -112,10 +112,16 @@ export class LocalGrants implements PassingStore {
         else this._ask(line, request, callback, came);
     }
 
-    async renew(key: string, holder: string, ttl: number): Promise<RenewAnswer> {
-        const answer = await this._store.renew(key, holder, ttl);
+    async renew(key: string, holder: string, ttl: number, shared?: boolean): Promise<RenewAnswer> {
+        const answer = await this._store.renew(key, holder, ttl, shared);
         this._renewed(key, holder, answer);
         return answer;
+    }
+
+    downgrade(key: string, holder: string, ttl: number): Promise<RenewAnswer> {
+        // Others of the process may wait to have the key alone.
+        this.shared(key, holder);
+        return this._store.downgrade(key, holder, ttl);
     }
 
     renewAll(renewals: readonly Renewal[]): void {
@@ -133,15 +139,16 @@ export class LocalGrants implements PassingStore {
     }
 
     release(request: ReleaseRequest, callback: Callback<ReleaseAnswer>): void {
-        const { key, holder, buried } = request;
+        const { key, holder, buried, keptUntil } = request;
         const line = this._turns.get(holder);
         const turn = line?.turn;
         if (line === undefined || turn === undefined || line.key !== key) {
             this._store.release(request, callback);
             return;
         }
-        // One that lost sight of an attempt has something to bury, and only the store can do that.
-        const isWanted = line.inLine === undefined && line.waiting.size > 0 && buried === undefined;
+        // One that lost sight of an attempt has something to bury, and only the store can do that. What stays taken is not passed on.
+        const isLast = buried !== undefined || (keptUntil ?? 0) > this._clock.now();
+        const isWanted = line.inLine === undefined && line.waiting.size > 0 && !isLast;
         if (isWanted && turn.pass(this._clock.now())) {
             // The lease that ends has ended when the next begins.
             inMicrotask(() => {

@@ -28,7 +28,7 @@ export class TurnRenewals {
 
     /** What to send for a renewal. @param done is told the answer first. */
     begin(renewal: Renewal, now: number, done: (answer: RenewAnswer | LockError) => void): Renewal {
-        const { key, holder, ttl } = renewal;
+        const { key, holder, shared, ttl } = renewal;
         const underWay: UnderWay = { ttl, sentAt: now, others: [] };
         this._byHolder.set(holder, underWay);
         const answered = (answer: RenewAnswer | LockError): void => {
@@ -36,6 +36,6 @@ export class TurnRenewals {
             done(answer);
             for (const one of [renewal, ...underWay.others]) one.answered(answer);
         };
-        return { key, holder, ttl, answered };
+        return { key, holder, ttl, shared, answered };
     }
 }

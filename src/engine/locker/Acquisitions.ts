@@ -57,7 +57,8 @@ export class Acquisitions {
             // Others may have been granted theirs while this one was waited for.
             const error = this._full(key, acquired.holder);
             if (error !== undefined) throw error;
-            return this._parts.keepAlive.begin(leased(key, acquired), { ttl, keepAlive, context }, acquired.confirmed);
+            const terms = { ttl, keepAlive, context };
+            return this._parts.keepAlive.begin(this._leased(request, acquired), terms, acquired.confirmed);
         });
     }
 
@@ -94,7 +95,7 @@ export class Acquisitions {
         return promised((callback) =>
             this._wait(request, beginning, callback, (acquired) => {
                 if (!lease.isHeld()) throw ended(lease, key);
-                lease.add([leased(key, acquired)], acquired.confirmed);
+                lease.add([this._leased(request, acquired)], acquired.confirmed);
                 return lease;
             }),
         );
@@ -127,11 +128,12 @@ export class Acquisitions {
             // One that was long in coming has let the others run out.
             const isOurs = isGranted && outcome.deadline > now && keepAlive.size < maxHeld;
             if (refused === undefined && isOurs) {
-                had.push(leased(request.key, outcome));
+                had.push(this._leased(request, outcome));
                 isConfirmed &&= outcome.confirmed;
             } else if (isGranted) {
                 const { holder, buried } = outcome;
-                giveUps.release({ key: request.key, holder, buried }, now + request.ttl);
+                const { key, share, ttl } = request;
+                giveUps.release({ key, holder, buried, shared: share !== undefined }, now + ttl);
             }
             if (!isOurs) refused ??= { request, outcome };
         });
@@ -154,14 +156,14 @@ export class Acquisitions {
         callback: Callback<HeldLease | BusyKey>,
         take: (acquired: Acquired) => HeldLease,
     ): void {
-        const { key, ttl, context } = request;
+        const { key, share, ttl, context } = request;
         const { holder, fence, buried } = acquired;
         const now = this._parts.clock.now();
         let lease: HeldLease;
         try {
             lease = take(acquired);
         } catch (error) {
-            this._parts.giveUps.release({ key, holder, buried }, now + ttl);
+            this._parts.giveUps.release({ key, holder, buried, shared: share !== undefined }, now + ttl);
             this._failed(request, asLockError(error, key, holder), callback);
             return;
         }
@@ -190,6 +192,13 @@ export class Acquisitions {
         callback(error);
     }
 
+    private _leased({ atLeast = 0, key, share }: WaitRequest, acquired: Acquired): LeasedKey {
+        const { holder, fence, deadline, buried } = acquired;
+        const keptUntil = atLeast === 0 ? undefined : this._parts.clock.now() + atLeast;
+        const permits = share?.permits ?? 1;
+        return { key, holder, fence, deadline, buried, permits, shared: share !== undefined, keptUntil };
+    }
+
     /** Says that no further lease may be held. */
     private _full(key: string, holder: string): LockError | undefined {
         const { size } = this._parts.keepAlive;
@@ -197,10 +206,6 @@ export class Acquisitions {
         const text = `${size} leases are held already, as many as options.max_held allows.`;
         return new LockError('TOO_MANY', text, { key, holder });
     }
-}
-
-function leased(key: string, { holder, fence, deadline, buried }: Acquired): LeasedKey {
-    return { key, holder, fence, deadline, buried };
 }
 
 /** It was granted, and others took longer to answer than it lasts. */

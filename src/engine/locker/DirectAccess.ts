@@ -47,16 +47,32 @@ export class DirectAccess {
         const { by, reason, context } = options;
         checkType(by, 'string', 'by');
         checkType(reason, 'string', 'reason');
-        // Only from this holder: when it gives the key back meanwhile, the next one is not to lose it.
-        const holder = options.holder ?? (await this.inspect(key)).holder;
-        if (holder === undefined || (await this._release(key, holder)) !== 'released') return undefined;
-        this._tell({ kind: 'forced', key, holder, context, by, reason });
-        return holder;
+        checkKey(key);
+        if (options.holder !== undefined) checkHolder(options.holder);
+        // Only from these holders: when one gives the key back meanwhile, the next one is not to lose it.
+        const holders = options.holder === undefined ? await this._holdersOf(key) : [options.holder];
+        const taken: string[] = [];
+        for (const holder of holders) {
+            if ((await this._taken(key, holder)) !== 'released') continue;
+            this._tell({ kind: 'forced', key, holder, context, by, reason });
+            taken.push(holder);
+        }
+        return taken[0];
+    }
+
+    private async _holdersOf(key: string): Promise<readonly string[]> {
+        const { holder, holders } = await this.inspect(key);
+        // Of a key that is shared it may have been lost by whom.
+        return holders.length === 0 && holder !== undefined ? [holder] : holders.map((one) => one.holder);
     }
 
     private async _release(key: string, holder: string): Promise<ReleaseAnswer> {
         checkKey(key);
         checkHolder(holder);
+        return this._taken(key, holder);
+    }
+
+    private _taken(key: string, holder: string): Promise<ReleaseAnswer> {
         shareHolder(this._store, key, holder);
         return promised((callback) => this._store.release({ key, holder }, callback));
     }

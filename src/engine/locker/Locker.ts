@@ -8,6 +8,7 @@ import { LockError, asError } from '../port/errors';
 import { nameOf } from '../port/holder';
 import type { LockEvent, LockObserver } from '../port/LockObserver';
 import type { LockInfo, LockStore, StoreListener } from '../port/LockStore';
+import { SHARED } from '../port/protocol';
 import { quietly } from '../port/quietly';
 import { SystemClock } from '../time/Clock';
 import type { Clock } from '../time/Clock';
@@ -166,6 +167,11 @@ export class Locker {
         if (lease instanceof HeldLease) lease.keeper.keep(whether);
     }
 
+    /** Has the keys of a lease of this locker stay taken for so long from now on, ms, even when it is released sooner. */
+    hold(lease: Lease, atLeast: number): void {
+        if (lease instanceof HeldLease) lease.hold(atLeast);
+    }
+
     /** Says what is wrong with a request, and does nothing. @throws what acquire throws for it. */
     check(key: string | readonly string[], options: LeaseOptions = {}): void {
         this._checkOpen();
@@ -193,7 +199,7 @@ export class Locker {
     async ping(): Promise<number> {
         this._checkOpen();
         const since = this._clock.now();
-        await this._store.renew(NOBODY, NOBODY, this._options.ttl).catch((error: unknown) => {
+        await this._store.renew(NOBODY, NOBODY, this._options.ttl, false).catch((error: unknown) => {
             // A server that refuses the key answers, too.
             if (!(error instanceof LockError && error.code === 'NO_PERMISSION')) throw error;
         });
@@ -218,9 +224,9 @@ export class Locker {
 
     /**
      * Takes a key from its holder, and passes it to the first in line in the same step. The holder learns of it as of any
-     * loss, a third of its ttl later at most.
+     * loss, a third of its ttl later at most. Of a key that several share it takes all their shares, if no holder is given.
      *
-     * @returns from whom; undefined: nobody had it, or not any more.
+     * @returns from whom, of several the first; undefined: nobody had it, or not any more.
      */
     async forceRelease(key: string, options: ForceReleaseOptions): Promise<string | undefined> {
         this._checkOpen();
@@ -294,5 +300,6 @@ export class Locker {
 
 function timedOut({ key, holder, remaining }: BusyKey, { request: { timeout } }: LeaseCall): LockError {
     const was = timeout === 0 ? 'is busy' : `was busy for all of the timeout of ${timeout} ms`;
-    return new LockError('LOCK_TIMEOUT', `${key} ${was}; ${holder || 'nobody'} holds it.`, { key, holder, remaining });
+    const by = holder === SHARED ? 'others share it' : `${holder || 'nobody'} holds it`;
+    return new LockError('LOCK_TIMEOUT', `${key} ${was}; ${by}.`, { key, holder, remaining });
 }

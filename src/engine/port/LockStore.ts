@@ -166,6 +166,11 @@ export interface LockStore {
     acquire(request: AcquireRequest, callback: Callback<AcquireAnswer>): void;
     /** @param shared the holder has a share of the key. */
     renew(key: string, holder: string, ttl: number, shared?: boolean): Promise<RenewAnswer>;
+    /**
+     * Makes a reader of the one that has the key alone, in one step: it keeps its holder and its fence, and those who wait in front of
+     * the line and fit join it. Lengthens the lease as `renew` does. What has become shared before is only renewed.
+     */
+    downgrade(key: string, holder: string, ttl: number): Promise<RenewAnswer>;
     /** Renews several, each answered as soon as it can be. */
     renewAll(renewals: readonly Renewal[]): void;
     /** Gives the key back, if this holder has it. */
@@ -209,6 +214,11 @@ export function holding(
         mode: first === undefined ? undefined : mode,
         holders,
     };
+}
+
+/** In the order of their grants; those whose fence is not known are last. */
+export function byFence(one: LockHolder, other: LockHolder): number {
+    return (one.fence ?? Number.MAX_VALUE) - (other.fence ?? Number.MAX_VALUE);
 }
 
 /** Answers a request about a key with the outcome of a promise. */

@@ -1,5 +1,7 @@
 import { LONGEST } from '../time/Clock';
 import { LockError } from './errors';
+import type { LockMode } from './LockStore';
+import { SHARED } from './protocol';
 
 /** The keys of ours in Redis begin with this: a lock of that name would break another one. */
 const RESERVED = 'redis-lock:';
@@ -22,8 +24,12 @@ export function checkPattern(pattern: unknown): asserts pattern is string {
 
 /** @throws LockError BAD_HOLDER */
 export function checkHolder(holder: unknown): asserts holder is string {
-    if (typeof holder === 'string' && holder !== '' && !/[\n\r]/.test(holder) && isWellFormed(holder)) return;
-    const text = `A holder must be one line of well-formed text that is not empty, not ${shown(holder)}.`;
+    const isLine = typeof holder === 'string' && holder !== '' && !/[\n\r]/.test(holder) && isWellFormed(holder);
+    // The value of a key that several have is no holder.
+    if (isLine && holder !== SHARED) return;
+    const text = isLine
+        ? `A holder must not be ${SHARED}: a key that several hold has this value.`
+        : `A holder must be one line of well-formed text that is not empty, not ${shown(holder)}.`;
     throw new LockError('BAD_HOLDER', text);
 }
 
@@ -50,6 +56,23 @@ export function checkTimeout(timeout: unknown, key: string): asserts timeout is 
 export function checkSignal(signal: unknown, key: string): asserts signal is AbortSignal | undefined {
     if (signal === undefined || isSignal(signal)) return;
     throw new LockError('BAD_PARAMETER', `The signal must be an AbortSignal, not ${shown(signal)}.`, { key });
+}
+
+/** @throws LockError BAD_PARAMETER */
+export function checkMode(mode: unknown): asserts mode is LockMode | undefined {
+    if (mode === undefined || mode === 'exclusive' || mode === 'shared') return;
+    throw new LockError('BAD_PARAMETER', `The mode must be 'exclusive' or 'shared', not ${shown(mode)}.`);
+}
+
+/**
+ * A parameter that counts something, or is a time in ms.
+ *
+ * @throws LockError BAD_PARAMETER
+ */
+export function checkWhole(value: unknown, least: number, most: number, name: string): asserts value is number {
+    if (isWhole(value, least, most)) return;
+    const text = `The ${name} must be a whole number from ${least} to ${most}, not ${shown(value)}.`;
+    throw new LockError('BAD_PARAMETER', text);
 }
 
 /** @throws LockError BAD_PARAMETER */

@@ -123,7 +123,7 @@ export class Acquisition implements AttemptOwner {
 
     private _try(call: Call): void {
         const { hint, nodes } = this._context;
-        const { id, key, spare, ticket, ttl } = call.request;
+        const { id, key, share, spare, ticket, ttl } = call.request;
         const { lead } = nodes;
         this._call = call;
         this._pausing = undefined;
@@ -139,6 +139,7 @@ export class Acquisition implements AttemptOwner {
             id: attemptIdOf(this.nodeId, this._context.nextAttempt()),
             ttl,
             ticket: undefined,
+            share,
             spare,
             hint: hint.next(now),
         };

@@ -27,7 +27,7 @@ import { openNodes } from './opening';
 import { QuorumContext } from './QuorumContext';
 import type { QuorumNode } from './QuorumNode';
 import { inspect, list } from './reads';
-import { renew } from './renew';
+import { downgrade, renew } from './renew';
 import { takeOver } from './takeOver';
 
 export type QuorumStoreOptions = NodeSetOptions;
@@ -86,7 +86,8 @@ export class QuorumStore implements LockStore {
 
     acquire(request: ReservingRequest, callback: Callback<AcquireAnswer>): void {
         const { id, key, ttl } = request;
-        const error = this._context.wrongTtl(ttl, { key, holder: nameOf(id) }) ?? wrongHolder(request);
+        const details = { key, holder: nameOf(id) };
+        const error = this._context.wrongTtl(ttl, details) ?? wrongHolder(request) ?? wrongLimit(request);
         const lease = handedOver(request);
         if (error !== undefined) {
             callback(error);
@@ -105,8 +106,12 @@ export class QuorumStore implements LockStore {
         acquisition.acquire(request, callback);
     }
 
-    renew(key: string, holder: string, ttl: number): Promise<RenewAnswer> {
-        return renew(this._context, key, holder, ttl);
+    renew(key: string, holder: string, ttl: number, shared?: boolean): Promise<RenewAnswer> {
+        return renew(this._context, { key, holder, ttl, shared });
+    }
+
+    downgrade(key: string, holder: string, ttl: number): Promise<RenewAnswer> {
+        return downgrade(this._context, { key, holder, ttl });
     }
 
     renewAll(renewals: readonly Renewal[]): void {
@@ -226,6 +231,15 @@ export class QuorumStore implements LockStore {
 function handedOver({ id }: AcquireRequest): StoredHolder | undefined {
     const stored = readStored(chosenHolder(id) ?? '');
     return stored?.chosen === undefined ? stored : undefined;
+}
+
+/** Nodes count permits, each for itself: different ones of them could admit different callers, more than the limit in all. */
+function wrongLimit({ id, key, share }: AcquireRequest): LockError | undefined {
+    if (share === undefined || share.limit === Infinity) return undefined;
+    const text =
+        `A quorum cannot keep a limit, as ${key} is to have: its nodes count permits independently of each other, and more ` +
+        'would be out than the limit allows. Take one server for it, or a cluster.';
+    return new LockError('BAD_PARAMETER', text, { key, holder: nameOf(id) });
 }
 
 /** `#` separates what the nodes store behind it. */

@@ -18,10 +18,11 @@ export function release(
     callback: Callback<ReleaseAnswer>,
 ): void {
     const { nodes, undelivered } = context;
-    const { buried, holder, key } = request;
+    const { buried, holder, keptUntil, key, shared } = request;
     const name = readStored(holder)?.name;
     const lead = nodes.lead === undefined ? -1 : nodes.all.indexOf(nodes.lead);
-    const asked = { key, holder: name ?? holder, buried: buried === undefined ? undefined : nodeIdOf(buried) };
+    const buriedId = buried === undefined ? undefined : nodeIdOf(buried);
+    const asked = { key, holder: name ?? holder, buried: buriedId, shared, keptUntil };
     const question = {
         of: nodes.all,
         within: nodes.timeout(nodes.longestTtl),

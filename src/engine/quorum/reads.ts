@@ -1,6 +1,6 @@
 import { asLockError, isTemporary } from '../port/errors';
-import { holding } from '../port/LockStore';
-import type { LockInfo } from '../port/LockStore';
+import { byFence, holding } from '../port/LockStore';
+import type { LockHolder, LockInfo } from '../port/LockStore';
 import { awaitVotes, given } from './awaitVotes';
 import { publicName, readStored } from './names';
 import type { StoredHolder } from './names';
@@ -14,24 +14,23 @@ const PAGE = 100;
 export async function inspect(context: QuorumContext, key: string): Promise<LockInfo> {
     const { infos, led } = await infosOf(context, key);
     const { quorum } = context.nodes;
-    const same = agreeing(infos, quorum);
-    const remaining = same.map((info) => info.remaining).sort((a, b) => b - a)[quorum - 1] ?? 0;
-    const stored = agreed(same, quorum);
+    const holders = agreeing(infos, quorum).map((same) => holderOf(same, quorum));
+    const isShared = infos.filter(({ mode }) => mode === 'shared').length >= quorum;
     const waiters = led?.waiters ?? [];
-    const holder = stored === undefined ? same[0]?.holder : (stored.chosen ?? stored.attempt + String(stored.fence));
-    const holders =
-        holder === undefined ? [] : [{ holder, remaining, fence: stored?.fence, held: undefined, permits: 1 }];
     return {
         key,
-        ...holding(holders, 'exclusive'),
-        waiters: waiters.map((one) => ({ holder: publicName(one.holder), waited: one.waited })),
+        ...holding(holders.sort(byFence), isShared ? 'shared' : 'exclusive'),
+        waiters: waiters.map(({ holder, waited }) => ({ holder: publicName(holder), waited })),
     };
 }
 
-/** The lease that a quorum has stored; undefined: there is none of ours. */
-export async function leaseOf(context: QuorumContext, key: string): Promise<StoredHolder | undefined> {
+/** The lease of an owner that a quorum has stored; undefined: there is none. */
+export async function leaseOf(context: QuorumContext, key: string, owner: string): Promise<StoredHolder | undefined> {
     const { infos } = await infosOf(context, key);
-    return agreed(agreeing(infos, context.nodes.quorum), context.nodes.quorum);
+    const { quorum } = context.nodes;
+    return agreeing(infos, quorum)
+        .map((same) => agreed(same, quorum))
+        .find((lease) => lease?.chosen === owner);
 }
 
 /** What a quorum has is known to some of any quorum of nodes; who waits, to the one that leads. */
@@ -90,22 +89,35 @@ async function keysOf(node: QuorumNode, pattern: string): Promise<string[]> {
     return keys;
 }
 
-/** Those that name the attempt, or the foreign holder, that a quorum names. */
-function agreeing(infos: readonly LockInfo[], quorum: number): readonly LockInfo[] {
-    const named = infos.map(({ holder }) =>
-        holder === undefined ? undefined : (readStored(holder)?.attempt ?? holder),
-    );
-    return infos.filter((_, at) => named.filter((name) => name === named[at]).length >= quorum);
+/** What nodes say of each attempt, or foreign holder, that a quorum names. */
+function agreeing(infos: readonly LockInfo[], quorum: number): (readonly LockHolder[])[] {
+    const byName = new Map<string, LockHolder[]>();
+    for (const { holders } of infos) {
+        for (const one of holders) {
+            const name = readStored(one.holder)?.attempt ?? one.holder;
+            byName.set(name, [...(byName.get(name) ?? []), one]);
+        }
+    }
+    return [...byName.values()].filter((same) => same.length >= quorum);
+}
+
+/** A holder, as long as a quorum has it. */
+function holderOf(same: readonly LockHolder[], quorum: number): LockHolder {
+    const stored = agreed(same, quorum);
+    const holder = stored === undefined ? same[0]?.holder : (stored.chosen ?? stored.attempt + String(stored.fence));
+    const remaining = same.map((one) => one.remaining).sort((a, b) => b - a)[quorum - 1] ?? 0;
+    return { holder: holder ?? '', remaining, fence: stored?.fence, held: undefined, permits: 1 };
 }
 
 /** Whether a quorum says the same, fence and all. */
 function isAgreed(infos: readonly LockInfo[], quorum: number): boolean {
-    return infos.some(({ holder }) => infos.filter((info) => info.holder === holder).length >= quorum);
+    const said = infos.map(({ holders }) => holders.map(({ holder }) => holder).join('\n'));
+    return said.some((one) => said.filter((other) => other === one).length >= quorum);
 }
 
 /** The lease that they all name, with the fence that a quorum has: one that voted too late may have a greater one. */
-function agreed(same: readonly LockInfo[], quorum: number): StoredHolder | undefined {
-    const all = same.flatMap(({ holder }) => (holder === undefined ? [] : (readStored(holder) ?? [])));
+function agreed(same: readonly LockHolder[], quorum: number): StoredHolder | undefined {
+    const all = same.flatMap(({ holder }) => readStored(holder) ?? []);
     const isOfQuorum = (fence: number): boolean => all.filter((one) => one.fence === fence).length >= quorum;
     return all.find(({ fence }) => isOfQuorum(fence)) ?? all.sort((a, b) => b.fence - a.fence)[0];
 }

@@ -21,11 +21,11 @@ export function ownerHas(id: string, { led, votes }: Attempt): boolean {
 
 /** The lease of the owner, renewed. Undefined: no quorum has it, or that is unknown. */
 export async function regain(context: QuorumContext, id: string, { options }: Attempt): Promise<Granted | undefined> {
-    const { key, ttl } = options.request;
+    const { key, share, ttl } = options.request;
     const holder = chosenHolder(id);
-    const lease = await leaseOf(context, key);
-    if (lease === undefined || holder === undefined || lease.chosen !== holder) return undefined;
-    const deadline = await renewLease(context, key, lease, ttl);
+    const lease = holder === undefined ? undefined : await leaseOf(context, key, holder);
+    if (lease === undefined || holder === undefined) return undefined;
+    const deadline = await renewLease(context, lease, { key, ttl, shared: share !== undefined });
     const { fence } = lease;
     return deadline === undefined ? undefined : { kind: 'granted', holder, fence, deadline, confirmed: true };
 }

@@ -1,6 +1,7 @@
 import { asLockError } from '../port/errors';
 import type { LockError } from '../port/errors';
-import type { AcquireAnswer, RenewAnswer } from '../port/LockStore';
+import { READER } from '../port/LockStore';
+import type { AcquireAnswer, RenewAnswer, Renewal } from '../port/LockStore';
 import { awaitVotes } from './awaitVotes';
 import { readStored } from './names';
 import type { StoredHolder } from './names';
@@ -10,17 +11,35 @@ import { leaseOf } from './reads';
 import { deadlineOfVotes, verdictOf } from './votes';
 import type { Vote } from './votes';
 
+/** Of which lease, and for how long. */
+type Renewed = Pick<Renewal, 'key' | 'holder' | 'ttl' | 'shared'>;
+
+/** @param holder the attempt, or the holder that the caller has chosen. */
+type Ask = (node: QuorumNode, holder: string) => Promise<RenewAnswer>;
+
 /** Renews a lease for which a quorum votes. */
-export async function renew(context: QuorumContext, key: string, holder: string, ttl: number): Promise<RenewAnswer> {
+export function renew(context: QuorumContext, renewed: Renewed): Promise<RenewAnswer> {
+    const { key, shared, ttl } = renewed;
+    return lengthen(context, renewed, (node, holder) => node.renew(key, holder, ttl, shared));
+}
+
+/** Makes a shared lease of an exclusive one for which a quorum votes. */
+export function downgrade(context: QuorumContext, renewed: Renewed): Promise<RenewAnswer> {
+    const { key, ttl } = renewed;
+    return lengthen(context, { ...renewed, shared: true }, (node, holder) => node.downgrade(key, holder, ttl));
+}
+
+async function lengthen(context: QuorumContext, renewed: Renewed, ask: Ask): Promise<RenewAnswer> {
+    const { key, holder, ttl } = renewed;
     const error = context.wrongTtl(ttl, { key, holder });
     if (error !== undefined) throw error;
     const { nodes } = context;
     const stored = readStored(holder);
-    const votes = await votesFor(context, key, stored?.attempt ?? holder, ttl);
+    const votes = await votesFor(context, { ...renewed, holder: stored?.attempt ?? holder }, ask);
     const verdict = verdictOf(votes);
     if (verdict === 'won') {
         const gone = nodes.all.filter((_, at) => votes[at]?.kind === 'no');
-        if (gone.length > 0) await heal(context, key, stored, gone, ttl);
+        if (gone.length > 0) await heal(context, renewed, stored, gone);
         return { kind: 'renewed', deadline: deadlineOfVotes(votes) };
     }
     if (votes.filter((vote) => vote?.kind === 'no').length > nodes.all.length - nodes.quorum) return { kind: 'gone' };
@@ -28,19 +47,16 @@ export async function renew(context: QuorumContext, key: string, holder: string,
     throw context.noQuorum(text, votes, { key, holder, unknown: true });
 }
 
-/** @param holder the attempt, or the holder that the caller has chosen. */
 async function votesFor(
-    context: QuorumContext,
-    key: string,
-    holder: string,
-    ttl: number,
+    { nodes }: QuorumContext,
+    { holder, key, ttl }: Renewed,
+    ask: Ask,
 ): Promise<(Vote | undefined)[]> {
-    const { nodes } = context;
     const answers = await awaitVotes<RenewAnswer>(nodes, {
         of: nodes.all,
         within: nodes.timeout(ttl),
         ask: (node, callback) => {
-            node.renew(key, holder, ttl).then(callback, (error: unknown) => callback(asLockError(error, key, holder)));
+            ask(node, holder).then(callback, (error: unknown) => callback(asLockError(error, key, holder)));
         },
         // Those that may have lost their vote are waited for: it is asked for again.
         isDecided: (all) => {
@@ -61,15 +77,15 @@ function voteOf(answer: RenewAnswer | LockError | undefined): Vote | undefined {
 /** A vote that a node has lost, by a restart say, is asked for again: or the next node that fails would cost the lease. */
 async function heal(
     context: QuorumContext,
-    key: string,
+    { holder, key, shared, ttl }: Renewed,
     stored: StoredHolder | undefined,
     gone: readonly QuorumNode[],
-    ttl: number,
 ): Promise<void> {
     const { nodes } = context;
-    const lease = stored ?? (await leaseOf(context, key).catch(() => undefined));
+    const lease = stored ?? (await leaseOf(context, key, holder).catch(() => undefined));
     if (lease === undefined) return;
     const { attempt, fence } = lease;
+    const share = shared === true ? READER : undefined;
     await awaitVotes<boolean>(nodes, {
         of: gone,
         within: nodes.timeout(ttl),
@@ -82,7 +98,7 @@ async function heal(
                         callback(asLockError(error, key)),
                     );
             };
-            node.acquire({ key, id: attempt, ttl, ticket: undefined }, asked);
+            node.acquire({ key, id: attempt, ttl, ticket: undefined, share }, asked);
         },
     });
 }
@@ -90,10 +106,11 @@ async function heal(
 /** Renews a lease of the same owner that another acquisition was granted. Undefined: it is gone, or that is unknown. */
 export async function renewLease(
     context: QuorumContext,
-    key: string,
     { attempt }: StoredHolder,
-    ttl: number,
+    { key, shared, ttl }: Omit<Renewed, 'holder'>,
 ): Promise<number | undefined> {
-    const votes = await votesFor(context, key, attempt, ttl);
+    const votes = await votesFor(context, { key, holder: attempt, ttl }, (node) =>
+        node.renew(key, attempt, ttl, shared),
+    );
     return verdictOf(votes) === 'won' ? deadlineOfVotes(votes) : undefined;
 }

@@ -17,11 +17,11 @@ export function takeOver(
 }
 
 async function ask(context: QuorumContext, request: AcquireRequest, lease: StoredHolder): Promise<AcquireAnswer> {
-    const { key, ticket = 0, ttl } = request;
+    const { key, share, ticket = 0, ttl } = request;
     const { attempt, fence } = lease;
     const own = attempt + String(fence);
     const sentAt = context.nodes.clock.now();
-    const renewed = await renew(context, key, own, ttl);
+    const renewed = await renew(context, { key, holder: own, ttl, shared: share !== undefined });
     if (renewed.kind === 'renewed') {
         return { kind: 'granted', holder: own, fence, deadline: renewed.deadline, confirmed: true };
     }

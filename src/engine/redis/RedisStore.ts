@@ -1,13 +1,14 @@
 import { LockError, asLockError } from '../port/errors';
 import { globOf } from '../port/glob';
 import { chosenHolder, holderOf, nameOf, readHolder } from '../port/holder';
-import { holding, promised } from '../port/LockStore';
+import { byFence, holding, promised, renewEach } from '../port/LockStore';
 import type {
     AcquireAnswer,
     Busy,
     Callback,
     GiveUpRequest,
     Granted,
+    LockHolder,
     LockInfo,
     LockStore,
     ReleaseAnswer,
@@ -19,6 +20,8 @@ import type {
 import { SHARED } from '../port/protocol';
 import type { NodeListener, ReservedGrant, ReservingRequest } from '../port/ReservingRequest';
 import { deadlineOf } from '../port/validity';
+import { SystemClock } from '../time/Clock';
+import type { Clock } from '../time/Clock';
 import {
     AcquireCommand,
     AcquireQueuedCommand,
@@ -30,15 +33,30 @@ import {
 } from './commands';
 import type { CommandContext, Giving } from './commands';
 import { ContendedKeys } from './ContendedKeys';
-import { acquireNodeScript, acquireQueuedNodeScript, acquireQueuedScript, acquireScript } from './scripts/acquire';
+import {
+    acquireNodeScript,
+    acquireQueuedNodeScript,
+    acquireQueuedScript,
+    acquireScript,
+    acquireSharedNodeScript,
+    acquireSharedScript,
+} from './scripts/acquire';
 import type { AcquireQueuedReply, AcquireReply } from './scripts/acquire';
+import { downgradeNodeScript, downgradeScript } from './scripts/downgrade';
 import { inspectScript } from './scripts/inspect';
 import type { InspectReply } from './scripts/inspect';
 import { parseMessage } from './scripts/message';
 import { raiseScript } from './scripts/raise';
-import { releaseNodeScript, releaseQueuedNodeScript, releaseQueuedScript, releaseScript } from './scripts/release';
+import {
+    releaseNodeScript,
+    releaseQueuedNodeScript,
+    releaseQueuedScript,
+    releaseScript,
+    releaseSharedNodeScript,
+    releaseSharedScript,
+} from './scripts/release';
 import type { ReleaseQueuedReply, ReleaseReply } from './scripts/release';
-import { renewNodeScript, renewScript } from './scripts/renew';
+import { renewNodeScript, renewScript, renewSharedNodeScript, renewSharedScript } from './scripts/renew';
 import { commandDone } from './servers/RedisServers';
 import type { CommandDone, CommandRequest, RedisServers } from './servers/RedisServers';
 import { PREFIX, keysOf } from './slots';
@@ -73,17 +91,23 @@ export class RedisStore implements LockStore {
     constructor(
         private readonly _servers: RedisServers,
         private readonly _options: RedisStoreOptions = { keyPrefix: '' },
+        clock: Clock = new SystemClock(),
     ) {
         const { drift, keyPrefix, node = false } = _options;
         this._context = {
             prefix: keyPrefix,
             acquire: node ? acquireNodeScript : acquireScript,
+            acquireShared: node ? acquireSharedNodeScript : acquireSharedScript,
             acquireQueued: node ? acquireQueuedNodeScript : acquireQueuedScript,
             release: node ? releaseNodeScript : releaseScript,
+            releaseShared: node ? releaseSharedNodeScript : releaseSharedScript,
             releaseQueued: node ? releaseQueuedNodeScript : releaseQueuedScript,
             renew: node ? renewNodeScript : renewScript,
+            renewShared: node ? renewSharedNodeScript : renewSharedScript,
+            downgrade: node ? downgradeNodeScript : downgradeScript,
             hinted: node,
             drift,
+            clock,
         };
     }
 
@@ -131,27 +155,49 @@ export class RedisStore implements LockStore {
         else this._acquireQueued(request, callback);
     }
 
-    async renew(key: string, holder: string, ttl: number): Promise<RenewAnswer> {
-        const { answer, sentAt } = await this._done(new RenewRequest({ key, holder, ttl }, this._context));
-        return renewalOf(answer, deadlineOf(sentAt, ttl, this._context.drift));
+    async renew(key: string, holder: string, ttl: number, shared?: boolean): Promise<RenewAnswer> {
+        const answer = await this._renew({ key, holder, ttl, shared: shared === true });
+        // First as exclusive: what is shared never becomes exclusive meanwhile.
+        return answer.kind === 'gone' && shared === undefined
+            ? this._renew({ key, holder, ttl, shared: true })
+            : answer;
     }
 
     renewAll(renewals: readonly Renewal[]): void {
-        const commands = renewals.map((renewal) => new RenewCommand(renewal, this._context));
-        this._servers.runAll(this._context.renew, commands);
+        const exclusive: RenewCommand[] = [];
+        const shared: RenewCommand[] = [];
+        const unknown: Renewal[] = [];
+        for (const renewal of renewals) {
+            if (renewal.shared === undefined) unknown.push(renewal);
+            else (renewal.shared ? shared : exclusive).push(new RenewCommand(renewal, this._context));
+        }
+        if (exclusive.length > 0) this._servers.runAll(this._context.renew, exclusive);
+        if (shared.length > 0) this._servers.runAll(this._context.renewShared, shared);
+        renewEach(this, unknown);
     }
 
-    release({ buried, holder, key }: ReleaseRequest, callback: Callback<ReleaseAnswer>): void {
-        if (buried !== undefined || this._contended.has(key)) {
-            this._giveBack({ key, holder, id: buried, underWay: buried !== undefined }, callback);
+    async downgrade(key: string, holder: string, ttl: number): Promise<RenewAnswer> {
+        const { drift, downgrade, hinted, prefix } = this._context;
+        const after = (): readonly string[] => (hinted ? ['0'] : []);
+        const keys = keysOf(prefix + key);
+        const request = { script: downgrade, key, keys, args: [holder, String(ttl)], after };
+        const { answer, sentAt } = await this._done(request);
+        if (answer.window > 0) this._listener?.handedOn(key, answer.window);
+        return renewalOf(answer.done ? 'renewed' : 'gone', deadlineOf(sentAt, ttl, drift));
+    }
+
+    release({ buried, holder, keptUntil, key, shared }: ReleaseRequest, callback: Callback<ReleaseAnswer>): void {
+        if (buried !== undefined || keptUntil !== undefined || this._contended.has(key)) {
+            this._giveBack({ key, holder, id: buried, underWay: buried !== undefined, keptUntil }, callback);
             return;
         }
         const released = ({ giving }: ReleaseCommand, reply: ReleaseReply): void => {
             if (reply === 'queued') this._giveBack(giving, callback);
+            else if (reply === 'gone' && shared === undefined) this.release({ key, holder, shared: true }, callback);
             else callback(reply);
         };
-        const { prefix, release } = this._context;
-        this._servers.run(new ReleaseCommand({ key, holder }, release, prefix, released, callback));
+        const command = new ReleaseCommand({ key, holder }, shared === true, this._context, released, callback);
+        this._servers.run(command);
     }
 
     giveUp(request: GiveUpRequest): Promise<ReleaseAnswer> {
@@ -224,10 +270,11 @@ export class RedisStore implements LockStore {
                 this._granted(request, callback, reply.fence, reply.reserved ? spare : 0, sentAt);
                 return;
             case 'busy': {
-                const { clock, holder, rank, remaining, ticket, window } = reply;
+                const { clock, holder, limit, rank, remaining, ticket, window } = reply;
                 if (request.ticket !== undefined) this._contended.add(key);
                 if (window > 0) this._listener?.handedOn(key, window);
-                callback(busy({ sentAt, holder, remaining, fence: clock, ticket, rank }));
+                const other = limit > 0 ? limit : undefined;
+                callback(busy({ sentAt, holder, remaining, fence: clock, ticket, rank, limit: other }));
                 return;
             }
             case 'refused': {
@@ -252,12 +299,13 @@ export class RedisStore implements LockStore {
     }
 
     /** A grant that counts only when enough replicas have it; else it is taken back. Never rejects. */
-    private async _replicated({ key, ttl }: ReservingRequest, granted: Granted): Promise<Granted | LockError> {
+    private async _replicated({ key, share, ttl }: ReservingRequest, granted: Granted): Promise<Granted | LockError> {
         const { holder } = granted;
+        const shared = share !== undefined;
         const needed = this._servers.acks?.replicas ?? 0;
         let error: LockError;
         try {
-            const renewal = new RenewRequest({ key, holder, ttl }, this._context);
+            const renewal = new RenewRequest({ key, holder, ttl, shared }, this._context);
             const { renewed, replicas, sentAt } = await this._servers.replicate(renewal);
             if (renewed === 'renewed' && replicas >= needed)
                 return { ...granted, deadline: deadlineOf(sentAt, ttl, this._context.drift) };
@@ -266,18 +314,25 @@ export class RedisStore implements LockStore {
         } catch (thrown) {
             error = asLockError(thrown, key, holder);
         }
-        const unknown = await promised<ReleaseAnswer>((callback) => this.release({ key, holder }, callback)).then(
+        const unknown = await promised<ReleaseAnswer>((callback) =>
+            this.release({ key, holder, shared }, callback),
+        ).then(
             () => false,
             () => true,
         );
         return new LockError(error.code, error.message, { key, holder, cause: error.cause, unknown });
     }
 
+    private async _renew(renewal: Omit<Renewal, 'answered'>): Promise<RenewAnswer> {
+        const { answer, sentAt } = await this._done(new RenewRequest(renewal, this._context));
+        return renewalOf(answer, deadlineOf(sentAt, renewal.ttl, this._context.drift));
+    }
+
     private _giveBack(giving: Giving, callback: Callback<ReleaseAnswer>): void {
         const { key } = giving;
-        const released = (_: ReleaseQueuedCommand, { released: ours, window }: ReleaseQueuedReply): void => {
+        const released = (_: ReleaseQueuedCommand, { released: ours, waiting, window }: ReleaseQueuedReply): void => {
             if (window > 0) this._listener?.handedOn(key, window);
-            else if (ours) this._contended.delete(key);
+            else if (ours && waiting === 0) this._contended.delete(key);
             callback(ours ? 'released' : 'gone');
         };
         this._servers.run(new ReleaseQueuedCommand(giving, this._context, this._pause, released, callback));
@@ -298,7 +353,8 @@ export class RedisStore implements LockStore {
     private async _lockOn(key: string): Promise<LockInfo | undefined> {
         try {
             const reply = await this._inspect(key, String(LONGEST_HOLDER));
-            const isLock = readHolder(reply.holder) !== undefined || reply.waiters.length > 0;
+            const isOurs = reply.holder === SHARED || readHolder(reply.holder) !== undefined;
+            const isLock = isOurs || reply.waiters.length > 0;
             return isLock && reply.remaining !== FREE ? this._infoOf(key, reply) : undefined;
         } catch (error) {
             if (error instanceof LockError && error.code === 'WRONG_TYPE') return undefined;
@@ -306,16 +362,26 @@ export class RedisStore implements LockStore {
         }
     }
 
-    private _infoOf(key: string, { holder, now, remaining, waiters }: InspectReply): LockInfo {
-        const fence = readHolder(holder)?.fence;
-        // A node of a quorum may hold a fence that is another node's time.
-        const since = this._options.node === true ? undefined : fence;
-        const held = since === undefined ? undefined : Math.max(Math.floor((now - since) / 1000), 0);
-        const left = remaining === -1 ? Infinity : Math.max(remaining, 0);
-        const holders = remaining === FREE ? [] : [{ holder, remaining: left, fence, held, permits: 1 }];
+    private _infoOf(key: string, reply: InspectReply): LockInfo {
+        const { holder, now, waiters } = reply;
+        const remaining = reply.remaining === -1 ? Infinity : Math.max(reply.remaining, 0);
+        const describe = (one: string, left: number, permits = 1, known = 0): LockHolder => {
+            const fence = readHolder(one)?.fence ?? (known > 0 ? known : undefined);
+            // A node of a quorum may hold a fence that is another node's time.
+            const since = this._options.node === true ? undefined : fence;
+            const held = since === undefined ? undefined : Math.max(Math.floor((now - since) / 1000), 0);
+            return { holder: one, remaining: left, fence, held, permits };
+        };
+        const isShared = holder === SHARED;
+        const holders = isShared
+            ? reply.holders.map((one) => describe(one.holder, one.remaining, one.permits, one.fence)).sort(byFence)
+            : [];
+        if (!isShared && reply.remaining !== FREE) holders.push(describe(holder, remaining));
         return {
             key,
-            ...holding(holders, 'exclusive'),
+            ...holding(holders, isShared ? 'shared' : 'exclusive'),
+            // It has been lost by whom it is shared: nobody gets it before it runs out.
+            ...(isShared && holders.length === 0 ? { holder, remaining, mode: 'shared' } : undefined),
             waiters: waiters.map(({ id, waited }) => ({ holder: nameOf(id), waited })),
         };
     }
@@ -346,7 +412,7 @@ export class RedisStore implements LockStore {
 }
 
 function busy(reply: Omit<Busy, 'kind' | 'foreign'>): Busy {
-    const { fence, holder, rank, remaining, sentAt, ticket } = reply;
+    const { fence, holder, limit, rank, remaining, sentAt, ticket } = reply;
     // Spelled out: each copy of a rest has a hidden class of its own, which takes another 300 bytes.
     return {
         kind: 'busy',
@@ -357,6 +423,7 @@ function busy(reply: Omit<Busy, 'kind' | 'foreign'>): Busy {
         rank,
         foreign: holder !== '' && holder !== SHARED && readHolder(holder) === undefined,
         holder,
+        limit,
     };
 }
 

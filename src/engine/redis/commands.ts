@@ -2,9 +2,12 @@ import type { LockError } from '../port/errors';
 import type { AcquireAnswer, Callback, Renewal, RenewAnswer } from '../port/LockStore';
 import type { ReservingRequest } from '../port/ReservingRequest';
 import { deadlineOf } from '../port/validity';
+import type { Clock } from '../time/Clock';
 import type { AcquireQueuedReply, AcquireReply } from './scripts/acquire';
 import type { ReleaseQueuedReply, ReleaseReply } from './scripts/release';
+import type { DowngradeReply } from './scripts/downgrade';
 import type { RenewReply } from './scripts/renew';
+import { requestOf } from './scripts/request';
 import type { Script } from './scripts/Script';
 import type { Command, CommandRequest } from './servers/RedisServers';
 import { keysOf } from './slots';
@@ -20,13 +23,18 @@ export interface CommandContext {
     /** Put before every key. */
     readonly prefix: string;
     readonly acquire: Script<AcquireReply>;
+    readonly acquireShared: Script<AcquireReply>;
     readonly acquireQueued: Script<AcquireQueuedReply>;
     readonly release: Script<ReleaseReply>;
+    readonly releaseShared: Script<ReleaseReply>;
     readonly releaseQueued: Script<ReleaseQueuedReply>;
     readonly renew: Script<RenewReply>;
+    readonly renewShared: Script<RenewReply>;
+    readonly downgrade: Script<DowngradeReply>;
     /** On a node of a quorum: the hint is its last argument. */
     readonly hinted: boolean;
     readonly drift: number | undefined;
+    readonly clock: Clock;
 }
 
 const NONE: readonly string[] = [];
@@ -41,20 +49,21 @@ export class AcquireCommand implements Command<AcquireReply> {
     ) {}
 
     get script(): Script<AcquireReply> {
-        return this._context.acquire;
+        return this.request.share === undefined ? this._context.acquire : this._context.acquireShared;
     }
 
     get key(): string {
         return this.request.key;
     }
 
-    get keys(): readonly [string, string] {
-        const [key, queue] = keysOf(this._context.prefix + this.request.key);
-        return [key, queue];
+    get keys(): readonly [string, ...string[]] {
+        const keys = keysOf(this._context.prefix + this.request.key);
+        return this.request.share === undefined ? [keys[0], keys[1]] : keys;
     }
 
     get args(): readonly string[] {
-        return [this.request.id, String(this.request.ttl)];
+        const { id, share, ttl } = this.request;
+        return [id, requestOf(ttl, 0, share)];
     }
 
     after(): readonly string[] {
@@ -92,8 +101,8 @@ export class AcquireQueuedCommand implements Command<AcquireQueuedReply> {
     }
 
     get args(): readonly string[] {
-        const { id, spare = 0, ticket, ttl } = this.request;
-        return [id, spare > 0 ? `${ttl}+${spare}` : String(ttl), ticket === undefined ? '' : String(ticket)];
+        const { id, share, spare, ticket, ttl } = this.request;
+        return [id, requestOf(ttl, spare, share), ticket === undefined ? '' : String(ticket)];
     }
 
     before(channel: string): readonly string[] {
@@ -121,25 +130,31 @@ export interface Giving {
     /** Of an acquisition that is given up. */
     readonly id?: string | undefined;
     readonly underWay?: boolean;
+    /** @see ReleaseRequest.keptUntil */
+    readonly keptUntil?: number | undefined;
 }
 
 /** Gives back a key for which perhaps nobody waits. */
 export class ReleaseCommand implements Command<ReleaseReply> {
     constructor(
         readonly giving: Giving & { readonly holder: string },
-        readonly script: Script<ReleaseReply>,
-        private readonly _prefix: string,
+        private readonly _shared: boolean,
+        private readonly _context: CommandContext,
         private readonly _done: (command: ReleaseCommand, reply: ReleaseReply) => void,
         readonly failed: (error: LockError) => void,
     ) {}
+
+    get script(): Script<ReleaseReply> {
+        return this._shared ? this._context.releaseShared : this._context.release;
+    }
 
     get key(): string {
         return this.giving.key;
     }
 
-    get keys(): readonly [string, string] {
-        const [key, queue] = keysOf(this._prefix + this.giving.key);
-        return [key, queue];
+    get keys(): readonly [string, ...string[]] {
+        const keys = keysOf(this._context.prefix + this.giving.key);
+        return this._shared ? keys : [keys[0], keys[1]];
     }
 
     get args(): readonly string[] {
@@ -174,8 +189,9 @@ export class ReleaseQueuedCommand implements Command<ReleaseQueuedReply> {
     }
 
     get args(): readonly string[] {
-        const { holder = '', id = '', underWay = false } = this.giving;
-        return [holder, id, underWay ? '1' : '0', ''];
+        const { holder = '', id = '', keptUntil, underWay = false } = this.giving;
+        const keep = keptUntil === undefined ? 0 : keptUntil - this._context.clock.now();
+        return [holder, id, underWay ? '1' : '0', String(Math.max(Math.ceil(keep), 0))];
     }
 
     before(): readonly string[] {
@@ -193,7 +209,7 @@ export class ReleaseQueuedCommand implements Command<ReleaseQueuedReply> {
 
 /** Asks for a renewal. */
 export class RenewRequest<
-    Subject extends Pick<Renewal, 'key' | 'holder' | 'ttl'>,
+    Subject extends Pick<Renewal, 'key' | 'holder' | 'ttl' | 'shared'>,
 > implements CommandRequest<RenewReply> {
     constructor(
         protected readonly subject: Subject,
@@ -201,15 +217,16 @@ export class RenewRequest<
     ) {}
 
     get script(): Script<RenewReply> {
-        return this.context.renew;
+        return this.subject.shared === true ? this.context.renewShared : this.context.renew;
     }
 
     get key(): string {
         return this.subject.key;
     }
 
-    get keys(): readonly [string] {
-        return [this.context.prefix + this.subject.key];
+    get keys(): readonly [string, ...string[]] {
+        const key = this.context.prefix + this.subject.key;
+        return this.subject.shared === true ? [key, keysOf(key)[3]] : [key];
     }
 
     get args(): readonly string[] {

@@ -1,5 +1,5 @@
 import type { LockError } from '../port/errors';
-import type { AcquireAnswer, Busy, Callback, Granted } from '../port/LockStore';
+import type { AcquireAnswer, Busy, Callback, Granted, Share } from '../port/LockStore';
 import type { GrantMessage } from '../port/validity';
 import type { Due } from '../time/TimerHeap';
 import { lastTryOf } from './wakeUp';
@@ -10,6 +10,10 @@ export interface WaitRequest {
     /** Names the acquisition, see holder.ts. */
     readonly id: string;
     readonly ttl: number;
+    /** Undefined: exclusive. */
+    readonly share?: Share | undefined;
+    /** From its grant on the key stays taken for so long, also when it is released, ms. */
+    readonly atLeast?: number;
     /** How long to wait; 0: one attempt. */
     readonly timeout: number;
     /** One attempt, without a place in line: the timeout is how long its answer may take. One of timeout 0 always is. */

@@ -10,6 +10,7 @@ import type { GrantMessage } from '../port/validity';
 import type { Clock } from '../time/Clock';
 import { TimerHeap } from '../time/TimerHeap';
 import { AbortSignals } from './AbortSignals';
+import { DifferingLimits } from './DifferingLimits';
 import { Outage } from './Outage';
 import { foreignWakeUp, graceAfter, isFresh, isOnTime, retryPause, wakeUp } from './wakeUp';
 import { ASLEEP, SETTLED, Waiter } from './Waiter';
@@ -36,6 +37,7 @@ export class Waiters {
         this._leave(waiter, aborted(waiter.request, signal)),
     );
     private readonly _outage: Outage;
+    private readonly _limits: DifferingLimits;
     /** Its attempt is being handed to the store. */
     private _sending: Waiter | undefined;
     private _closed = false;
@@ -49,6 +51,7 @@ export class Waiters {
     ) {
         this._queue = new TimerHeap(_clock, (waiter) => this._due(waiter));
         this._outage = new Outage(_tell);
+        this._limits = new DifferingLimits(_tell);
     }
 
     get size(): number {
@@ -179,9 +182,10 @@ export class Waiters {
 
     private _send(waiter: Waiter): void {
         const { busy, request } = waiter;
-        const { key, id, ttl } = request;
+        const { key, id, share, ttl } = request;
+        const ticket = waiter.isOnce ? undefined : (busy?.ticket ?? 0);
         this._sending = waiter;
-        this._store.acquire({ key, id, ttl, ticket: waiter.isOnce ? undefined : (busy?.ticket ?? 0) }, waiter.answered);
+        this._store.acquire({ key, id, ttl, ticket, share }, waiter.answered);
         this._sending = undefined;
     }
 
@@ -205,9 +209,12 @@ export class Waiters {
     };
 
     private _stillBusy(waiter: Waiter, busy: Busy, heard: GrantMessage | 'wake-up' | undefined): void {
-        const { key, id, context } = waiter.request;
+        const { key, id, context, share } = waiter.request;
         const isFirst = waiter.busy === undefined;
         waiter.busy = busy;
+        // (Readers have no limit: they differ from nobody.)
+        if (busy.limit !== undefined && share !== undefined && share.limit < Infinity)
+            this._limits.differ(key, share.limit, busy.limit);
         if (waiter.isOnce) {
             if (this._sending === waiter) this._end(waiter, busy);
             else this._settle(waiter, busy);

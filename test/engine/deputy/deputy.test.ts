@@ -6,6 +6,8 @@ import { GiveUps } from '../../../src/engine/followups/GiveUps';
 import type { HeldLease } from '../../../src/engine/lease/HeldLease';
 import { KeepAlive } from '../../../src/engine/lease/KeepAlive';
 import { newId } from '../../../src/engine/port/holder';
+import { READER } from '../../../src/engine/port/LockStore';
+import type { Share } from '../../../src/engine/port/LockStore';
 import type { LockEvent } from '../../../src/engine/port/LockObserver';
 import type { Clock, Timer } from '../../../src/engine/time/Clock';
 import { acquireFrom } from '../../fixtures/asks';
@@ -99,15 +101,18 @@ suite('A deputy', () => {
         readonly holder?: string;
         readonly ttl?: number;
         readonly keepAlive?: boolean;
+        readonly share?: Share | undefined;
     }
 
     async function acquire(keys: string | readonly string[] = 'key', wanted: Wanted = {}): Promise<HeldLease> {
-        const { holder, ttl = TTL, keepAlive: isKept = true } = wanted;
+        const { holder, share, ttl = TTL, keepAlive: isKept = true } = wanted;
         let lease: HeldLease | undefined;
         for (const key of [keys].flat()) {
-            const answer = await acquireFrom(store, { key, id: newId(holder), ttl, ticket: undefined });
+            const answer = await acquireFrom(store, { key, id: newId(holder), ttl, ticket: undefined, share });
             assert(answer.kind === 'granted');
-            const one = { key, holder: answer.holder, fence: answer.fence, deadline: answer.deadline };
+            const { deadline, fence, holder: own } = answer;
+            const state = { permits: 1, shared: share !== undefined, keptUntil: undefined };
+            const one = { key, holder: own, fence, deadline, ...state };
             if (lease !== undefined) lease.add([one], true);
             else lease = keepAlive.begin(one, { ttl, keepAlive: isKept, context: undefined }, true);
         }
@@ -176,6 +181,20 @@ suite('A deputy', () => {
         assert.isFalse(await taker('a'));
         assert.isFalse(await taker('c'));
     });
+
+    for (const kind of ['a share', 'a lease that was downgraded'] as const) {
+        test(`keeps ${kind} while the event loop is blocked`, async () => {
+            const lease = await acquire('key', { share: kind === 'a share' ? READER : undefined });
+            if (kind !== 'a share') await lease.downgrade();
+            assert.isUndefined(await blocked(10 * TTL));
+            assert.isTrue(lease.isHeld());
+            await main.goOn();
+            await clock.advance(10 * TTL);
+            assert.isTrue(lease.isHeld());
+            assert.isTrue(await lease.release());
+            assert.isTrue(await taker('key'));
+        });
+    }
 
     test('renews by the ttl that was asked for last', async () => {
         const lease = await acquire();

@@ -305,6 +305,10 @@ class Keeper implements LeaseKeeper {
         return one;
     }
 
+    downgrade(): Promise<void> {
+        return Promise.resolve();
+    }
+
     mayBeRenewed(): boolean {
         return false;
     }

@@ -4,5 +4,6 @@ import type { VirtualClock } from '../../fixtures/VirtualClock';
 
 /** A key that was granted just now, for `ttl`. */
 export function leasedKey(clock: VirtualClock, key: string, ttl: number, fence = 1, holder = 'me'): LeasedKey {
-    return { key, holder, fence, deadline: deadlineOf(clock.now(), ttl) };
+    const deadline = deadlineOf(clock.now(), ttl);
+    return { key, holder, fence, deadline, permits: 1, shared: false, keptUntil: undefined };
 }

@@ -12,7 +12,7 @@ import type {
     RenewAnswer,
 } from '../../../src/engine/port/LockStore';
 import { holding, promised } from '../../../src/engine/port/LockStore';
-import { CLAIM_WINDOW } from '../../../src/engine/port/protocol';
+import { CLAIM_WINDOW, SHARED } from '../../../src/engine/port/protocol';
 import type { NodeListener, ReservingRequest } from '../../../src/engine/port/ReservingRequest';
 import { deadlineOf } from '../../../src/engine/port/validity';
 import type { QuorumNode } from '../../../src/engine/quorum/QuorumNode';
@@ -22,13 +22,23 @@ interface Waiter {
     readonly id: string;
     readonly ttl: number;
     readonly ticket: number;
+    readonly shared: boolean;
     readonly link: MemoryLink;
+}
+
+/** One of those who share a key. */
+interface Sharer {
+    /** Attempt and fence. */
+    value: string;
+    ends: number;
 }
 
 /** One lock on a node. */
 class Lock {
     value: string | undefined;
     expires = 0;
+    /** By the names of their acquisitions. They count only while the value says that the key is shared. */
+    sharers = new Map<string, Sharer>();
     line: Waiter[] = [];
     readonly buried = new Set<string>();
 }
@@ -56,7 +66,9 @@ export class MemoryNode {
 
     /** Another program writes the key. */
     set(key: string, value: string, ttl: number): void {
-        this._give(this.lock(key), value, ttl);
+        const lock = this.lock(key);
+        lock.value = value;
+        lock.expires = this.clock.now() + ttl;
     }
 
     delete(key: string): void {
@@ -81,85 +93,106 @@ export class MemoryNode {
     lock(key: string): Lock {
         const lock = this._locks.get(key) ?? new Lock();
         this._locks.set(key, lock);
+        if (lock.value !== SHARED) lock.sharers.clear();
+        else this._sweep(lock, ({ ends }) => ends <= this.clock.now());
         if (lock.value !== undefined && lock.expires <= this.clock.now()) lock.value = undefined;
         return lock;
     }
 
     acquire(request: ReservingRequest, sentAt: number, link: MemoryLink): AcquireAnswer {
         const { hint = 0, id, key, ticket, ttl } = request;
+        const shared = request.share !== undefined;
         const lock = this.lock(key);
         const name = acquisitionOf(id);
         if (lock.buried.has(name)) throw new LockError('LOCK_ABORTED', 'It was given up.', { key });
-        const attempt = attemptOf(lock.value);
-        if (lock.value !== undefined && acquisitionOf(attempt) === name) {
+        const own = shared ? lock.sharers.get(name)?.value : lock.value;
+        const attempt = attemptOf(own);
+        if (own !== undefined && acquisitionOf(attempt) === name) {
             if (numberOf(attempt) > numberOf(id)) throw new LockError('LOCK_ABORTED', 'It is an old attempt.', { key });
-            const fence = attempt === id ? Number(lock.value.slice(id.length)) : this._draw(hint);
-            this._give(lock, id + String(fence), Math.max(ttl, lock.expires - this.clock.now()));
+            const fence = attempt === id ? Number(own.slice(id.length)) : this._draw(hint);
+            const ends = shared ? (lock.sharers.get(name)?.ends ?? 0) : lock.expires;
+            this._give(lock, id + String(fence), Math.max(ttl, ends - this.clock.now()), shared);
             return this._granted(id, fence, sentAt, ttl);
         }
         const place = lock.line.find((one) => one.id === name);
         const first = lock.line[0];
-        if (lock.value === undefined && (first === undefined || first === place)) {
+        if (fits(lock, shared) && (first === undefined || first === place)) {
             lock.line = lock.line.filter((one) => one !== place);
             const fence = this._draw(hint);
-            this._give(lock, id + String(fence), ttl);
+            this._give(lock, id + String(fence), ttl, shared);
             return this._granted(id, fence, sentAt, ttl);
         }
         const asked = ticket === undefined ? 0 : (place?.ticket ?? (ticket > 0 ? ticket : this._draw(0)));
         if (ticket !== undefined && place === undefined) {
-            lock.line.push({ id: name, ttl, ticket: asked, link });
+            lock.line.push({ id: name, ttl, ticket: asked, shared, link });
             lock.line.sort((a, b) => a.ticket - b.ticket);
         }
-        if (lock.value === undefined) this._handOff(key, lock);
+        this._handOff(key, lock);
         return this._busy(lock, { sentAt, ticket: asked });
     }
 
-    release({ buried, holder, key }: ReleaseRequest): ReleaseAnswer {
+    release({ buried, holder, key, keptUntil = 0 }: ReleaseRequest): ReleaseAnswer {
         const lock = this.lock(key);
-        const isHeld = holds(lock.value, holder);
         if (buried !== undefined) this._leave(lock, buried, true);
-        return this._free(key, lock, isHeld);
+        return this._free(key, lock, (value) => holds(value, holder), keptUntil);
     }
 
     giveUp({ id, key, underWay }: GiveUpRequest): ReleaseAnswer {
         const lock = this.lock(key);
-        const attempt = attemptOf(lock.value);
         const isChosen = id.replace(/#\d+:$/, ':').includes('#');
-        const isHeld = attempt === id || (acquisitionOf(attempt) === id && !isChosen);
         if (acquisitionOf(id) === id) this._leave(lock, id, underWay);
-        return this._free(key, lock, lock.value !== undefined && isHeld);
+        return this._free(key, lock, (value) => {
+            const attempt = attemptOf(value);
+            return attempt === id || (acquisitionOf(attempt) === id && !isChosen);
+        });
     }
 
     renew(key: string, holder: string, ttl: number, sentAt: number): RenewAnswer {
         const lock = this.lock(key);
-        if (!holds(lock.value, holder)) return { kind: 'gone' };
-        lock.expires = Math.max(lock.expires, this.clock.now() + ttl);
+        const sharer = [...lock.sharers.values()].find(({ value }) => holds(value, holder));
+        if (sharer === undefined && !holds(lock.value, holder)) return { kind: 'gone' };
+        const ends = this.clock.now() + ttl;
+        if (sharer !== undefined) sharer.ends = Math.max(sharer.ends, ends);
+        lock.expires = Math.max(lock.expires, ends);
         return { kind: 'renewed', deadline: deadlineOf(sentAt, ttl) };
+    }
+
+    downgrade(key: string, holder: string, ttl: number, sentAt: number): RenewAnswer {
+        const lock = this.lock(key);
+        const { value } = lock;
+        if (value !== undefined && holds(value, holder)) {
+            lock.value = undefined;
+            this._give(lock, value, Math.max(ttl, lock.expires - this.clock.now()), true);
+            this._handOff(key, lock);
+        }
+        return this.renew(key, holder, ttl, sentAt);
     }
 
     raise(key: string, attempt: string, fence: number): boolean {
         const lock = this.lock(key);
-        if (attemptOf(lock.value) !== attempt) return false;
-        lock.value = attempt + String(fence);
+        const sharer = [...lock.sharers.values()].find(({ value }) => attemptOf(value) === attempt);
+        if (sharer !== undefined) sharer.value = attempt + String(fence);
+        else if (attemptOf(lock.value) === attempt) lock.value = attempt + String(fence);
+        else return false;
         this.clockValue = Math.max(this.clockValue, fence);
         return true;
     }
 
     handOn(key: string): void {
-        const lock = this.lock(key);
-        if (lock.value === undefined) this._handOff(key, lock);
+        this._handOff(key, this.lock(key));
     }
 
     inspect(key: string): LockInfo {
-        const { expires, line, value } = this.lock(key);
-        const remaining = expires - this.clock.now();
-        const holders =
-            value === undefined
-                ? []
-                : [{ holder: value, remaining, fence: readHolder(value)?.fence, held: undefined, permits: 1 }];
+        const { expires, line, sharers, value } = this.lock(key);
+        const isShared = value === SHARED;
+        const alone = value === undefined ? [] : [{ value, ends: expires }];
+        const holders = (isShared ? [...sharers.values()] : alone).map(({ ends, value: holder }) => {
+            const fence = readHolder(holder)?.fence;
+            return { holder, remaining: ends - this.clock.now(), fence, held: undefined, permits: 1 };
+        });
         return {
             key,
-            ...holding(holders, 'exclusive'),
+            ...holding(holders, isShared ? 'shared' : 'exclusive'),
             waiters: line.map(({ id, ticket }) => ({ holder: nameOf(id), waited: (this.time - ticket) / 1000 })),
         };
     }
@@ -170,27 +203,52 @@ export class MemoryNode {
         return this.clockValue;
     }
 
-    private _give(lock: Lock, value: string, ttl: number): void {
-        lock.value = value;
-        lock.expires = this.clock.now() + ttl;
+    private _give(lock: Lock, value: string, ttl: number, shared: boolean): void {
+        const ends = this.clock.now() + ttl;
+        if (shared) {
+            if (lock.value !== SHARED) lock.sharers.clear();
+            lock.sharers.set(acquisitionOf(attemptOf(value)), { value, ends });
+        }
+        lock.expires = shared && lock.value === SHARED ? Math.max(lock.expires, ends) : ends;
+        lock.value = shared ? SHARED : value;
     }
 
+    /** Gives the key to those in front of the line that fit. */
     private _handOff(key: string, lock: Lock): void {
-        const [first] = lock.line;
-        lock.value = undefined;
-        if (first === undefined) return;
-        lock.line.shift();
-        const fence = this._draw(0);
-        const window = Math.min(first.ttl, CLAIM_WINDOW);
-        this._give(lock, first.id + String(fence), window);
-        first.link.hear((listener) => listener.granted(key, first.id, fence, window));
-        const [next] = lock.line;
-        next?.link.hear((listener) => listener.first(key, next.id, window));
+        for (let [first] = lock.line; first !== undefined && fits(lock, first.shared); [first] = lock.line) {
+            const { id, link, shared, ttl } = first;
+            lock.line.shift();
+            const fence = this._draw(0);
+            const window = Math.min(ttl, CLAIM_WINDOW);
+            this._give(lock, id + String(fence), window, shared);
+            link.hear((listener) => listener.granted(key, id, fence, window));
+            const [next] = lock.line;
+            next?.link.hear((listener) => listener.first(key, next.id, window));
+        }
     }
 
-    private _free(key: string, lock: Lock, isHeld: boolean): ReleaseAnswer {
-        if (isHeld || lock.value === undefined) this._handOff(key, lock);
-        return isHeld ? 'released' : 'gone';
+    private _free(
+        key: string,
+        lock: Lock,
+        isTheirs: (value: string | undefined) => boolean,
+        keptUntil = 0,
+    ): ReleaseAnswer {
+        const isKept = keptUntil > this.clock.now();
+        const sharers = [...lock.sharers.values()].filter(({ value }) => isTheirs(value));
+        const isAlone = lock.value !== undefined && lock.value !== SHARED && isTheirs(lock.value);
+        if (isKept) for (const sharer of sharers) sharer.ends = keptUntil;
+        else this._sweep(lock, (one) => sharers.includes(one));
+        if (isAlone && isKept) lock.expires = keptUntil;
+        else if (isAlone) lock.value = undefined;
+        this._handOff(key, lock);
+        return isAlone || sharers.length > 0 ? 'released' : 'gone';
+    }
+
+    private _sweep(lock: Lock, isOver: (sharer: Sharer) => boolean): void {
+        for (const [name, sharer] of lock.sharers) if (isOver(sharer)) lock.sharers.delete(name);
+        if (lock.value !== SHARED) return;
+        if (lock.sharers.size === 0) lock.value = undefined;
+        else lock.expires = Math.max(...[...lock.sharers.values()].map(({ ends }) => ends));
     }
 
     private _leave(lock: Lock, id: string, underWay: boolean): void {
@@ -217,7 +275,7 @@ export class MemoryNode {
             fence: this.clockValue,
             ticket,
             rank: lock.line.filter((one) => one.ticket < ticket).length,
-            foreign: readHolder(holder) === undefined,
+            foreign: holder !== SHARED && readHolder(holder) === undefined,
             holder,
         };
     }
@@ -275,6 +333,11 @@ export class MemoryLink implements QuorumNode {
     renew(key: string, holder: string, ttl: number): Promise<RenewAnswer> {
         const sentAt = this.node.clock.now();
         return promised((callback) => this._send(() => this.node.renew(key, holder, ttl, sentAt), callback));
+    }
+
+    downgrade(key: string, holder: string, ttl: number): Promise<RenewAnswer> {
+        const sentAt = this.node.clock.now();
+        return promised((callback) => this._send(() => this.node.downgrade(key, holder, ttl, sentAt), callback));
     }
 
     raise(key: string, attempt: string, fence: number): Promise<boolean> {
@@ -379,6 +442,11 @@ export class MemoryLink implements QuorumNode {
         else if (this.isHeld) action();
         else queueMicrotask(action);
     }
+}
+
+/** Whether one more may have the key. */
+function fits({ value }: Lock, shared: boolean): boolean {
+    return value === undefined || (shared && value === SHARED);
 }
 
 function attemptOf(value: string | undefined): string {

@@ -92,6 +92,7 @@ suite('A lock on a quorum', function () {
         'config/quorum.yml',
         (settings) => lockFrom('config/quorum.yml', environment(), { 'options.node_timeout': 2000, ...settings }),
         LONGEST,
+        ['permits'],
     );
 
     cliContract('config/quorum.yml', environment, 3);

@@ -1,8 +1,7 @@
 import { LockError } from '../../port/errors';
-import { renewScript } from '../scripts/renew';
 import type { RenewReply } from '../scripts/renew';
 import { ScriptError } from '../scripts/Script';
-import type { ScriptItem } from '../scripts/Script';
+import type { Script, ScriptItem } from '../scripts/Script';
 import type { Greeting } from './Greeting';
 import type { RedisConnection } from './RedisConnection';
 import { explain } from './replies';
@@ -23,6 +22,7 @@ export interface Replicated {
 }
 
 interface Pending {
+    readonly script: Script<RenewReply>;
     readonly item: ScriptItem;
     readonly asking: boolean;
     readonly resolve: (done: Replicated) => void;
@@ -59,12 +59,12 @@ export class Replication {
     }
 
     /**
-     * @param item   of the renew script.
+     * @param script that renews.
      * @param asking in a cluster: of keys that are just arriving at this server.
      */
-    replicate(item: ScriptItem, asking: boolean): Promise<Replicated> {
+    replicate(script: Script<RenewReply>, item: ScriptItem, asking: boolean): Promise<Replicated> {
         return new Promise((resolve, reject) => {
-            this._pending.push({ item, asking, resolve, reject });
+            this._pending.push({ script, item, asking, resolve, reject });
             if (!this._busy) void this._run();
         });
     }
@@ -83,7 +83,7 @@ export class Replication {
             const [count, renewals] = await this._connection.send(async (client, now) => {
                 sentAt = now;
                 const renewed = Promise.allSettled(
-                    group.map(({ item, asking }) => renewScript.run(client, [item], { asking })),
+                    group.map(({ asking, item, script }) => script.run(client, [item], { asking })),
                 );
                 return [await client.wait(replicas, timeout), await renewed] as const;
             }, timeout);

@@ -4,9 +4,24 @@ import type { Clock } from '../../time/Clock';
 import { SystemClock } from '../../time/Clock';
 import { LockError } from '../../port/errors';
 import { newId } from '../../port/holder';
-import { acquireNodeScript, acquireQueuedNodeScript, acquireQueuedScript, acquireScript } from '../scripts/acquire';
-import { releaseNodeScript, releaseQueuedNodeScript, releaseQueuedScript, releaseScript } from '../scripts/release';
-import { renewNodeScript, renewScript } from '../scripts/renew';
+import {
+    acquireNodeScript,
+    acquireQueuedNodeScript,
+    acquireQueuedScript,
+    acquireScript,
+    acquireSharedNodeScript,
+    acquireSharedScript,
+} from '../scripts/acquire';
+import { downgradeNodeScript, downgradeScript } from '../scripts/downgrade';
+import {
+    releaseNodeScript,
+    releaseQueuedNodeScript,
+    releaseQueuedScript,
+    releaseScript,
+    releaseSharedNodeScript,
+    releaseSharedScript,
+} from '../scripts/release';
+import { renewNodeScript, renewScript, renewSharedNodeScript, renewSharedScript } from '../scripts/renew';
 import type { RenewReply } from '../scripts/renew';
 import { ScriptError } from '../scripts/Script';
 import type { Script, ScriptFrame } from '../scripts/Script';
@@ -57,12 +72,20 @@ export class SingleServer implements RedisServers {
             releaseQueuedNodeScript,
             releaseScript,
             releaseNodeScript,
+            releaseSharedScript,
+            releaseSharedNodeScript,
+            downgradeScript,
+            downgradeNodeScript,
             renewScript,
             renewNodeScript,
+            renewSharedScript,
+            renewSharedNodeScript,
             acquireQueuedScript,
             acquireQueuedNodeScript,
             acquireScript,
             acquireNodeScript,
+            acquireSharedScript,
+            acquireSharedNodeScript,
         ].map((one) => [one, []]),
     );
     private _flushing = false;
@@ -163,9 +186,9 @@ export class SingleServer implements RedisServers {
     }
 
     replicate(request: CommandRequest<RenewReply>, asking = false): Promise<Replicated> {
-        const { key, keys, args } = request;
+        const { key, keys, args, script } = request;
         if (this._replication === undefined) return Promise.reject(new LockError('NOT_REPLICATED', 'No acks are set.'));
-        return this._replication.replicate({ keys, args }, asking).catch((error: unknown) => {
+        return this._replication.replicate(script, { keys, args }, asking).catch((error: unknown) => {
             const told = explain(error, { key });
             if (saidBy(told) === 'READONLY') this._replication?.reconnect(told);
             throw told;
@@ -209,7 +232,7 @@ export class SingleServer implements RedisServers {
 
     /** A renewal has to work as soon as it is written: its caller may block the event loop, and could not send the text, too. */
     private _load(): void {
-        for (const script of [renewScript, renewNodeScript]) {
+        for (const script of [renewScript, renewNodeScript, renewSharedScript, renewSharedNodeScript]) {
             this._connection.send((client) => script.load(client)).catch(() => undefined);
         }
     }

@@ -7,8 +7,10 @@ import type {
     Granted,
     LockStore,
     ReleaseAnswer,
+    Share,
     StoreListener,
 } from '../../../../src/engine/port/LockStore';
+import { SHARED } from '../../../../src/engine/port/protocol';
 import type { Clock } from '../../../../src/engine/time/Clock';
 import { acquireFrom, releaseTo } from '../../../fixtures/asks';
 import { until } from '../../../fixtures/until';
@@ -67,11 +69,20 @@ export class Scene {
         warned: () => undefined,
     };
 
-    /** @param isQuorum see StoreFacts. */
+    /**
+     * @param isQuorum see StoreFacts.
+     * @param share    of every acquisition, if it does not say otherwise.
+     */
     constructor(
         private readonly _open: () => Promise<StoreWorld>,
         readonly isQuorum: boolean,
+        readonly share?: Share,
     ) {}
+
+    /** Whether a holder with another fence is another one: not on a quorum, whose nodes differ, nor among those who share a key. */
+    get comparesFences(): boolean {
+        return !this.isQuorum && this.share === undefined;
+    }
 
     get world(): StoreWorld {
         return this._world ?? assert.fail('Not set up.');
@@ -112,7 +123,7 @@ export class Scene {
     }
 
     request(name: string, options: Partial<AcquireRequest> = {}): AcquireRequest {
-        return { key: this.key, id: this.idOf(name), ttl: TTL, ticket: undefined, ...options };
+        return { key: this.key, id: this.idOf(name), ttl: TTL, ticket: undefined, share: this.share, ...options };
     }
 
     async granted(name: string, options: Partial<AcquireRequest> = {}, store = this.store): Promise<Granted> {
@@ -130,8 +141,15 @@ export class Scene {
         return this.busy(name, { ticket: 0, ...options }, store);
     }
 
-    release({ holder }: { readonly holder: string }, buried?: string, store = this.store): Promise<ReleaseAnswer> {
-        return releaseTo(store, this.key, holder, buried === undefined ? undefined : this.idOf(buried));
+    /** @param keep for how long it stays taken, ms. */
+    release(
+        { holder }: { readonly holder: string },
+        buried?: string,
+        store = this.store,
+        keep?: number,
+    ): Promise<ReleaseAnswer> {
+        const keptUntil = keep === undefined ? undefined : this.world.clock.now() + keep;
+        return releaseTo(store, this.key, holder, buried === undefined ? undefined : this.idOf(buried), keptUntil);
     }
 
     giveUp(name: string, underWay = false): Promise<ReleaseAnswer> {
@@ -140,7 +158,18 @@ export class Scene {
 
     /** Who has the key, by its short name; else what it holds. */
     async holder(key = this.key): Promise<string | undefined> {
-        return this.named(await this.world.get(key));
+        return this.named(await this.value(key));
+    }
+
+    /** Who has the key: what it holds, or, where it is shared, the first of those who share it. */
+    async value(key = this.key): Promise<string | undefined> {
+        const value = await this.world.get(key);
+        return value === SHARED ? (await this.store.inspect(key)).holder : value;
+    }
+
+    /** Who has the key, by the short name, as far as an answer tells. One that is shared has no single holder to tell. */
+    async seen({ holder }: Busy): Promise<string | undefined> {
+        return holder === SHARED ? this.holder() : this.named(holder);
     }
 
     /** Who waits, in order. */

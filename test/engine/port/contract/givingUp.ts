@@ -65,7 +65,7 @@ export function givingUp(scene: Scene): void {
         await scene.granted('first of job');
         assert.strictEqual(await scene.giveUp('second of job', true), 'gone');
         assert.strictEqual(await scene.giveUp('first of job'), 'gone');
-        assert.strictEqual(await scene.world.get(scene.key), 'job');
+        assert.strictEqual(await scene.value(), 'job');
     });
 
     test('of many leaves the others in line', async () => {

@@ -45,7 +45,7 @@ export function waiting(scene: Scene): void {
         await scene.granted('a');
         await scene.wait('b');
         await scene.world.delete(scene.key);
-        assert.strictEqual(scene.named((await scene.busy('c')).holder), 'b');
+        assert.strictEqual(await scene.seen(await scene.busy('c')), 'b');
         assert.strictEqual(await scene.holder(), 'b');
     });
 
@@ -54,7 +54,7 @@ export function waiting(scene: Scene): void {
         await scene.wait('b');
         await scene.wait('c');
         await scene.world.delete(scene.key);
-        assert.strictEqual(scene.named((await scene.wait('c')).holder), 'b');
+        assert.strictEqual(await scene.seen(await scene.wait('c')), 'b');
     });
 
     test('is over with the grant', async () => {
