@@ -23,7 +23,9 @@ export abstract class LockLine extends StoredLock {
     published: readonly { readonly channel: string; readonly message: Message }[] = [];
 
     override copy(): this {
-        return Object.assign(super.copy(), { published: [] });
+        const copy = super.copy();
+        copy.published = [];
+        return copy;
     }
 
     protected override _begin(count = 0): void {

@@ -1,7 +1,9 @@
 import { holderOf } from '../../src/engine/port/holder';
+import { READER } from '../../src/engine/port/LockStore';
+import type { Share } from '../../src/engine/port/LockStore';
 import type { BusyReply, Message } from '../../src/testing/LockModel';
 import { delayOf, windowOf } from './Command';
-import type { Answer, Command, Reply } from './Command';
+import type { Answer, Command, Reply, Shared } from './Command';
 import type { Held, Phase, Waiting } from './Phase';
 import type { ClientRules } from './rules';
 
@@ -82,13 +84,14 @@ export class ClientModel {
         return underWay + inbox.length > 0 || this.isDue(now);
     }
 
-    start(plain: boolean, now: number): void {
+    start(plain: boolean, share: Share | undefined, now: number): void {
         this.started += 1;
         const own = `${this.name}${this.started}:`;
         this._attempt(
             {
                 kind: 'waiting',
                 id: this.rules.chosenHolder ? `${this.name}\r${own}` : own,
+                share,
                 plain,
                 attempting: false,
                 busy: undefined,
@@ -134,7 +137,14 @@ export class ClientModel {
         if (command.kind === 'acquire' && this.phase.kind === 'waiting') {
             this._acquired(this.phase, command, reply, now);
         } else if (command.kind === 'renew' && this.phase.kind === 'held') {
-            this._renewed({ ...this.phase, renewing: false }, command.sentAt, reply, now);
+            const phase = { ...this.phase, renewing: false };
+            if (reply === 'refused') this.phase = phase;
+            else this._renewed(phase, command.sentAt, reply, now);
+        } else if (command.kind === 'downgrade' && this.phase.kind === 'held') {
+            const isDone = typeof reply === 'object' && 'done' in reply && reply.done;
+            const known = { ...this.phase, downgrading: false, unsure: !isDone };
+            if (reply !== 'refused') this._renewed(known, command.sentAt, isDone ? 'renewed' : 'gone', now);
+            else this.phase = { ...this.phase, downgrading: false };
         }
     }
 
@@ -158,7 +168,15 @@ export class ClientModel {
         if (this.phase.kind !== 'held') return;
         const { id, holder } = this.phase;
         this.phase = { ...this.phase, renewing: true };
-        this._send({ kind: 'renew', id, holder, sentAt: now });
+        this._send({ kind: 'renew', id, holder, sentAt: now, shared: sharedOf(this.phase) });
+    }
+
+    /** From now on it reckons with others beside it. */
+    downgrade(now: number): void {
+        if (this.phase.kind !== 'held') return;
+        const { id, holder } = this.phase;
+        this.phase = { ...this.phase, share: READER, unsure: true, downgrading: true };
+        this._send({ kind: 'downgrade', id, holder, sentAt: now });
     }
 
     /** Of a lease. */
@@ -222,7 +240,7 @@ export class ClientModel {
         this.sent = [];
         this.answers = [];
         const { phase } = this;
-        if (phase.kind === 'held') this.phase = { ...phase, renewing: false };
+        if (phase.kind === 'held') this.phase = { ...phase, renewing: false, downgrading: false };
         else if (phase.kind === 'waiting' && phase.attempting) this._failed({ ...phase, astray: true }, now);
     }
 
@@ -276,9 +294,11 @@ export class ClientModel {
         this.sent = [...this.sent, command];
     }
 
-    private _releaseOf({ id, holder, astray, contended }: Held): Command {
+    private _releaseOf(phase: Held): Command {
+        const { id, holder, astray, contended } = phase;
         const buries = astray && this.rules.buries;
-        return { kind: 'release', id, holder, queued: contended || buries || this.rules.chosenHolder, buries };
+        const queued = contended || buries || this.rules.chosenHolder;
+        return { kind: 'release', id, holder, queued, buries, shared: sharedOf(phase) };
     }
 
     /** @param first what is given up without a connection may be tried again much later; a release is sent first of all. */
@@ -289,14 +309,14 @@ export class ClientModel {
     }
 
     private _attempt(phase: Waiting, now: number): void {
-        const { id, plain, busy } = phase;
+        const { id, plain, busy, share } = phase;
         this.phase = phase;
         // It attempts when it is connected again.
         if (!this.connected) return;
         this.phase = { ...phase, attempting: true, again: false };
         const ticket = plain ? undefined : (busy?.ticket ?? 0);
         const queued = busy !== undefined || this.rules.chosenHolder;
-        this._send({ kind: 'acquire', id, sentAt: now, ticket, queued });
+        this._send({ kind: 'acquire', id, sentAt: now, ticket, queued, share });
     }
 
     private _acquired(before: Waiting, command: Command & { kind: 'acquire' }, reply: Reply, now: number): void {
@@ -368,7 +388,7 @@ export class ClientModel {
     }
 
     private _believe(phase: Waiting, grant: Grant, now: number): void {
-        const { id, astray, busy } = phase;
+        const { id, astray, busy, share } = phase;
         // An answer may take longer than the lease lasts; a message was looked at before.
         if (grant.confirmed && grant.deadline <= now) {
             this._failed({ ...phase, astray: true }, now);
@@ -383,6 +403,9 @@ export class ClientModel {
             passes: astray ? 0 : reserves ? grant.passes : passes,
             astray,
             contended: busy !== undefined,
+            share,
+            unsure: false,
+            downgrading: false,
             renewing: false,
             stopped: false,
         });
@@ -403,6 +426,10 @@ export class ClientModel {
         if (phase.plain) this.giveUp();
         else this._sleep(this.phase, this.rules.pause, now);
     }
+}
+
+function sharedOf({ share, unsure }: Held): Shared {
+    return unsure ? undefined : share !== undefined;
 }
 
 /** Whether a command gives something back: it is tried until it is answered. */

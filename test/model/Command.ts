@@ -1,6 +1,9 @@
+import type { Share } from '../../src/engine/port/LockStore';
+import { SHARED } from '../../src/engine/port/protocol';
 import type {
     AcquireReply,
     BusyReply,
+    DowngradeReply,
     QueuedAcquireReply,
     QueuedReleaseReply,
     ReleaseReply,
@@ -18,11 +21,25 @@ export type Command =
           readonly ticket: number | undefined;
           /** For a key that may not be free; else the command for one that is. */
           readonly queued: boolean;
+          /** Undefined: all of the key. */
+          readonly share: Share | undefined;
       }
-    | { readonly kind: 'renew'; readonly id: string; readonly holder: string; readonly sentAt: number }
+    | Renewal
+    | { readonly kind: 'downgrade'; readonly id: string; readonly holder: string; readonly sentAt: number }
     | Release
     | GiveUp
     | { readonly kind: 'hand on'; readonly id: '' };
+
+/** Whether a lease is one of several; undefined: that is not known, a downgrade has no answer. */
+export type Shared = boolean | undefined;
+
+export interface Renewal {
+    readonly kind: 'renew';
+    readonly id: string;
+    readonly holder: string;
+    readonly sentAt: number;
+    readonly shared: Shared;
+}
 
 export interface Release {
     readonly kind: 'release';
@@ -31,6 +48,7 @@ export interface Release {
     /** For a key that others may wait for; else the command for one that nobody waits for. */
     readonly queued: boolean;
     readonly buries: boolean;
+    readonly shared: Shared;
 }
 
 export interface GiveUp {
@@ -45,6 +63,7 @@ export type Reply =
     | ReleaseReply
     | QueuedReleaseReply
     | RenewReply
+    | DowngradeReply
     /** The server refused a write. */
     | 'refused';
 
@@ -65,5 +84,5 @@ export function delayOf({ holder, rank, remaining }: BusyReply, { pause, standIn
 
 /** No hand-off will come from such a holder. */
 function isForeign(holder: string): boolean {
-    return holder !== '' && !holder.includes(':');
+    return holder !== '' && holder !== SHARED && !holder.includes(':');
 }

@@ -1,3 +1,4 @@
+import type { Share } from '../../src/engine/port/LockStore';
 import type { Durations } from '../../src/testing/LockModel';
 import type { ServerKind } from './ServerModel';
 import type { ClientRules } from './rules';
@@ -17,9 +18,10 @@ export type ClientFault =
     | 'disconnect messages';
 
 /** Which keys an outsider may delete: a side key, or all of the lock, as FLUSHALL does. */
-export type Side = 'queue' | 'waiters' | 'clock' | 'all';
+export type Side = 'queue' | 'waiters' | 'clock' | 'sharers' | 'key' | 'all';
 
-export type Fault = ClientFault | 'wipe' | 'flush' | 'refuse';
+/** `delete`: an outsider deletes the key. */
+export type Fault = ClientFault | 'wipe' | 'flush' | 'delete' | 'refuse';
 
 export interface WorldOptions {
     readonly clients: number;
@@ -27,6 +29,10 @@ export interface WorldOptions {
     readonly names: readonly string[];
     /** How many acquisitions there are, over all clients. */
     readonly acquisitions: number;
+    /** What each may ask for; undefined: all of the key. */
+    readonly shares: readonly (Share | undefined)[];
+    /** Whoever has the key alone may come to share it. */
+    readonly downgrades: boolean;
     /** What may go wrong, and how often in one run. */
     readonly kinds: readonly Fault[];
     readonly faults: number;
@@ -54,11 +60,11 @@ export type Move =
     | { readonly kind: 'wipe'; readonly what: Side }
     /** The server accepts so many writes of the command. */
     | { readonly kind: 'execute refused'; readonly at: number; readonly accepts: number }
+    /** It asks for one of the shares. */
+    | { readonly kind: 'wait' | 'try'; readonly at: number; readonly share: number }
     | { readonly kind: ClientMove | ClientFault; readonly at: number };
 
 type ClientMove =
-    | 'wait'
-    | 'try'
     | 'execute'
     | 'execute yielding'
     | 'execute late'
@@ -67,6 +73,7 @@ type ClientMove =
     | 'timer'
     | 'renew'
     | 'release'
+    | 'downgrade'
     | 'pass on'
     | 'give up'
     | 'clean up'

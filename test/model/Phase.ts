@@ -1,7 +1,11 @@
+import type { Share } from '../../src/engine/port/LockStore';
+
 /** From the first attempt to the grant. */
 export interface Waiting {
     readonly kind: 'waiting';
     readonly id: string;
+    /** Undefined: all of the key. */
+    readonly share: Share | undefined;
     readonly plain: boolean;
     readonly attempting: boolean;
     /** The last answer. */
@@ -32,6 +36,12 @@ export interface Held {
     /** Until then a caller relies on it that was told of a lease for all of the ttl, and does not look. */
     readonly promised: number;
     readonly confirmed: boolean;
+    /** Undefined: it has the key alone. */
+    readonly share: Share | undefined;
+    /** Whether the server shares it: a downgrade has no answer. */
+    readonly unsure: boolean;
+    /** The downgrade is under way. */
+    readonly downgrading: boolean;
     readonly renewing: boolean;
     /** How often it may still be passed on. */
     readonly passes: number;

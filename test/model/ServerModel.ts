@@ -1,6 +1,8 @@
 import { chosenHolder } from '../../src/engine/port/holder';
+import { SHARED } from '../../src/engine/port/protocol';
+import type { Share } from '../../src/engine/port/LockStore';
 import { LockModel, Refusal } from '../../src/testing/LockModel';
-import type { Durations } from '../../src/testing/LockModel';
+import type { Durations, Place, Sharer } from '../../src/testing/LockModel';
 
 /** The scripts on a server that may refuse writes, out of memory or by its rights. */
 export class ServerModel extends LockModel {
@@ -13,6 +15,63 @@ export class ServerModel extends LockModel {
     protected override _fenceOf(holder: string): number | undefined {
         const end = holder.indexOf(':') + 1;
         return end > 0 ? Number(holder.slice(end)) : undefined;
+    }
+
+    /** One has it alone. */
+    get isTaken(): boolean {
+        return this.key !== undefined && this.key.expires > this.now && this.key.value !== SHARED;
+    }
+
+    get isShared(): boolean {
+        return this.key?.value === SHARED && this.key.expires > this.now;
+    }
+
+    /** Whether it matters who is among the sharers. */
+    get tellsSharers(): boolean {
+        return this.isShared;
+    }
+
+    /** Whether the key is there until then for one who shares it, or for one whose downgrade is under way. */
+    keeps({ deadline, holder }: { readonly deadline: number; readonly holder: string }): boolean {
+        const isThere = this.isShared || this.key?.value === holder;
+        return deadline <= this.now || (isThere && (this.key?.expires ?? 0) >= deadline);
+    }
+
+    /** The key is shared, and nobody shares it. */
+    get isAbandoned(): boolean {
+        return this.isShared && this.sharers.value.members.every(({ end }) => end <= this.now);
+    }
+
+    /** Those who share the key. */
+    get live(): readonly Sharer[] {
+        return this.isShared ? this.sharers.value.members.filter(({ end }) => end > this.now) : [];
+    }
+
+    /** The first in line that lives and can be told, and whether there is room for it. */
+    get head(): { readonly id: string; readonly fits: boolean } | undefined {
+        const server = this.copy();
+        server.key = this.key !== undefined && this.key.expires > this.now ? this.key : undefined;
+        for (const { id } of this.line) {
+            const fits = server._hasRoom(server._state(), this._record(id)?.share);
+            return { id, fits: fits && (server.key !== undefined || this.freeUntil <= this.now) };
+        }
+        return undefined;
+    }
+
+    /** Those who wait, live, and can be told, in order. */
+    get line(): readonly Place[] {
+        return this._waiting().filter(({ id }) => {
+            const record = this._record(id);
+            return record !== undefined && record.lease > this.now && this.channels.has(record.channel);
+        });
+    }
+
+    shareOf(id: string): Share | undefined {
+        return this._record(id)?.share;
+    }
+
+    member(id: string): string {
+        return this._memberOf(id);
     }
 
     protected override _memberOf(text: string): string {

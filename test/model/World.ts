@@ -1,12 +1,22 @@
 import { chosenHolder } from '../../src/engine/port/holder';
 import { Refusal } from '../../src/testing/LockModel';
+import { broken } from './admission';
 import { ClientModel } from './ClientModel';
 import type { Command, Reply } from './Command';
 import type { ClientFault, Move, Side, WorldOptions } from './Move';
+import type { Held } from './Phase';
 import type { ServerModel } from './ServerModel';
 
 /** A client of another edition. */
 export const FOREIGN = 'F';
+
+/** A lease, and whose it is. */
+interface Relied {
+    readonly name: string;
+    readonly lease: Held;
+}
+
+const NONE: Relied[] = [];
 
 /** Moves that do not change the server. */
 const LOCAL: ReadonlySet<Move['kind']> = new Set([
@@ -17,6 +27,7 @@ const LOCAL: ReadonlySet<Move['kind']> = new Set([
     'timer',
     'renew',
     'release',
+    'downgrade',
     'give up',
     'pass on',
     'clean up',
@@ -47,6 +58,8 @@ export class World {
     /** The lease that has begun last: its fence and holder. */
     lastFence = 0;
     lastHolder = '';
+    /** The greatest fence of a lease that had the key alone: those who share it begin in any order. */
+    lastAlone = 0;
     /** Grants up to this fence were voided from outside: their key was deleted. The README promises nothing for them. */
     voided = 0;
     /** What the last move broke. */
@@ -54,10 +67,15 @@ export class World {
     /** What the server answered in the last move. */
     reply: Reply | undefined;
 
+    /** The server before the last move. */
+    private _stood: ServerModel;
+
     private constructor(
         readonly options: WorldOptions,
         public server: ServerModel,
-    ) {}
+    ) {
+        this._stood = server;
+    }
 
     static start(options: WorldOptions): World {
         const names = options.names.slice(0, options.clients);
@@ -66,6 +84,7 @@ export class World {
         const fence = options.lastFence;
         if (fence > 0) world.server.clock = { value: fence, expires: Infinity };
         world.lastFence = fence;
+        world.lastAlone = fence;
         world.clients = names.map((name) => new ClientModel(name, options.client));
         return world;
     }
@@ -89,13 +108,21 @@ export class World {
         return this.clients.some(({ phase }) => phase.kind === 'waiting');
     }
 
-    /** Who may write to what the key protects: never more than one. */
+    /** Who relies on the key. */
     get believers(): string[] {
-        const believers = this.clients.filter(
-            (client) => client.believes(this.now) && client.phase.kind === 'held' && client.phase.fence > this.voided,
-        );
-        const names = believers.map(({ name }) => name);
+        const names = this.leases.map(({ name }) => name);
         return this.foreignUntil > this.now ? [...names, FOREIGN] : names;
+    }
+
+    /** The leases that are relied on. */
+    get leases(): readonly Relied[] {
+        let relied: Relied[] = NONE;
+        for (const { name, phase } of this.clients.filter((client) => client.believes(this.now))) {
+            if (phase.kind !== 'held' || phase.fence <= this.voided) continue;
+            if (relied === NONE) relied = [];
+            relied.push({ name, lease: phase });
+        }
+        return relied;
     }
 
     /** The value of the key. */
@@ -107,6 +134,7 @@ export class World {
     /** The state after a move. */
     apply(move: Move): World {
         const next = new World(this.options, LOCAL.has(move.kind) ? this.server : this.server.copy());
+        next._stood = this.server;
         next.clients = this.clients;
         next.started = this.started;
         next.faults = this.faults;
@@ -116,6 +144,7 @@ export class World {
         next.foreignUntil = this.foreignUntil;
         next.lastFence = this.lastFence;
         next.lastHolder = this.lastHolder;
+        next.lastAlone = this.lastAlone;
         next.voided = this.voided;
         if ('at' in move) next._perform(move, next._client(move.at));
         else next._performOutside(move);
@@ -165,14 +194,16 @@ export class World {
             server.waiters = { value: [], expires: Infinity };
             server.freeUntil = 0;
         }
-        if (what !== 'all' || this.holder === undefined) {
+        if (what === 'sharers') server.sharers = { value: { members: [], limit: 0 }, expires: Infinity };
+        const isKey = what === 'all' || what === 'key';
+        if (!isKey || this.holder === undefined) {
             if (what === 'clock' || what === 'all') server.clock = undefined;
             return;
         }
         // A key that is deleted while it is held: the README promises no more than that fences rise.
         if (this.holder === FOREIGN) this.foreignUntil = -Infinity;
         else this.voided = Math.max(server.time, server.clock?.value ?? 0);
-        server.clock = undefined;
+        if (what === 'all') server.clock = undefined;
         server.key = undefined;
     }
 
@@ -182,7 +213,7 @@ export class World {
             case 'wait':
             case 'try':
                 this.started += 1;
-                client.start(move.kind === 'try', now);
+                client.start(move.kind === 'try', this.options.shares[move.share], now);
                 return;
             case 'execute':
             case 'execute yielding':
@@ -218,6 +249,9 @@ export class World {
                 return;
             case 'release':
                 client.release();
+                return;
+            case 'downgrade':
+                client.downgrade(now);
                 return;
             case 'pass on':
                 client.passOn(now);
@@ -291,6 +325,13 @@ export class World {
         if (isRelease && !isFreed && before === command.holder && this.holder === before) {
             this.violation = `${command.holder} is released, and has the key`;
         }
+        if (command.kind === 'renew' && command.shared !== false && this.reply === 'renewed') {
+            const fence = Number(command.holder.slice(command.holder.indexOf(':') + 1));
+            if (fence < this.lastAlone) {
+                this.violation = `${command.holder} is renewed, and another has had the key alone since`;
+            }
+        }
+        if (this.reply !== 'refused') this.violation ??= broken(this._stood, server, command, this.reply);
         for (const { channel, message } of server.published) {
             const at = this.clients.findIndex(({ name }) => name === channel);
             // The client of this very move has been copied already.
@@ -318,22 +359,24 @@ export class World {
         const { passes, reserves, ttl } = client.rules;
         switch (command.kind) {
             case 'acquire': {
-                const { queued, ticket } = command;
-                const isNew = this.holder === undefined || !isOf(this.holder, id);
-                const overtaken = this._waiterBefore(id, ticket);
+                const { queued, share, ticket } = command;
                 const spare = reserves ? passes : 0;
-                const request = { id, ttl, spare, ticket, channel: client.name };
-                const reply = queued ? server.acquireQueued(request) : server.acquire({ id, ttl });
-                if (isNew && overtaken !== undefined && reply.kind === 'granted') {
-                    this.violation = `${id} is granted the key before ${overtaken}, which waits for longer`;
-                }
-                return reply;
+                if (queued) return server.acquireQueued({ id, ttl, spare, ticket, share, channel: client.name });
+                return share === undefined ? server.acquire({ id, ttl }) : server.acquireShared({ id, ttl, share });
             }
-            case 'renew':
-                return server.renew({ holder: command.holder, ttl });
+            case 'renew': {
+                const { holder, shared } = command;
+                const reply = shared === true ? 'gone' : server.renew({ holder, ttl });
+                return reply === 'gone' && shared !== false ? server.renewShared({ holder, ttl }) : reply;
+            }
+            case 'downgrade':
+                return server.downgrade({ holder: command.holder, ttl });
             case 'release': {
-                const { holder, buries, queued } = command;
-                if (!queued) return server.release(holder);
+                const { holder, buries, queued, shared } = command;
+                if (!queued) {
+                    const reply = shared === true ? 'gone' : server.release(holder);
+                    return reply === 'gone' && shared !== false ? server.releaseShared(holder) : reply;
+                }
                 return server.releaseQueued({ holder, id: buries ? id : '', underWay: buries, pause });
             }
             case 'give up':
@@ -343,39 +386,39 @@ export class World {
         }
     }
 
-    /** Who waits, can be told, and has to be served before an acquisition. */
-    private _waiterBefore(id: string, asked = 0): string | undefined {
-        const { queue, waiters, channels } = this.server;
-        const present = queue.value.find((place) => place.id === id)?.score ?? 0;
-        const own = present > 0 ? present : asked > 0 ? asked : Infinity;
-        const first = queue.value.find((place) => {
-            const record = waiters.value.find((one) => one.id === place.id);
-            const isAlive = record !== undefined && record.lease > this.now && channels.has(record.channel);
-            return isAlive && place.id !== id && place.score > 0 && place.score < own;
-        });
-        return first?.id;
-    }
-
     private _check(before: World): void {
-        const { believers } = this;
-        if (believers.length > 1) this.violation = `${believers.join(' and ')} both believe that they have the key`;
+        this.violation ??= this._brokenBelief();
         this.clients.forEach((client, at) => {
             const { phase } = client;
             const last = before.clients[at]?.phase;
             if (phase.kind !== 'held' || phase.fence <= this.voided) return;
             if (last?.kind === 'held' && last.fence === phase.fence) return;
-            const { holder } = phase;
-            const rises =
-                phase.fence > this.lastFence ||
-                (phase.fence === this.lastFence && holder === this.lastHolder && last?.kind !== 'held');
+            const { holder, share } = phase;
+            // Those who share the key begin in any order.
+            const least = share === undefined ? this.lastFence : this.lastAlone;
+            const isAgain = phase.fence === this.lastFence && holder === this.lastHolder && last?.kind !== 'held';
+            const rises = phase.fence > least || isAgain;
             if (!rises) this.violation ??= `${phase.id} begins a lease with a fence that does not rise`;
+            if (phase.fence >= this.lastFence) this.lastHolder = holder;
             this.lastFence = Math.max(this.lastFence, phase.fence);
-            this.lastHolder = holder;
+            if (share === undefined) this.lastAlone = Math.max(this.lastAlone, phase.fence);
         });
     }
-}
 
-/** Whether the key is an acquisition's, or its owner's. */
-function isOf(holder: string, id: string): boolean {
-    return holder === chosenHolder(id) || holder.startsWith(id);
+    private _brokenBelief(): string | undefined {
+        const { leases, server, wipes } = this;
+        const { faults, kinds } = this.options;
+        const isWritten = faults === 0 || !kinds.includes('refuse');
+        if (wipes === 0 && isWritten && server.isAbandoned) return 'the key is shared, and nobody shares it';
+        if (leases.length === 0) return undefined;
+        const isAlone = this.foreignUntil > this.now || leases.some(({ lease }) => lease.share === undefined);
+        if (isAlone && this.believers.length > 1) {
+            return `${this.believers.join(' and ')} both believe that they have the key, and one has it alone`;
+        }
+        const out = leases.reduce((sum, { lease }) => sum + (lease.share?.permits ?? 0), 0);
+        const most = Math.max(...leases.map(({ lease }) => lease.share?.limit ?? Infinity));
+        if (out > most) return `${out} permits of ${most} are believed to be out`;
+        const short = leases.find(({ lease }) => lease.share !== undefined && !server.keeps(lease));
+        return short && `${short.name} shares the key until ${short.lease.deadline}, and the key ends sooner`;
+    }
 }

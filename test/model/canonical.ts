@@ -1,6 +1,7 @@
 import type { ClientModel } from './ClientModel';
+import type { Share } from '../../src/engine/port/LockStore';
 import { delayOf, windowOf } from './Command';
-import type { Answer, Command } from './Command';
+import type { Answer, Command, Shared } from './Command';
 import type { Told } from './Phase';
 import type { World } from './World';
 
@@ -57,6 +58,7 @@ class Canonical {
         const { server, holder, foreignUntil, lastFence, lastHolder, voided, options } = this._world;
         let text =
             this._fence(lastFence) +
+            this._fence(this._world.lastAlone) +
             digit(this._fences.filter((fence) => fence <= voided).length) +
             this._left(foreignUntil) +
             flags(
@@ -65,14 +67,33 @@ class Canonical {
                 server.queue.value.length > 0,
             );
         if (holder !== undefined) text += this._holder(holder) + this._left(server.key?.expires);
+        text += this._sharers();
         if (options.yields) text += this._left(server.freeUntil);
         if (options.client.chosenHolder) text += this._holder(lastHolder);
         for (const { id, score } of server.queue.value) {
             if (score < 0) continue;
             const record = server.waiters.value.find((one) => one.id === id);
             text += `/${this._id(id)}${this._ticket(score)}${record === undefined ? '-' : this._left(record.lease)}`;
+            text += this._share(record?.share);
         }
         return text;
+    }
+
+    private _sharers(): string {
+        const { server } = this._world;
+        if (!server.tellsSharers) return '';
+        const { members } = server.sharers.value;
+        const told = members.map(
+            ({ end, fence, member, permits }) =>
+                `+${this._holder(member)}${this._left(end)}${this._fence(fence)}${digit(permits)}`,
+        );
+        return told.sort().join('');
+    }
+
+    /** Which of those that may be asked for; one that has come to share the key is a reader. */
+    private _share(share: Share | undefined): string {
+        const { shares } = this._world.options;
+        return shares.length === 1 && !this._world.options.downgrades ? '' : digit(shares.indexOf(share) + 1);
     }
 
     private _client(client: ClientModel): string {
@@ -100,6 +121,7 @@ class Canonical {
 
     private _phase(client: ClientModel): string {
         const { phase } = client;
+        const { options } = this._world;
         switch (phase.kind) {
             case 'idle':
                 return 'i';
@@ -107,7 +129,7 @@ class Canonical {
                 return 'c';
             case 'waiting': {
                 const { plain, attempting, astray, busy, failed, again, message, wakeAt } = phase;
-                let text = `w${flags(plain, attempting, failed, again, astray)}${this._left(wakeAt)}`;
+                let text = `w${flags(plain, attempting, failed, again, astray)}${this._left(wakeAt)}${this._share(phase.share)}`;
                 if (busy !== undefined) text += this._age(busy.sentAt) + this._ticket(busy.ticket);
                 if (message !== undefined) text += `m${this._grant(client, message)}`;
                 return text;
@@ -115,7 +137,9 @@ class Canonical {
             case 'held': {
                 const { astray, confirmed, contended, renewing, stopped, fence, deadline, passes, promised } = phase;
                 const isValid = fence > this._world.voided;
-                const text = `h${flags(confirmed, renewing, isValid)}${flags(astray, contended, stopped)}`;
+                const { downgrading, share, unsure } = phase;
+                let text = `h${flags(confirmed, renewing, isValid)}${flags(astray, contended, stopped)}`;
+                text += this._share(share) + (options.downgrades ? flags(downgrading, unsure) : '');
                 const times = this._left(deadline) + (this._mayStop || stopped ? this._left(promised) : '');
                 const named = this._holder(phase.holder);
                 return text + times + named + (client.rules.passes === 0 ? '' : digit(passes) + this._fence(fence));
@@ -135,12 +159,17 @@ class Canonical {
             case 'acquire': {
                 const { ticket, sentAt, queued } = command;
                 const text = `a${id}${flags(queued)}${ticket === undefined ? '-' : this._ticket(ticket)}`;
-                return text + (heard ? this._age(sentAt) : '');
+                return text + this._share(command.share) + (heard ? this._age(sentAt) : '');
             }
             case 'renew':
-                return `n${id}${this._holder(command.holder)}${heard ? this._age(command.sentAt) : ''}`;
-            case 'release':
-                return `r${id}${this._holder(command.holder)}${flags(command.queued, command.buries)}`;
+            case 'downgrade': {
+                const kind = command.kind === 'renew' ? `n${shared(command.shared)}` : 'd';
+                return `${kind}${id}${this._holder(command.holder)}${heard ? this._age(command.sentAt) : ''}`;
+            }
+            case 'release': {
+                const kind = `r${shared(command.shared)}`;
+                return `${kind}${id}${this._holder(command.holder)}${flags(command.queued, command.buries)}`;
+            }
             case 'give up':
                 return `g${id}${flags(command.underWay)}`;
             case 'hand on':
@@ -161,6 +190,7 @@ class Canonical {
     private _answer({ command, reply }: Answer, { rules }: ClientModel): string {
         const asked = this._command(command, true) + (rules.follows ? digit(windowOf(reply)) : '');
         if (typeof reply === 'string') return asked + reply;
+        if ('done' in reply) return asked + flags(reply.done);
         if (!('kind' in reply)) return asked;
         switch (reply.kind) {
             case 'refused':
@@ -215,8 +245,9 @@ class Canonical {
 }
 
 /** The fences that are compared with each other, also those in what is asked for by holder. */
-function fencesOf({ server, holder, lastFence, clients }: World): number[] {
-    const fences = [lastFence];
+function fencesOf({ server, holder, lastAlone, lastFence, clients }: World): number[] {
+    const fences = [lastFence, lastAlone];
+    if (server.tellsSharers) for (const { fence } of server.sharers.value.members) fences.push(fence);
     if (server.key !== undefined && holder !== undefined) addFence(fences, holder);
     for (const { phase, inbox, answers, sent, late, leftovers, rules } of clients) {
         for (const message of inbox) if (message.kind === 'grant') fences.push(message.fence);
@@ -255,6 +286,10 @@ function ticketsOf({ server, clients }: World): number[] {
         }
     }
     return tickets;
+}
+
+function shared(known: Shared): string {
+    return known === undefined ? '?' : known ? '+' : '';
 }
 
 const KINDS = ['idle', 'crashed', 'waiting', 'held'] as const;

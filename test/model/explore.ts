@@ -1,4 +1,6 @@
 import { parseArgs } from 'node:util';
+import { READER } from '../../src/engine/port/LockStore';
+import type { Share } from '../../src/engine/port/LockStore';
 import { Explorer } from './Explorer';
 import type { Fault } from './Move';
 import { FAULTS, MUTANTS, scenario } from './scenario';
@@ -13,11 +15,12 @@ const USAGE = `Explores the protocol of one lock: every order in which things ca
   --kinds A,B,…     of these: ${FAULTS.join(', ')}; default: all
   --delays N        how many ticks pass while something is on its way or due: 2
   --foreign N       how often a client of another edition takes the key: 0
+  --shares A,B,…    what may be asked for: alone; reader; permits such as 1/2, one of two. Default: alone
   --depth N         the longest sequence of moves: all
   --bound N         ticks within which waiters are served once nothing fails any more: ${scenario({}).bound}
-  --tries, --gives-up, --yields, --keep-alive, --follows, --chosen-holder
+  --tries, --gives-up, --yields, --keep-alive, --follows, --chosen-holder, --downgrades
                     clients also try without waiting, give up, leave a key free that they release, renew leases, follow their
-                    hand-offs, use one holder for all their acquisitions
+                    hand-offs, use one holder for all their acquisitions, come to share a key that they had alone
   --no-late         what was sent on a connection that was lost is lost
   --mutant NAME     leaves out a rule, with budgets of its own: ${Object.keys(MUTANTS).join('; ')}
 `;
@@ -33,6 +36,7 @@ const { values } = parseArgs({
         kinds: VALUE,
         delays: VALUE,
         foreign: VALUE,
+        shares: VALUE,
         depth: VALUE,
         bound: VALUE,
         tries: FLAG,
@@ -41,6 +45,7 @@ const { values } = parseArgs({
         'keep-alive': FLAG,
         follows: FLAG,
         'chosen-holder': FLAG,
+        downgrades: FLAG,
         'no-late': FLAG,
         mutant: VALUE,
         help: FLAG,
@@ -54,7 +59,7 @@ else explore(asked());
 function asked(): Changes {
     const mutant = values.mutant === undefined ? undefined : MUTANTS[values.mutant];
     if (values.mutant !== undefined && mutant === undefined) throw new Error(`There is no mutant "${values.mutant}".`);
-    const { kinds, tries, follows, yields } = values;
+    const { kinds, tries, follows, yields, downgrades, shares } = values;
     const numbers = {
         clients: values.clients,
         acquisitions: values.acquisitions,
@@ -68,10 +73,19 @@ function asked(): Changes {
     return {
         ...(mutant ?? { faults: 1, delays: 2 }),
         ...Object.fromEntries(Object.entries(given(numbers)).map(([name, text]) => [name, Number(text)])),
-        ...given({ tries, yields, givesUp: values['gives-up'], kinds: kinds?.split(',').map(fault) }),
+        ...given({ tries, yields, downgrades, givesUp: values['gives-up'], kinds: kinds?.split(',').map(fault) }),
+        ...(shares === undefined ? {} : { shares: shares.split(',').map(share) }),
         late: values['no-late'] !== true,
         client: { ...mutant?.client, ...client },
     };
+}
+
+function share(text: string): Share | undefined {
+    if (text === 'alone') return undefined;
+    if (text === 'reader') return READER;
+    const [, permits, limit] = /^(\d+)\/(\d+)$/.exec(text) ?? [];
+    if (permits === undefined) throw new Error(`This is no share: "${text}".`);
+    return { permits: Number(permits), limit: Number(limit) };
 }
 
 function fault(name: string): Fault {

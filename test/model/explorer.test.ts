@@ -1,4 +1,5 @@
 import { assert } from 'chai';
+import { READER } from '../../src/engine/port/LockStore';
 import { canonical } from './canonical';
 import { Explorer } from './Explorer';
 import type { Exploration } from './Explorer';
@@ -7,6 +8,11 @@ import { MUTANTS, scenario } from './scenario';
 import type { Changes } from './scenario';
 import { tellTrace } from './trace';
 import { World } from './World';
+
+const MODES = [undefined, READER];
+
+/** One of two, or both. */
+const PERMITS: Changes['shares'] = [1, 2].map((permits) => ({ permits, limit: 2 }));
 
 /** Each is searched to its end. A larger one: `npm run explore`. */
 const SCENARIOS: Readonly<Record<string, Changes>> = {
@@ -20,7 +26,7 @@ const SCENARIOS: Readonly<Record<string, Changes>> = {
     'anything fails once and everything may take long': { acquisitions: 2, faults: 1, delays: 2 },
     'a process fails among three': { clients: 3, faults: 1, kinds: ['crash', 'crash half-open', 'disconnect', 'stop'] },
     'two of three crash': { clients: 3, faults: 2, kinds: ['crash', 'crash half-open'] },
-    'leases are passed on in a process': { delays: 2, givesUp: true, client: { passes: 2 }, lastFence: 100_000 },
+    'leases are passed on in a process': { delays: 1, givesUp: true, client: { passes: 2 }, lastFence: 100_000 },
     'leases are passed on in a process that fails': {
         faults: 1,
         kinds: ['crash half-open', 'disconnect', 'disconnect half-open', 'disconnect messages', 'lose'],
@@ -34,6 +40,16 @@ const SCENARIOS: Readonly<Record<string, Changes>> = {
     },
     'others get a chance after each hand-off': { foreign: 1, delays: 1, yields: true, tries: true },
     'a holder stops next to another edition': { foreign: 1, faults: 1, kinds: ['stop'], client: { keepsAlive: true } },
+    'readers and one alone, and everything may take long': { shares: MODES, delays: 1 },
+    'readers and one alone that comes to share, and anything fails once': {
+        shares: MODES,
+        acquisitions: 2,
+        downgrades: true,
+        faults: 1,
+    },
+    'readers next to another edition': { shares: MODES, acquisitions: 2, foreign: 1, delays: 1 },
+    'permits, and everything may take long': { shares: PERMITS, delays: 1 },
+    'permits, and anything fails once': { shares: PERMITS, acquisitions: 2, faults: 1 },
     'the server refuses to write': { faults: 2, kinds: ['refuse', 'disconnect'], acquisitions: 2 },
 };
 

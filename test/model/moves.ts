@@ -1,3 +1,4 @@
+import { SHARED } from '../../src/engine/port/protocol';
 import type { ClientModel } from './ClientModel';
 import type { Command } from './Command';
 import type { ClientFault, Fault, Move } from './Move';
@@ -62,16 +63,19 @@ function clientMoves(world: World, client: ClientModel, at: number): Move[] {
             return moves;
         case 'idle':
             if (client.mayStart && started < options.acquisitions) {
-                moves.push({ kind: 'wait', at });
-                if (options.tries) moves.push({ kind: 'try', at });
+                for (const share of options.shares.keys()) {
+                    moves.push({ kind: 'wait', at, share });
+                    if (options.tries) moves.push({ kind: 'try', at, share });
+                }
             }
             break;
         case 'waiting':
             if (options.givesUp) moves.push({ kind: 'give up', at });
             break;
         case 'held':
-            if (connected && !phase.renewing && (client.rules.keepsAlive || !phase.confirmed)) {
-                moves.push({ kind: 'renew', at });
+            if (connected && !phase.renewing && !phase.downgrading) {
+                if (client.rules.keepsAlive || !phase.confirmed) moves.push({ kind: 'renew', at });
+                if (options.downgrades && phase.share === undefined) moves.push({ kind: 'downgrade', at });
             }
             moves.push({ kind: 'release', at });
             if (phase.passes > 0) moves.push({ kind: 'pass on', at });
@@ -112,7 +116,10 @@ function wipes(world: World): Move[] {
         if (server.queue.value.length > 0) moves.push({ kind: 'wipe', what: 'queue' });
         if (server.waiters.value.length > 0) moves.push({ kind: 'wipe', what: 'waiters' });
         if (server.clock !== undefined) moves.push({ kind: 'wipe', what: 'clock' });
+        if (world.holder === SHARED && server.sharers.value.members.length > 0)
+            moves.push({ kind: 'wipe', what: 'sharers' });
     }
+    if (mayFail(world, 'delete') && world.holder !== undefined) moves.push({ kind: 'wipe', what: 'key' });
     const isEmpty = world.holder === undefined && server.queue.value.length === 0 && server.clock === undefined;
     if (mayFail(world, 'flush') && !isEmpty) moves.push({ kind: 'wipe', what: 'all' });
     return moves;

@@ -1,6 +1,8 @@
 import { chosenHolder } from '../../src/engine/port/holder';
+import type { Share } from '../../src/engine/port/LockStore';
+import { SHARED } from '../../src/engine/port/protocol';
 import type { Given } from '../../src/testing/LockHandOff';
-import type { QueuedAcquire, QueuedAcquireReply, WaiterRecord } from '../../src/testing/LockModel';
+import type { QueuedAcquire, QueuedAcquireReply, SharedAcquire, WaiterRecord } from '../../src/testing/LockModel';
 import type { KeyState } from '../../src/testing/SharedLock';
 import { ServerModel } from './ServerModel';
 
@@ -86,5 +88,92 @@ export class FreesForOwner extends ServerModel {
         const chosen = chosenHolder(request.id);
         const isGiveUp = request.holder === '' && chosen !== undefined;
         return super.releaseQueued(isGiveUp ? { ...request, holder: chosen } : request);
+    }
+}
+
+/** Whoever joins does not lengthen the key. */
+export class ShortJoin extends ServerModel {
+    protected override _lengthen(expires: number, isNew: boolean): void {
+        if (!isNew) super._lengthen(expires, isNew);
+    }
+}
+
+/** The renewal of one who shares the key does not lengthen it. */
+export class ShortRenewal extends ServerModel {
+    protected override _lengthen(expires: number, isNew: boolean): void {
+        if (isNew) super._lengthen(expires, isNew);
+    }
+}
+
+/** The key ends no sooner when one who shares it leaves. */
+export class LongRelease extends ServerModel {
+    protected override _shorten(): void {}
+}
+
+/** The last who leaves deletes the key, whatever it holds. */
+export class UncomparedLast extends ServerModel {
+    override get tellsSharers(): boolean {
+        return true;
+    }
+
+    override releaseShared(holder: string): ReturnType<ServerModel['releaseShared']> {
+        const { key } = this;
+        if (key !== undefined && key.expires > this.now) this.key = { value: SHARED, expires: key.expires };
+        const reply = super.releaseShared(holder);
+        if (this.key !== undefined) this.key = key;
+        return reply;
+    }
+}
+
+/** Whoever begins to share the key leaves there who shared it before. */
+export class KeptSharers extends ServerModel {
+    override get tellsSharers(): boolean {
+        return true;
+    }
+
+    protected override _forget(): void {}
+}
+
+/** A shared key of which nobody is known is joined. */
+export class JoinedUnknown extends ServerModel {
+    protected override _isKnown(): boolean {
+        return true;
+    }
+}
+
+/** Whoever wants the key alone takes one that is shared, and of which nobody is known. */
+export class TakenUnknown extends ServerModel {
+    override acquireQueued(request: QueuedAcquire): QueuedAcquireReply {
+        if (request.share === undefined && this.key?.value === SHARED && !this._isKnown()) this.key = undefined;
+        return super.acquireQueued(request);
+    }
+}
+
+/** There is room where fewer permits than the limit are out. */
+export class OwnWeightUncounted extends ServerModel {
+    protected override _hasRoom(state: KeyState, share: Share | undefined): boolean {
+        return super._hasRoom(state, share === undefined ? undefined : { ...share, permits: 1 });
+    }
+}
+
+/** One waiter is granted the key at a time, and the next is not told that there is room for it, too. */
+export class OneAtATime extends ServerModel {
+    protected override get _most(): number {
+        return 1;
+    }
+
+    protected override _left({ share }: WaiterRecord): number {
+        return this._timeToWait(share?.limit ?? Infinity);
+    }
+}
+
+/** Readers join whoever waits. */
+export class PassingReader extends ServerModel {
+    override acquireShared(request: SharedAcquire): ReturnType<ServerModel['acquireShared']> {
+        const { queue } = this;
+        this.queue = { value: [], expires: Infinity };
+        const reply = super.acquireShared(request);
+        this.queue = queue;
+        return reply;
     }
 }

@@ -1,3 +1,4 @@
+import { READER } from '../../src/engine/port/LockStore';
 import type { Durations } from '../../src/testing/LockModel';
 import type { ExplorerOptions } from './Explorer';
 import type { Fault } from './Move';
@@ -15,6 +16,7 @@ export const FAULTS: readonly Fault[] = [
     'disconnect messages',
     'wipe',
     'flush',
+    'delete',
     'refuse',
 ];
 
@@ -51,6 +53,8 @@ const OPTIONS: ExplorerOptions = {
     clients: 2,
     names: ['A', 'B', 'C', 'D'],
     acquisitions: 3,
+    shares: [undefined],
+    downgrades: false,
     kinds: FAULTS,
     faults: 0,
     late: true,
@@ -130,5 +134,48 @@ export const MUTANTS: Readonly<Record<string, Changes>> = {
         lastFence: 100_000,
         acquisitions: 2,
     },
+    'the key is not lengthened when one joins': { server: mutants.ShortJoin, shares: [READER], acquisitions: 2 },
+    'the key is not lengthened by a renewal of one who shares it': {
+        server: mutants.ShortRenewal,
+        shares: [READER],
+        acquisitions: 1,
+        client: { keepsAlive: true },
+    },
+    'the key is not shortened when one leaves': { server: mutants.LongRelease, shares: [READER], acquisitions: 2 },
+    'the last who leaves deletes the key, whoever has it': {
+        server: mutants.UncomparedLast,
+        shares: [READER],
+        acquisitions: 2,
+        delays: 4,
+        foreign: 1,
+    },
+    'those who shared the key at an earlier time are kept': {
+        server: mutants.KeptSharers,
+        shares: [undefined, READER],
+        client: { keepsAlive: true },
+        kinds: ['delete'],
+        faults: 1,
+    },
+    'a key is joined although it is lost who shares it': {
+        server: mutants.JoinedUnknown,
+        shares: [READER],
+        acquisitions: 2,
+        kinds: ['wipe'],
+        faults: 1,
+    },
+    'a shared key is taken because it is lost who shares it': {
+        server: mutants.TakenUnknown,
+        shares: [undefined, READER],
+        acquisitions: 2,
+        kinds: ['wipe'],
+        faults: 1,
+    },
+    'what one asks for is not counted': {
+        server: mutants.OwnWeightUncounted,
+        shares: [{ limit: 3, permits: 2 }],
+        acquisitions: 2,
+    },
+    'one waiter is let in at a time': { server: mutants.OneAtATime, shares: [undefined, READER], clients: 3 },
+    'readers join whoever waits': { server: mutants.PassingReader, shares: [undefined, READER], clients: 3 },
     'no timer': { client: { hasTimer: false }, kinds: ['lose'], faults: 1, acquisitions: 2 },
 };

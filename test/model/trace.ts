@@ -1,3 +1,4 @@
+import type { Share } from '../../src/engine/port/LockStore';
 import type { Message } from '../../src/testing/LockModel';
 import type { Command } from './Command';
 import type { Violation } from './Explorer';
@@ -37,7 +38,7 @@ function describe(before: World, move: Move, after: World): string {
     switch (move.kind) {
         case 'wait':
         case 'try':
-            return `${name} asks for the key, ${move.kind === 'wait' ? 'to wait' : 'once'}: ${named(after.clients[move.at]?.id ?? '')}`;
+            return `${name} asks for ${asked(before.options.shares[move.share])}, ${move.kind === 'wait' ? 'to wait' : 'once'}: ${named(after.clients[move.at]?.id ?? '')}`;
         case 'execute':
         case 'execute yielding':
             return `the server runs ${name}'s ${command(client.sent[0])}${answered}`;
@@ -59,6 +60,7 @@ function describe(before: World, move: Move, after: World): string {
             return `${name} is connected again`;
         case 'renew':
         case 'release':
+        case 'downgrade':
         case 'pass on':
         case 'give up':
         case 'stop':
@@ -80,6 +82,8 @@ function command(sent: Command | undefined): string {
             return `acquire${queued(sent)} of ${named(sent.id)} (sent at ${sent.sentAt})`;
         case 'renew':
             return `renewal of ${sent.holder} (sent at ${sent.sentAt})`;
+        case 'downgrade':
+            return `downgrade of ${sent.holder} (sent at ${sent.sentAt})`;
         case 'release':
             return `release${queued(sent)} of ${sent.holder}${sent.buries ? ', which is buried' : ''}`;
         case 'give up':
@@ -87,6 +91,11 @@ function command(sent: Command | undefined): string {
         case 'hand on':
             return 'request to hand the key on if nobody has it';
     }
+}
+
+function asked(share: Share | undefined): string {
+    if (share === undefined) return 'the key';
+    return share.limit === Infinity ? 'a share' : `${share.permits} of ${share.limit}`;
 }
 
 function queued(sent: { readonly queued: boolean }): string {
@@ -105,6 +114,7 @@ function message(told: Message | undefined): string {
 
 function reply({ reply: answer }: World): string {
     if (typeof answer !== 'object') return answer ?? '';
+    if ('done' in answer) return answer.done ? 'shared' : 'gone';
     if (!('kind' in answer)) return `${answer.released ? 'released' : 'gone'}${answer.window > 0 ? ', handed on' : ''}`;
     switch (answer.kind) {
         case 'granted':
@@ -120,6 +130,8 @@ function reply({ reply: answer }: World): string {
 
 function situation(world: World): string {
     const { holder, server, believers } = world;
-    const key = holder === undefined ? 'free' : `${holder} until ${server.key?.expires}`;
+    const { members } = server.sharers.value;
+    const sharers = members.map(({ end, member, permits }) => ` ${member}${permits > 1 ? `*${permits}` : ''}-${end}`);
+    const key = holder === undefined ? 'free' : `${holder} until ${server.key?.expires}${sharers.join('')}`;
     return `| ${key}${believers.length === 0 ? '' : `, believed by ${believers.join(' and ')}`}`;
 }
