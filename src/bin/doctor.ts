@@ -13,6 +13,7 @@ import type { Keyspace } from '../engine/redis/servers/keyspace';
 import { SLOTS, keysOf } from '../engine/redis/slots';
 import { LockSettings } from '../lock/LockSettings';
 import { withRedis } from './connection';
+import { linesOf, reportOf } from './LockReport';
 import { clientsOf, keyAt, nameOf, rangesOf } from './servers';
 
 /** What was found out about one thing. */
@@ -207,16 +208,21 @@ async function slots({ connection, topology }: CheckedServer, tell: Tell): Promi
     else tell('error', 'slots', `${SLOTS - served} have no master`, 'Mend the cluster: their keys cannot be locked.');
 }
 
-/** Takes, renews and releases a lock, as a user would. */
+const SHARED = { mode: 'shared' } as const;
+
+/** Takes, renews, shares and releases a lock, as users would. */
 async function* tried(config: ConfigParams, key: string): AsyncIterable<Finding> {
     const found = { server: '', check: 'lock' };
     try {
         const text = await withRedis(config, async (lock) => {
             const lease = await lock.tryAcquire(null, key);
-            if (lease === null) return `${key} is held by somebody: reading works`;
+            if (lease === null) return `reading works: ${linesOf(reportOf(await lock.inspect(null, key))).join(' ')}`;
             await lease.renew();
             await lease.release();
-            return 'taken, renewed and given back';
+            const shares = [await lock.tryAcquire(null, key, SHARED), await lock.tryAcquire(null, key, SHARED)];
+            for (const share of shares) await share?.release();
+            // Somebody else may have taken it meanwhile.
+            return shares.includes(null) ? 'taken, renewed and given back' : 'taken, renewed, shared and given back';
         });
         yield { ...found, state: 'ok', text };
     } catch (error) {

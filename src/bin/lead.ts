@@ -40,8 +40,7 @@ export async function lead(
     const relay = new SignalRelay(() => undefined);
     let waiting = wait();
     try {
-        const wanted = { signal: stop.signal, ...(ttl === undefined ? {} : { ttl }) };
-        return await lock.lead(null, key, wanted, async (lease) => {
+        return await lock.lead(null, key, { signal: stop.signal, ttl }, async (lease) => {
             waiting.abort();
             if (verbose) say(`leads ${key} with fence ${lease.fence}`);
             const running = new GuardedCommand(command, lease, options, say);

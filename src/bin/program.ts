@@ -33,7 +33,7 @@ Exit codes:
   other  run, lead: the exit code of the command
 
 Examples:
-  redis-lock run nightly-report --try -- /usr/local/bin/report --all
+  redis-lock run nightly-report --try --at-least 60s -- /usr/local/bin/report --all
   redis-lock lead scheduler -- node scheduler.js
   redis-lock status nightly-report
   redis-lock watch 'nightly-*'

@@ -12,6 +12,10 @@ export interface RunOptions extends GuardOptions {
     readonly ttl?: number;
     /** How long to wait for the lock. */
     readonly timeout: number;
+    readonly shared?: boolean;
+    readonly limit?: number;
+    readonly permits?: number;
+    readonly atLeast?: number;
     readonly conflictExitCode: number;
     /** Tell who has the lock while it is waited for. */
     readonly verbose: boolean;
@@ -47,7 +51,7 @@ export async function run(
 async function acquire(
     lock: RedisLock,
     key: string,
-    { conflictExitCode, timeout, ttl, verbose }: RunOptions,
+    { conflictExitCode, shared, timeout, verbose, ...options }: RunOptions,
     signal: AbortSignal,
     say: (text: string) => void,
 ): Promise<Lease | number> {
@@ -56,7 +60,9 @@ async function acquire(
     if (verbose && timeout > 0) void tellOfWait(lock, key, say, over.signal);
     const stopped = (): number => exitCodeOfSignal(signal.reason as NodeJS.Signals);
     try {
-        const lease = await lock.acquire(null, key, { timeout, signal, ...(ttl === undefined ? {} : { ttl }) });
+        const { atLeast, limit, permits, ttl } = options;
+        const mode = shared === true ? 'shared' : undefined;
+        const lease = await lock.acquire(null, key, { atLeast, limit, mode, permits, signal, timeout, ttl });
         if (!signal.aborted) return lease;
         await lease.release();
         return stopped();

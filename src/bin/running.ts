@@ -8,7 +8,7 @@ import type { LeadOptions } from './lead';
 import { say } from './output';
 import { run } from './run';
 import type { RunOptions } from './run';
-import { duration, exitCode, signalNamed } from './values';
+import { count, duration, exitCode, signalNamed } from './values';
 
 const ABOUT_THE_COMMAND = `
 The command runs with REDIS_LOCK_KEY, REDIS_LOCK_HOLDER and REDIS_LOCK_FENCE in its environment, and without REDIS_PASS
@@ -27,20 +27,31 @@ interface RunFlags extends ConnectionOptions {
 }
 
 function addRun(program: Command, done: (code: number) => void): void {
-    guarding(program.command('run'))
+    const running = guarding(program.command('run'));
+    running
         .description('run a command while holding a lock')
         .option('--timeout <time>', 'how long to wait for the lock (default: as long as it takes)', duration)
         .option('--try', 'do not wait: the same as --timeout 0')
+        .addOption(new Option('--shared', 'share the lock with all who want to share it').conflicts('limit'))
+        .option('--limit <count>', 'share the lock: at most so many permits are out at a time', count)
+        .option('--permits <count>', 'how many of them the command takes (default: 1); needs --limit', count)
+        .option('--at-least <time>', 'keep the lock for so long, even if the command is faster', duration)
         .option('-v, --verbose', 'say who holds the lock while waiting for it (default: on a terminal)')
         .option('-E, --conflict-exit-code <code>', 'exit code when the lock was busy', exitCode, ExitCode.No)
         .addHelpText(
             'after',
             `${ABOUT_THE_COMMAND}
 
-Example, for the cron tables of two hosts. One of them makes the report:
-  0 3 * * *  redis-lock run nightly-report --try -- /usr/local/bin/report`,
+All who share a lock should give the same --limit. A quorum knows no limits. With --at-least redis-lock does not wait: the lock
+frees itself later. It is for cron: hosts whose clocks differ would run a fast command one after the other.
+
+Examples, the first for the cron tables of two hosts. One of them makes the report:
+  0 3 * * *  redis-lock run nightly-report --try --at-least 60s -- /usr/local/bin/report
+  redis-lock run thumbnails --limit 5 --permits 2 -- node thumbnails.js`,
         )
         .action(async (key: string, command: string[], options: Partial<RunOptions> & RunFlags) => {
+            if (options.permits !== undefined && options.limit === undefined)
+                running.error('error: --permits needs --limit');
             const timeout = options.try === true ? 0 : (options.timeout ?? Infinity);
             const wanted = { ...(options as RunOptions), timeout, verbose: isVerbose(options) };
             done(await withRedis(configOf(options, process.env), (lock) => run(lock, key, command, wanted, say)));

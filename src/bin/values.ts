@@ -26,6 +26,11 @@ export function interval(text: string): number {
     throw new InvalidArgumentError(`It is ${SHORTEST_INTERVAL}ms at least.`);
 }
 
+export function count(text: string): number {
+    if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
+    throw new InvalidArgumentError('It is a whole number from 1 on.');
+}
+
 export function signalNamed(text: string): string {
     const name = `SIG${text.toUpperCase().replace(/^SIG/, '')}`;
     if (Object.hasOwn(constants.signals, name)) return name;

@@ -47,7 +47,11 @@ export function cliContract(file: string, environment: () => Settings, servers: 
                 .map((line) => JSON.parse(line) as Finding);
             const connected = found.filter(({ check, state }) => check === 'connection' && state === 'ok');
             assert.lengthOf(connected, servers, stdout);
-            assert.deepInclude(found.at(-1), { check: 'lock', state: 'ok', text: 'taken, renewed and given back' });
+            assert.deepInclude(found.at(-1), {
+                check: 'lock',
+                state: 'ok',
+                text: 'taken, renewed, shared and given back',
+            });
             const warned = found.filter(({ state }) => state === 'warning').map(({ check }) => check);
             assert.isEmpty(
                 warned.filter((check) => check !== 'replicas'),

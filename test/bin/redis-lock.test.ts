@@ -11,6 +11,7 @@ import { ServerCommands } from '../fixtures/ServerCommands';
 import { skipWithoutRedis } from '../fixtures/sharedServer';
 import { until } from '../fixtures/until';
 import { lockOf } from '../lock/lockOf';
+import type { LockReport } from '../../src/bin/LockReport';
 import { Cli } from './Cli';
 
 suite('redis-lock', function () {
@@ -134,6 +135,51 @@ suite('redis-lock', function () {
             assert.include(tried.stderr, 'busy');
             const waited = await done('run', 'job', '--timeout', '50ms', '-E', '33', '--', 'echo', 'no');
             assert.deepEqual([waited.code, waited.stdout], [33, '']);
+        });
+
+        test('shares the lock, and shows all holders', async () => {
+            const command = ['--', 'sh', '-c', 'echo on; read line'];
+            const [one, other] = [
+                start('run', 'job', '--shared', ...command),
+                start('run', 'job', '--shared', ...command),
+            ];
+            await one.said('on');
+            await other.said('on');
+            const { holders, mode } = json(await done('status', 'job', '--json')) as unknown as LockReport;
+            assert.strictEqual(mode, 'shared');
+            assert.sameMembers(
+                holders.map(({ pid }) => pid),
+                [one, other].map((cli) => cli.process.pid),
+            );
+            assert.include((await done('status', 'job')).stdout, 'job is shared by 2\n');
+            assert.lengthOf((await done('list')).stdout.match(/^job +shared /gm) ?? [], 2);
+            assert.strictEqual((await done('run', 'job', '--try', '--', 'true')).code, 1);
+            const watching = start('watch', '--interval', '100ms');
+            await watching.said(/job shared by .*holders 2/);
+            one.answer('go\n');
+            assert.strictEqual(await one.ended, 0);
+            await watching.said(/job left by .*holders 1/);
+            other.answer('go\n');
+            assert.strictEqual(await other.ended, 0);
+            await watching.said(/job free, was held by/);
+        });
+
+        test('takes permits of a limit', async () => {
+            const two = ['run', 'job', '--limit', '5', '--permits', '2'];
+            const [one, other] = [start(...two, '--', 'sh', '-c', 'echo on; read line'), start(...two, '--', 'cat')];
+            await one.said('on');
+            await until(async () => (await lock.inspect(null, 'job')).holders.length === 2, 8000);
+            assert.strictEqual((await done(...two, '--try', '--', 'true')).code, 1);
+            assert.strictEqual((await done('run', 'job', '--limit', '5', '--try', '--', 'true')).code, 0);
+            assert.include((await done('list')).stdout, '2 permits');
+            for (const cli of [one, other]) cli.answer('go\n');
+            assert.deepEqual(await Promise.all([one.ended, other.ended]), [0, 0]);
+        });
+
+        test('keeps the lock for as long as it is told, also when the command is over sooner', async () => {
+            assert.strictEqual((await done('run', 'job', '--at-least', '1m', '--', 'true')).code, 0);
+            assert.isAbove((await lock.inspect(null, 'job')).remaining, 20_000);
+            assert.strictEqual((await done('run', 'job', '--try', '--', 'true')).code, 1);
         });
 
         test('says with 127 and 126 that there is no command, or that it cannot be run, and frees the lock', async () => {
@@ -574,6 +620,18 @@ suite('redis-lock', function () {
             assert.isTrue(await next.release());
         });
 
+        test('by force takes a key from all who share it', async () => {
+            const options = { mode: 'shared', ttl: 3000 } as const;
+            const leases = [await lock.acquire(null, 'job', options), await lock.acquire(null, 'job', options)];
+            const cli = start('release', 'job', '--force');
+            await cli.said(/these 2 holders.*\[y\/N\]/);
+            cli.answer('y\n');
+            assert.strictEqual(await cli.ended, 0);
+            for (const { holder } of leases) assert.include(cli.stderr.split('\n').at(-2), holder);
+            assert.isUndefined((await lock.inspect(null, 'job')).holder);
+            await until(() => leases.every(({ signal }) => signal.aborted));
+        });
+
         test('by force asks nobody when it is told so, and says with 1 that there was nothing to do', async () => {
             await lock.acquire(null, 'job');
             assert.strictEqual((await done('release', 'job', '--force', '--yes', '--holder', 'another')).code, 1);
@@ -769,6 +827,10 @@ suite('redis-lock', function () {
             ['run', 'job', '--signal-on-loss', 'NONE', '--', 'true'],
             ['run', 'job', '-E', '256', '--', 'true'],
             ['run', 'job', 'ls', '-l'],
+            ['run', 'job', '--permits', '2', '--', 'true'],
+            ['run', 'job', '--limit', '0', '--', 'true'],
+            ['run', 'job', '--limit', '5', '--permits', '6', '--', 'true'],
+            ['run', 'job', '--limit', '5', '--shared', '--', 'true'],
             ['release', 'job'],
             ['status', ''],
             ['status', 'job', '--uri', 'redis://h', '--config', 'file'],

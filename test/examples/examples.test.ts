@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { assert } from 'chai';
 import { Redis } from 'ioredis';
 import { ConfigParams, Descriptor, References } from 'pip-services4-components-node';
@@ -9,7 +10,7 @@ import { until } from '../fixtures/until';
 import { transfer } from './awaitUsing';
 import { blockingWork } from './blockingWork';
 import { engineOnly } from './engineOnly';
-import { fromRedlock, lockOfMutexes } from './moving';
+import { fromLimit, fromRedlock, lockOfMutexes } from './moving';
 import { openedLock } from './ownClient';
 import { GuardedResource } from './GuardedResource';
 import { guardedWrite } from './guardedWrite';
@@ -197,6 +198,17 @@ suite('Examples', () => {
             assert.isString((await lock.inspect(null, 'account:2')).holder);
         });
         assert.isAbove(fence, 0);
+    });
+
+    test('a semaphore that moved lets so many in', async () => {
+        let [inside, most] = [0, 0];
+        const work = async (): Promise<void> => {
+            most = Math.max(most, ++inside);
+            await sleep(20);
+            inside -= 1;
+        };
+        await Promise.all(Array.from({ length: 12 }, () => fromLimit(lock, work)));
+        assert.strictEqual(most, 5);
     });
 
     test('a mutex of redis-semaphore is excluded, and excludes', async () => {

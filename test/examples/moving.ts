@@ -14,3 +14,8 @@ export function fromRedlock(lock: RedisLock, transfer: (fence: number) => Promis
         lease.assertHeld();
     });
 }
+
+/** What a Semaphore of redis-semaphore was, with its default times. */
+export function fromLimit<T>(lock: RedisLock, work: () => Promise<T>): Promise<T> {
+    return lock.withLock(null, 'thumbnails', { limit: 5, ttl: 10_000, timeout: 10_000 }, work);
+}
