@@ -121,14 +121,14 @@ export class LockModel extends LockHandOff {
     releaseShared(holder: string): ReleaseReply {
         this._begin();
         if (this.queue.value.length > 0) return 'queued';
-        const sharer = this.key?.value === SHARED ? this._sharer(holder) : undefined;
-        if (sharer === undefined) return 'gone';
-        this._drop(sharer.member);
-        if (this._lastEnd() <= this._ms) {
-            this.key = undefined;
-            this._forget();
-        } else if (this._lastEnd() < sharer.end) this._shorten(this._lastEnd());
-        return sharer.end > this._ms ? 'released' : 'gone';
+        if (this.key?.value !== SHARED) return 'gone';
+        const { members } = this.sharers.value;
+        this._sweep();
+        const sharer = this._sharer(holder);
+        if (sharer !== undefined) this._drop(sharer.member);
+        if (this.sharers.value.members.length === members.length) return 'gone';
+        if (!this._settle()) this.key = undefined;
+        return sharer === undefined ? 'gone' : 'released';
     }
 
     /** Release, give-up and hand-on. */

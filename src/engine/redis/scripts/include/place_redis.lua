@@ -3,7 +3,3 @@ local member, more = id, {}
 if permits ~= '1' then
     more = { 1 - permits, id .. '\rp' }
 end
-if limit ~= '' then
-    more[#more + 1] = -limit
-    more[#more + 1] = '\rl'
-end

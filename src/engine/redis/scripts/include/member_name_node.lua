@@ -1,0 +1,1 @@
+local member = string.gsub(id, '#%d+:$', ':')
