@@ -168,6 +168,35 @@ suite('Leading', function () {
             assert.deepEqual(await commands.left(), []);
         });
 
+        test('runs in as many as a limit allows', async () => {
+            await using locks = new Locks(server);
+            const all = await locks.openMany(4);
+            const stops = all.map(() => new AbortController());
+            const leading = new Set<number>();
+            const led = all.map((lock, at) =>
+                lock
+                    .lead(null, KEY, { limit: 2, signal: stops[at]?.signal }, async (lease) => {
+                        leading.add(at);
+                        assert.isAtMost(leading.size, 2);
+                        assert.strictEqual(lease.mode, 'shared');
+                        await told(lease);
+                        leading.delete(at);
+                    })
+                    .catch((error: unknown) => error),
+            );
+            const seen = new Set<number>();
+            while (seen.size < 4) {
+                await until(() => leading.size === Math.min(2, 4 - seen.size));
+                for (const at of [...leading]) {
+                    seen.add(at);
+                    stops[at]?.abort();
+                }
+                await until(() => ![...leading].some((at) => seen.has(at)));
+            }
+            for (const outcome of await Promise.all(led)) assert.propertyVal(outcome, 'code', 'LOCK_ABORTED');
+            assert.deepEqual(await commands.left(), []);
+        });
+
         test('waits through a restart of Redis', async () => {
             await using locks = new Locks(server);
             const [one, other] = [await locks.open({ command_timeout: 500 }), await locks.open()];
