@@ -5,6 +5,7 @@ import type { RedisClients } from '../connect/serverClients';
 import { RedisConnector } from '../connect/RedisConnector';
 import { SystemClock } from '../engine/time/Clock';
 import { asError } from '../engine/port/errors';
+import type { LockInfo } from '../engine/port/LockStore';
 import { missingRights } from '../engine/redis/connection/missingRights';
 import { RedisConnection } from '../engine/redis/connection/RedisConnection';
 import type { Greeting } from '../engine/redis/connection/Greeting';
@@ -13,7 +14,6 @@ import type { Keyspace } from '../engine/redis/servers/keyspace';
 import { SLOTS, keysOf } from '../engine/redis/slots';
 import { LockSettings } from '../lock/LockSettings';
 import { withRedis } from './connection';
-import { linesOf, reportOf } from './LockReport';
 import { clientsOf, keyAt, nameOf, rangesOf } from './servers';
 
 /** What was found out about one thing. */
@@ -216,7 +216,7 @@ async function* tried(config: ConfigParams, key: string): AsyncIterable<Finding>
     try {
         const text = await withRedis(config, async (lock) => {
             const lease = await lock.tryAcquire(null, key);
-            if (lease === null) return `reading works: ${linesOf(reportOf(await lock.inspect(null, key))).join(' ')}`;
+            if (lease === null) return heldBy(await lock.inspect(null, key));
             await lease.renew();
             await lease.release();
             const shares = [await lock.tryAcquire(null, key, SHARED), await lock.tryAcquire(null, key, SHARED)];
@@ -228,4 +228,9 @@ async function* tried(config: ConfigParams, key: string): AsyncIterable<Finding>
     } catch (error) {
         yield { ...found, state: 'error', text: asError(error).message, advice: 'See what is wrong above.' };
     }
+}
+
+function heldBy({ holders, key, mode }: LockInfo): string {
+    const names = holders.map(({ holder }) => holder).join(', ');
+    return `${key} is ${mode === 'shared' ? 'shared' : 'held'} by ${names === '' ? 'somebody' : names}: reading works`;
 }

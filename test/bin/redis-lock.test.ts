@@ -553,6 +553,19 @@ suite('redis-lock', function () {
             assert.lengthOf(cli.stderr.trim().split('\n'), 2, cli.stderr);
         });
 
+        test('lead ends its command at the deadline, waits, and starts it again', async () => {
+            await using own = await RedisServer.start();
+            const command = "trap 'echo ended; exit 0' TERM; echo leads; while :; do sleep 0.02; done";
+            const cli = startAt(own, 'lead', 'job', '--ttl', '3s', '--', 'sh', '-c', command);
+            await cli.said('leads\n');
+            own.freeze();
+            await cli.said('ended\n');
+            own.thaw();
+            await cli.said('ended\nleads\n');
+            cli.kill('SIGTERM');
+            assert.strictEqual(await cli.ended, 0);
+        });
+
         test('wait goes on', async () => {
             await using own = await RedisServer.start();
             await using commands = new ServerCommands(own);
@@ -689,6 +702,13 @@ suite('redis-lock', function () {
                 'lock',
             ];
             assert.deepEqual(checks, expected);
+        });
+
+        test('tells who holds or shares the key that it was to try', async () => {
+            const options = { mode: 'shared' } as const;
+            const leases = [await lock.acquire(null, 'job', options), await lock.acquire(null, 'job', options)];
+            const names = leases.map(({ holder }) => holder).join(', ');
+            assert.include((await done('doctor', 'job')).stdout, `job is shared by ${names}: reading works`);
         });
 
         test('warns of eviction, and says what to do', async () => {
