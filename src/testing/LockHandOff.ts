@@ -63,7 +63,6 @@ export abstract class LockHandOff extends SharedLock {
                 }
             }
             count += given.length - lost;
-            if (lost === 0) return { window, state, waits: waits || state === 'taken' };
             if (state === 'shared' && this._lastEnd() <= this._ms) state = 'free';
         }
     }

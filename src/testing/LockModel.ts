@@ -74,10 +74,9 @@ export class LockModel extends LockHandOff {
         if (share === undefined && this._isOf(id)) return this._keep(request);
         let state = this._state();
         const present = state === 'shared' ? this._sharer(id) : undefined;
-        if (present !== undefined) {
+        if (present !== undefined && (share !== undefined || chosenHolder(id) === undefined)) {
             if (present.end <= this._ms) this._drop(present.member);
-            else if (share !== undefined) return this._keepPlace(request, present);
-            else if (chosenHolder(id) === undefined) return { kind: 'refused' };
+            else return share === undefined ? { kind: 'refused' } : this._keepPlace(request, present);
         }
         const place = score > 0 ? score : undefined;
         let ticket = 0;

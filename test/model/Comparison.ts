@@ -438,7 +438,7 @@ const SPANS = [WAITER_LEASE, CLAIM_WINDOW, PAUSE, KEPT, ...TTLS];
 export const SPARE = 8;
 
 /** How much greater than the time of the draw a number may be: the clock is ahead by what a command reserves. */
-const RESERVED = [0, 1, 4, 4 + SPARE];
+const RESERVED = [0, 1, 2, 3, 4, ...[1, 2, 3, 4].map((more) => more + SPARE)];
 
 /** The same when the command drew before, and what it drew is not there any more. */
 const DRAWN = [0, 5, 5 + SPARE].flatMap((before) => RESERVED.map((number) => before + number));

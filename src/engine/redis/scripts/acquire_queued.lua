@@ -20,11 +20,10 @@
 --   -1        refused: the acquisition was given up; or, on a node, a later attempt of it has the key; or it shares the
 --             key by now
 
---@include hand_off
 --@include acquisition
+--@include hand_off
 --@include is_of
 --@include is_later
---@include is_earlier
 --@include lock
 --@include answers
 
@@ -59,22 +58,32 @@ local function keep(lock, id, current, request)
     return { fence }
 end
 
--- The acquisition, or its owner, shares the key already, until `over`.
+-- The acquisition, or its owner, has a place already among those who share the key, until `over`. Nil: it is over.
 local function keep_place(lock, id, over, request)
-    local ttl, spare = read_request(request)
-    local member = member_of(id)
+    local share = sharing()
+    local member = share.member_of(id)
+    local ttl, spare, permits = read_request(request)
+    if over <= share.now_ms() then
+        share.drop(lock.sharers, member)
+        return nil
+    end
+--@include is_earlier
+    if not permits or is_earlier then
+        return -1
+    end
     leave(lock.queue, lock.waiters, acquisition_of(id))
     local fence = -(tonumber(redis.call('ZSCORE', lock.sharers, member .. '\rf')) or 0)
     local more, answer = {}, { fence }
-    if fence == 0 or attempt_of(id) > 0 then
+    local attempt = share.attempt_of(id)
+    if fence == 0 or attempt > 0 then
         fence = draw(spare)
         more = { whole(-fence), member .. '\rf' }
-        if attempt_of(id) > 0 then
-            more = { more[1], more[2], -attempt_of(id), member .. '\ra' }
+        if attempt > 0 then
+            more = { more[1], more[2], -attempt, member .. '\ra' }
         end
         answer = spare > 0 and fence or { fence }
     end
-    set_place(lock, true, member, math.max(over, now_ms() + ttl), more)
+    share.set_place(lock, true, member, math.max(over, share.now_ms() + ttl), more)
     hand_off(lock, 'shared')
     return answer
 end
@@ -90,7 +99,8 @@ local function take(lock, state, id, request, in_line)
         tell_first(lock, tonumber(ttl))
         return fence
     end
-    admit(lock, state == 'shared', id, now_ms() + ttl, fence, permits, limit)
+    local share = sharing()
+    share.admit(lock, state == 'shared', id, share.now_ms() + ttl, fence, permits, limit)
     if hand_off(lock, 'shared') == 0 then
         tell_first(lock)
     end
@@ -107,13 +117,15 @@ local function enqueue(lock, me, request, ticket)
 end
 
 -- Until there may be room, ms, and another limit that was named.
-local function outlook(lock, state, permits, limit)
+local function outlook(lock, state, request)
+    local _, _, permits, limit = read_request(request)
     if not limit or state ~= 'shared' then
         return redis.call('PTTL', lock.key), 0
     end
+    local share = sharing()
     local named = -(tonumber(redis.call('ZSCORE', lock.sharers, '\rl')) or 0)
     -- (Where there is room for it, others are before it.)
-    local left = time_to_wait(lock, not has_room(lock, state, permits, limit) and limit or nil)
+    local left = share.time_to_wait(lock, not share.has_room(lock, permits, limit) and limit or nil)
     return left, named == limit and 0 or named
 end
 
@@ -128,22 +140,20 @@ local function acquire(lock, id, request, wait)
         place = nil
     end
     local current = redis.call('GET', lock.key)
-    local _, _, permits, limit = read_request(request)
-    if current and not permits and is_of(current, me) then
+    local shares = string.find(request, '*', 1, true)
+    if current and not shares and is_of(current, me) then
         if is_later(current, id) then
             return -1
         end
         return keep(lock, id, current, request)
     end
     local state = state_of(lock, current)
-    local over = state == 'shared' and end_of(lock.sharers, member_of(id))
-    if over then
-        if over <= now_ms() then
-            drop(lock.sharers, member_of(id))
-        elseif permits and not is_earlier(lock.sharers, id) then
-            return keep_place(lock, id, over, request)
-        elseif permits or not string.find(id, '\r', 1, true) then
-            return -1
+    local over = state == 'shared' and sharing().end_of(lock.sharers, sharing().member_of(id))
+    -- (An owner that shares the key, and wants it alone, waits as others do.)
+    if over and (shares or not string.find(id, '\r', 1, true)) then
+        local kept = keep_place(lock, id, over, request)
+        if kept then
+            return kept
         end
     end
     local ticket = tonumber(wait)
@@ -157,7 +167,7 @@ local function acquire(lock, id, request, wait)
     if state ~= 'taken' and pause <= 0 then
         local waits
         window, state, waits = hand_off(lock, state, me)
-        if not waits and has_room(lock, state, permits, limit) then
+        if not waits and (state == 'free' or shares and sharing().fits(lock, request)) then
             return take(lock, state, id, request, ticket or place)
         end
         current = window > 0 and redis.call('GET', lock.key) or current
@@ -167,7 +177,7 @@ local function acquire(lock, id, request, wait)
     end
     local remaining, other = math.ceil(pause), 0
     if current then
-        remaining, other = outlook(lock, state, permits, limit)
+        remaining, other = outlook(lock, state, request)
     end
     local rank = ticket and redis.call('ZCOUNT', queue, 0, '(' .. whole(ticket)) or 0
     return { remaining, last_drawn(), ticket or 0, rank, window, current or '', other }

@@ -16,31 +16,34 @@
 
 local function downgrade(lock, holder, ttl)
     local sharers = lock.sharers
-    local over = now_ms() + ttl
+    local share = sharing()
+    local over = share.now_ms() + ttl
     local current = redis.call('GET', lock.key)
     local state = state_of(lock, current)
     local done = false
     if state == 'shared' then
+        local members
 --@include sharers_of
         for _, member in ipairs(members) do
-            local present = end_of(sharers, member)
-            if present and present > now_ms() then
-                set_place(lock, true, member, math.max(over, present), {})
+            local present = share.end_of(sharers, member)
+            if present and present > share.now_ms() then
+                share.set_place(lock, true, member, math.max(over, present), {})
                 done = true
             end
         end
     elseif current and holds(current, holder) then
         local id, fence = read_holder(current)
-        local member = member_of(id)
+        local member = share.member_of(id)
         local more = {}
         if fence then
             more = { whole(-fence), member .. '\rf' }
         end
-        if attempt_of(id) > 0 then
-            more[#more + 1] = -attempt_of(id)
+        local attempt = share.attempt_of(id)
+        if attempt > 0 then
+            more[#more + 1] = -attempt
             more[#more + 1] = member .. '\ra'
         end
-        set_place(lock, false, member, math.max(over, now_ms() + redis.call('PTTL', lock.key)), more)
+        share.set_place(lock, false, member, math.max(over, share.now_ms() + redis.call('PTTL', lock.key)), more)
         done = true
     end
     if not done then

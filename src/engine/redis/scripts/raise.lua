@@ -9,13 +9,14 @@
 --   1   the node has the fence
 --   0   the key is not this attempt's, and it does not share it
 
---@include state
+--@include shared
+--@include ends
 --@include answers
 
 local function raise(lock, id, fence)
     local key, sharers = lock.key, lock.sharers
     local current = redis.call('GET', key)
-    local shares = state_of(lock, current) == 'shared'
+    local shares = current == SHARED and last_end(sharers) > 0
     local name, number = string.match(id, '^(.*)#(%d+):$')
     local member = (name or string.sub(id, 1, -2)) .. ':'
     if shares then

@@ -18,11 +18,10 @@
 --   window     waiters were granted the key, or it was left free, for so many ms; 0: neither
 --   waiting    how many wait for a key that was given back and is taken all the same, without a window; else 0
 
---@include hand_off
 --@include acquisition
+--@include hand_off
 --@include takes_back
 --@include holds
---@include given_back
 --@include lock
 --@include answers
 
@@ -47,10 +46,6 @@ local function yield(lock, pause)
     return true
 end
 
-local function is_left_free(waiters)
-    return (tonumber(redis.call('HGET', waiters, 'yield')) or 0) * 1000 > micros()
-end
-
 -- Hands the key on, or deletes it. A hand-off that is refused (out of memory, say) ends in a deletion: a release
 -- always frees. Returns the window.
 local function free(lock, current)
@@ -72,44 +67,38 @@ local function free(lock, current)
     return CLAIM_WINDOW
 end
 
--- The members of the sharers that are given back.
-local function returned(sharers, holder, id)
-    if holder == '' then
-        local member = id ~= '' and given_back(sharers, id)
-        return member and { member } or {}
-    end
---@include sharers_of
-    return members
-end
-
--- Gives back a place among those who share the key, or lets it end after `keep` ms. Returns whether it was there, and
--- whether the key ends sooner than before.
+-- Gives back a place among those who share the key, or lets it end after `keep` ms. The key ends with the last of those
+-- who share it.
+--
+-- Returns whether the place was there; the state of the key; whether the key ends sooner than before.
 local function leave_place(lock, holder, id, keep)
-    local before = last_end(lock.sharers)
+    local share, sharers = sharing(), lock.sharers
+    local members = {}
+    if holder ~= '' then
+--@include sharers_of
+    elseif id ~= '' then
+--@include given_back
+    end
+    local before = share.last_end(sharers)
     local ours = false
-    for _, member in ipairs(returned(lock.sharers, holder, id)) do
-        local over = end_of(lock.sharers, member)
-        local lives = over and over > now_ms()
+    for _, member in ipairs(members) do
+        local over = share.end_of(sharers, member)
+        local lives = over and over > share.now_ms()
         ours = ours or lives
         -- (What cannot be written for want of memory ends when it would have ended.)
         if lives and keep > 0 then
-            pcall(set_place, lock, true, member, now_ms() + keep, {})
+            pcall(share.set_place, lock, true, member, share.now_ms() + keep, {})
         else
-            drop(lock.sharers, member)
+            share.drop(sharers, member)
         end
     end
-    return ours, last_end(lock.sharers) < before
-end
-
--- The key ends with the last of those who share it. Returns whether there is one.
-local function settle(lock)
-    local longest = last_end(lock.sharers)
-    if longest > now_ms() then
+    local longest = share.last_end(sharers)
+    if longest > share.now_ms() then
         redis.call('PEXPIREAT', lock.key, whole(longest))
-        return true
+        return ours, 'shared', longest < before
     end
-    redis.call('DEL', lock.sharers)
-    return false
+    redis.call('DEL', sharers)
+    return ours, 'over', true
 end
 
 -- Those who share the key go on; there may be room for others now. Returns the window.
@@ -131,10 +120,7 @@ local function give_back(lock, holder, id, underway, keep)
     local state = state_of(lock, current)
     local ours, sooner
     if state == 'shared' then
-        ours, sooner = leave_place(lock, holder, id, keep)
-        if not settle(lock) then
-            state = 'over'
-        end
+        ours, state, sooner = leave_place(lock, holder, id, keep)
     elseif holder ~= '' then
         ours = current and holds(current, holder)
     else
@@ -155,7 +141,8 @@ local function give_back(lock, holder, id, underway, keep)
         tell_first(lock, keep)
     elseif (ours or state == 'over') and pause and yield(lock, pause) then
         window = pause
-    elseif ours or state == 'over' or not current and not is_left_free(waiters) then
+    elseif ours or state == 'over'
+        or not current and (tonumber(redis.call('HGET', waiters, 'yield')) or 0) * 1000 <= micros() then
         window = free(lock, current)
     elseif was_first then
         tell_first(lock, math.max(redis.call('PTTL', key), 0))

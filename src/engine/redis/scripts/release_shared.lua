@@ -40,6 +40,7 @@ while item <= #ARGV do
         local holder = ARGV[item]
         answers[item] = answer
         if is_shared then
+            local members
 --@include sharers_of
             for _, member in ipairs(members) do
                 local gone = redis.call('ZREM', sharers, member, member .. '\rf', member .. '\rp', member .. '\ra')

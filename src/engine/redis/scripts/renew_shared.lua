@@ -14,9 +14,10 @@
 
 local function renew(lock, holder, ttl)
     local sharers = lock.sharers
-    if state_of(lock, redis.call('GET', lock.key)) ~= 'shared' then
+    if redis.call('GET', lock.key) ~= SHARED or last_end(sharers) == 0 then
         return 0
     end
+    local members
 --@include sharers_of
     local renewed = 0
     for _, member in ipairs(members) do

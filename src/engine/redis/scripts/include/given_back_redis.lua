@@ -1,5 +1,5 @@
--- Which sharer the give-up of an acquisition gives back; nil: none.
-local function given_back(sharers, id)
-    local member = member_of(id)
-    return not string.find(id, '\r', 1, true) and redis.call('ZSCORE', sharers, member) and member
+-- Which `members` of the `sharers` the give-up of an acquisition gives back.
+local member = share.member_of(id)
+if not string.find(id, '\r', 1, true) and redis.call('ZSCORE', sharers, member) then
+    members = { member }
 end

@@ -1,5 +1,3 @@
 -- Whether a later attempt has the place among those who share: see is_later_node.lua.
-local function is_earlier(sharers, id)
-    local attempt = -(tonumber(redis.call('ZSCORE', sharers, member_of(id) .. '\ra')) or 0)
-    return attempt > attempt_of(id)
-end
+local last_attempt = -(tonumber(redis.call('ZSCORE', lock.sharers, member .. '\ra')) or 0)
+local is_earlier = last_attempt > share.attempt_of(id)

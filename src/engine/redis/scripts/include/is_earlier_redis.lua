@@ -1,4 +1,2 @@
 -- All attempts are one.
-local function is_earlier()
-    return false
-end
+local is_earlier = false

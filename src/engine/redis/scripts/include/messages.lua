@@ -1,6 +1,7 @@
 --@include whole
 --@include queue
---@include room
+
+local sharing
 
 -- The start of this server that channels name, asked for once a command; empty where that is refused.
 local start
@@ -44,7 +45,8 @@ local function tell_first(lock, taken)
         local left = taken
         if not left then
             local _, _, permits, limit = read_request(request)
-            left = has_room(lock, 'shared', permits, limit) and 0 or time_to_wait(lock, limit)
+            local share = sharing()
+            left = share.has_room(lock, permits, limit) and 0 or share.time_to_wait(lock, limit)
         end
         if reaches(channel, 'first', whole(left), 0, id, lock.key) then
             return

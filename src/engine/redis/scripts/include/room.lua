@@ -14,12 +14,14 @@ local function permits_out(sharers)
     return out
 end
 
--- Whether a request can be granted; see state_of in state.lua.
-local function has_room(lock, state, permits, limit)
-    if state == 'free' or not permits or state == 'taken' then
-        return state == 'free'
-    end
-    return not limit or permits_out(lock.sharers) + permits <= limit
+-- Whether there is room on a shared key. (None for who wants it alone.)
+local function has_room(lock, permits, limit)
+    return permits and (not limit or permits_out(lock.sharers) + permits <= limit)
+end
+
+local function fits(lock, request)
+    local _, _, permits, limit = read_request(request)
+    return has_room(lock, permits, limit)
 end
 
 -- For how long there is no room on a shared key if nothing is given back, ms.

@@ -1,5 +1,6 @@
 --@include whole
---@include state
+--@include shared
+--@include ends
 
 -- The sharers are a sorted set that counts only while the key is shared: member -> end of its lease (server time, ms).
 -- Scores below 0 tell more of a member: `<member>\rf` minus its fence, `<member>\rp` one less its permits, if they are

@@ -1,6 +1,6 @@
 -- The `members` of the `sharers` that a `holder` is: an attempt; the name of an acquisition, whichever attempt it was;
 -- a holder that was chosen, in front of a `#`.
-local members = {}
+members = {}
 local name, number = string.match(holder, '^(.*)#(%d+):%d*$')
 if not name then
     local unclaimed = string.match(holder, '^(.*:)%d+$')

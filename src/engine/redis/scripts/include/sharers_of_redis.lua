@@ -1,2 +1,2 @@
 -- The `members` of the `sharers` that a `holder` is.
-local members = { string.match(holder, '^(%S+:%d+:[%w_-]+:%w+:)%d+$') or holder }
+members = { string.match(holder, '^(%S+:%d+:[%w_-]+:%w+:)%d+$') or holder }

@@ -10,11 +10,3 @@ end
 local function end_of(sharers, member)
     return tonumber(redis.call('ZSCORE', sharers, member))
 end
-
--- 'free'; 'shared': others may share it, too; 'taken': it is one holder's, or nobody knows who shares it.
-local function state_of(lock, current)
-    if not current then
-        return 'free'
-    end
-    return current == SHARED and last_end(lock.sharers) > 0 and 'shared' or 'taken'
-end
