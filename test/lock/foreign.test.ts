@@ -4,9 +4,7 @@ import { refusing } from '../fixtures/CommandFilter';
 import { Crowd } from '../fixtures/Crowd';
 import { Locks } from '../fixtures/Locks';
 import type { Options } from '../fixtures/Locks';
-import { RedisServer } from '../fixtures/RedisServer';
-import { ServerCommands } from '../fixtures/ServerCommands';
-import { skipWithoutRedis } from '../fixtures/sharedServer';
+import { ownServer } from '../fixtures/ownServer';
 import { TcpProxy } from '../fixtures/TcpProxy';
 import { until } from '../fixtures/until';
 
@@ -15,40 +13,24 @@ const NEVER = 60_000;
 
 suite('Foreign holders', function () {
     this.timeout(30_000);
-    let server: RedisServer;
-    let commands: ServerCommands;
-    let locks: Locks;
-
-    suiteSetup(skipWithoutRedis);
-
-    setup(async () => {
-        server = await RedisServer.start();
-        commands = new ServerCommands(server);
-        locks = new Locks(server);
-    });
-
-    teardown(async () => {
-        await locks[Symbol.asyncDispose]();
-        await commands[Symbol.asyncDispose]();
-        await server.stop();
-    });
+    const own = ownServer();
 
     /** What the other editions of the toolkit do. */
     async function foreignLock(key: string, ttl = 60_000): Promise<boolean> {
-        return (await commands.client.set(key, 'foreign', 'PX', ttl, 'NX')) === 'OK';
+        return (await own.commands.client.set(key, 'foreign', 'PX', ttl, 'NX')) === 'OK';
     }
 
     /** How many connections the server has accepted. */
     async function connected(): Promise<number> {
-        return Number(/^total_connections_received:(\d+)/m.exec(await commands.client.info('stats'))?.[1]);
+        return Number(/^total_connections_received:(\d+)/m.exec(await own.commands.client.info('stats'))?.[1]);
     }
 
     async function waiting(key: string): Promise<number> {
-        return commands.client.zcard(`redis-lock:{${key}}:q`);
+        return own.commands.client.zcard(`redis-lock:{${key}}:q`);
     }
 
     test('exclude us, and are excluded by us', async () => {
-        const lock = await locks.open();
+        const lock = await own.locks.open();
         const lease = await lock.acquire(null, 'both', { ttl: 30_000 });
         assert.isFalse(await foreignLock('both'));
         await lease.release();
@@ -62,17 +44,17 @@ suite('Foreign holders', function () {
     for (const ttl of [60_000, undefined]) {
         const what = ttl === undefined ? 'that would never expire ' : '';
         test(`a key ${what}is taken as soon as its foreign holder deletes it`, async () => {
-            const lock = await locks.open({ retry_timeout: NEVER });
-            const other = await locks.open({ retry_timeout: NEVER });
+            const lock = await own.locks.open({ retry_timeout: NEVER });
+            const other = await own.locks.open({ retry_timeout: NEVER });
             await foreignLock('seen');
-            if (ttl === undefined) await commands.client.persist('seen');
+            if (ttl === undefined) await own.commands.client.persist('seen');
             const first = lock.acquire(null, 'seen', { ttl: 30_000, timeout: Infinity });
             await until(async () => (await waiting('seen')) === 1);
             const second = other.acquire(null, 'seen', { ttl: 30_000, timeout: Infinity });
             await until(async () => (await waiting('seen')) === 2);
-            await until(async () => (await commands.watched()) > 0);
+            await until(async () => (await own.commands.watched()) > 0);
             const began = performance.now();
-            await commands.client.del('seen');
+            await own.commands.client.del('seen');
             const lease = await first;
             const took = performance.now() - began;
             console.log(`      ${took.toFixed(1)} ms after it was deleted`);
@@ -83,54 +65,57 @@ suite('Foreign holders', function () {
     }
 
     test('a key is taken as soon as it expires', async () => {
-        const lock = await locks.open({ retry_timeout: NEVER });
+        const lock = await own.locks.open({ retry_timeout: NEVER });
         await foreignLock('expires', 300);
-        const expiry = performance.now() + (await commands.client.pttl('expires'));
+        const expiry = performance.now() + (await own.commands.client.pttl('expires'));
         const lease = await lock.acquire(null, 'expires', { ttl: 30_000, timeout: Infinity });
         console.log(`      ${(performance.now() - expiry).toFixed(1)} ms after the expiry`);
         await lease.release();
     });
 
     test('a key that is locked again and again by others is watched on', async () => {
-        const lock = await locks.open({ retry_timeout: NEVER });
+        const lock = await own.locks.open({ retry_timeout: NEVER });
         await foreignLock('again');
         const waiter = lock.acquire(null, 'again', { ttl: 30_000, timeout: Infinity });
         for (let round = 1; round <= 5; round++) {
-            await until(async () => (await commands.watched()) > 0);
-            await commands.client.multi().del('again').set('again', `foreign ${round}`, 'PX', 60_000).exec();
+            await until(async () => (await own.commands.watched()) > 0);
+            await own.commands.client.multi().del('again').set('again', `foreign ${round}`, 'PX', 60_000).exec();
         }
-        await until(async () => (await commands.watched()) > 0);
-        await commands.client.del('again');
+        await until(async () => (await own.commands.watched()) > 0);
+        await own.commands.client.del('again');
         await (await waiter).release();
     });
 
     test('only the first in line watches', async () => {
-        const lines = await locks.openMany(4, { retry_timeout: NEVER });
+        const lines = await own.locks.openMany(4, { retry_timeout: NEVER });
         await foreignLock('one');
         const waiters = Array.from({ length: 40 }, (_, at) =>
             lines[at % 4]?.acquire(null, 'one', { ttl: 30_000, timeout: Infinity }),
         );
         await until(async () => (await waiting('one')) === 40);
-        await until(async () => (await commands.watched()) > 0);
-        await commands.reset();
+        await until(async () => (await own.commands.watched()) > 0);
+        await own.commands.reset();
         await sleep(300);
-        assert.strictEqual(await commands.scripts(), 0);
-        assert.deepEqual(await commands.client.pubsub('NUMSUB', '__redis__:invalidate'), ['__redis__:invalidate', 1]);
-        await commands.client.del('one');
+        assert.strictEqual(await own.commands.scripts(), 0);
+        assert.deepEqual(await own.commands.client.pubsub('NUMSUB', '__redis__:invalidate'), [
+            '__redis__:invalidate',
+            1,
+        ]);
+        await own.commands.client.del('one');
         await Promise.all(waiters.map(async (waiter) => (await waiter)?.release()));
-        const sent = await commands.scripts();
+        const sent = await own.commands.scripts();
         console.log(`      ${sent} commands for 40 waiters`);
         assert.isAtMost(sent, 3 * 40);
     });
 
     suite('where tracking is refused', () => {
         test('are polled, by the first in line only', async () => {
-            await commands.client.acl('SETUSER', 'default', '-client', '+client|id');
-            await polled(await locks.openMany(2, { retry_timeout: 50 }));
+            await own.commands.client.acl('SETUSER', 'default', '-client', '+client|id');
+            await polled(await own.locks.openMany(2, { retry_timeout: 50 }));
         });
 
         test('are polled, when a proxy does not know CLIENT', async () => {
-            await using proxy = await TcpProxy.start(server, refusing('CLIENT'));
+            await using proxy = await TcpProxy.start(own.server, refusing('CLIENT'));
             await using behind = new Locks(proxy);
             await polled(await behind.openMany(2, { retry_timeout: 50 }));
         });
@@ -142,25 +127,25 @@ suite('Foreign holders', function () {
             );
             await until(async () => (await waiting('polled')) === 40);
             await sleep(100);
-            await commands.reset();
+            await own.commands.reset();
             const connections = await connected();
             await sleep(600);
-            const sent = await commands.scripts();
+            const sent = await own.commands.scripts();
             // Not one for each look.
             assert.strictEqual(await connected(), connections);
             console.log(`      40 waiters asked ${sent} times in 600 ms`);
             // One asks every 38 to 63 ms; 40 would ask some 500 times.
             assert.isAtLeast(sent, 3);
             assert.isAtMost(sent, 60);
-            await commands.client.del('polled');
+            await own.commands.client.del('polled');
             await Promise.all(waiters.map(async (waiter) => (await waiter)?.release()));
         }
     });
 
     suite('are still watched', () => {
         test('by the next in line when the first one leaves', async () => {
-            const lock = await locks.open({ retry_timeout: NEVER });
-            const other = await locks.open({ retry_timeout: NEVER });
+            const lock = await own.locks.open({ retry_timeout: NEVER });
+            const other = await own.locks.open({ retry_timeout: NEVER });
             await foreignLock('left');
             const controller = new AbortController();
             const { signal } = controller;
@@ -176,8 +161,8 @@ suite('Foreign holders', function () {
         });
 
         test('by the next in line when the component of the first one is closed', async () => {
-            const lock = await locks.open({ retry_timeout: NEVER });
-            const other = await locks.open({ retry_timeout: NEVER });
+            const lock = await own.locks.open({ retry_timeout: NEVER });
+            const other = await own.locks.open({ retry_timeout: NEVER });
             await foreignLock('closed');
             const first = lock.acquire(null, 'closed', { ttl: 30_000, timeout: Infinity }).catch(() => undefined);
             await until(async () => (await waiting('closed')) === 1);
@@ -190,40 +175,40 @@ suite('Foreign holders', function () {
         });
 
         const cuts: [what: string, act: (proxy: TcpProxy) => unknown][] = [
-            ['the watching connection is killed', () => commands.client.call('CLIENT', 'KILL', 'TYPE', 'pubsub')],
+            ['the watching connection is killed', () => own.commands.client.call('CLIENT', 'KILL', 'TYPE', 'pubsub')],
             ['every connection is cut', (proxy) => proxy.cut()],
         ];
         for (const [what, act] of cuts) {
             test(`after ${what}`, async () => {
-                await using proxy = await TcpProxy.start(server);
+                await using proxy = await TcpProxy.start(own.server);
                 await using behind = new Locks(proxy);
                 const lock = await behind.open({ retry_timeout: NEVER });
                 await foreignLock('cut');
                 const waiter = lock.acquire(null, 'cut', { ttl: 30_000, timeout: Infinity });
-                await until(async () => (await commands.watched()) > 0);
-                await commands.reset();
+                await until(async () => (await own.commands.watched()) > 0);
+                await own.commands.reset();
                 await act(proxy);
-                await until(async () => (await commands.watched()) > 0);
+                await until(async () => (await own.commands.watched()) > 0);
                 await freed('cut', waiter);
             });
         }
 
         test('after the server came back with them', async () => {
-            const lock = await locks.open({ retry_timeout: NEVER });
+            const lock = await own.locks.open({ retry_timeout: NEVER });
             await foreignLock('restart');
             const waiter = lock.acquire(null, 'restart', { ttl: 30_000, timeout: Infinity });
-            await until(async () => (await commands.watched()) > 0);
-            await server.restart();
-            await until(async () => commands.client.status === 'ready');
+            await until(async () => (await own.commands.watched()) > 0);
+            await own.server.restart();
+            await until(async () => own.commands.client.status === 'ready');
             await foreignLock('restart');
             await sleep(200);
-            await commands.client.del('restart');
+            await own.commands.client.del('restart');
             await (await waiter).release();
         });
 
         async function freed(key: string, waiter: Promise<{ release(): Promise<boolean> }>): Promise<void> {
             const began = performance.now();
-            await commands.client.del(key);
+            await own.commands.client.del(key);
             const lease = await waiter;
             const took = performance.now() - began;
             console.log(`      ${took.toFixed(1)} ms after it was deleted`);
@@ -245,7 +230,7 @@ suite('Foreign holders', function () {
 
         /** How often a foreign poller gets the key before our queue is empty. */
         async function amongMany(options: Options): Promise<number> {
-            const crowd = await Crowd.gather(await locks.openMany(2, options), 'many', { count: 24, ttl: 20_000 });
+            const crowd = await Crowd.gather(await own.locks.openMany(2, options), 'many', { count: 24, ttl: 20_000 });
             await crowd.start();
             let taken = 0;
             while (crowd.left < 24) {
@@ -253,7 +238,7 @@ suite('Foreign holders', function () {
                     // Whoever comes last leaves the key to the poller, which is no merit.
                     if (crowd.left < 24) taken += 1;
                     await sleep(5);
-                    await commands.client.del('many');
+                    await own.commands.client.del('many');
                 }
                 await sleep(5);
             }

@@ -3,11 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { assert } from 'chai';
 import { DIAGNOSTICS_CHANNEL } from '../../src';
 import type { Lease, LockEvent } from '../../src';
-import { Locks } from '../fixtures/Locks';
-import { RedisServer } from '../fixtures/RedisServer';
+import { ownServer } from '../fixtures/ownServer';
 import { rejection } from '../fixtures/rejection';
-import { ServerCommands } from '../fixtures/ServerCommands';
-import { skipWithoutRedis } from '../fixtures/sharedServer';
 import { until } from '../fixtures/until';
 
 const KEY = 'patience';
@@ -20,29 +17,16 @@ function block(time: number): void {
 
 suite('Patience', function () {
     this.timeout(30_000);
-    let server: RedisServer;
-    let commands: ServerCommands;
-
-    suiteSetup(skipWithoutRedis);
-
-    setup(async () => {
-        server = await RedisServer.start();
-        commands = new ServerCommands(server);
-    });
-
-    teardown(async () => {
-        await commands[Symbol.asyncDispose]();
-        await server.stop();
-    });
+    const own = ownServer();
 
     /** The server refuses to write, as a master does that has lost its replicas. */
     async function refuse(whether: boolean): Promise<void> {
-        await commands.client.config('SET', 'min-replicas-to-write', whether ? '1' : '0');
+        await own.commands.client.config('SET', 'min-replicas-to-write', whether ? '1' : '0');
     }
 
     suite('with a server that refuses to work for a while', () => {
         test('a first attempt is retried until it succeeds', async () => {
-            await using locks = new Locks(server);
+            const { locks } = own;
             const lock = await locks.open();
             await refuse(true);
             const acquiring = lock.acquire(null, KEY, { timeout: 10_000 });
@@ -52,7 +36,7 @@ suite('Patience', function () {
         });
 
         test('an acquisition whose time is over names the cause', async () => {
-            await using locks = new Locks(server);
+            const { locks } = own;
             const lock = await locks.open();
             await refuse(true);
             const error = await rejection(lock.acquire(null, KEY, { timeout: 400 }), 'SERVER_REFUSED');
@@ -63,14 +47,14 @@ suite('Patience', function () {
         });
 
         test('a plain try fails', async () => {
-            await using locks = new Locks(server);
+            const { locks } = own;
             const lock = await locks.open();
             await refuse(true);
             await rejection(lock.tryAcquire(null, KEY), 'SERVER_REFUSED');
         });
 
         test('the commands are those of a retry and not of a loop, and the outage is told once', async () => {
-            await using locks = new Locks(server);
+            const { locks } = own;
             const lock = await locks.open();
             const warnings: LockEvent[] = [];
             const listen = (event: unknown): void => {
@@ -79,26 +63,26 @@ suite('Patience', function () {
             };
             const events = channel(DIAGNOSTICS_CHANNEL);
             await refuse(true);
-            await commands.reset();
+            await own.commands.reset();
             events.subscribe(listen);
             const waits = Array.from({ length: 10 }, (_, at) => lock.acquire(null, `${KEY} ${at}`, { timeout: 2000 }));
             await Promise.all(waits.map((wait) => rejection(wait, 'SERVER_REFUSED')));
             events.unsubscribe(listen);
-            assert.isAtMost(await commands.scripts(), 10 * 12);
+            assert.isAtMost(await own.commands.scripts(), 10 * 12);
             assert.lengthOf(warnings, 1);
         });
     });
 
     suite('with a server that is gone', () => {
         test('callers that try again and again leave the event loop time to connect', async () => {
-            await using locks = new Locks(server);
+            const { locks } = own;
             const lock = await locks.open({ command_timeout: 500 });
             let ticks = 0;
             const ticking = setInterval(() => (ticks += 1), 10);
             let lease: Lease | null = null;
             let failures = 0;
-            await server.kill();
-            const restarted = sleep(1000).then(() => server.restart());
+            await own.server.kill();
+            const restarted = sleep(1000).then(() => own.server.restart());
             while (lease === null) {
                 lease = await lock.tryAcquire(null, KEY).catch(() => {
                     failures += 1;
@@ -112,18 +96,18 @@ suite('Patience', function () {
         });
 
         test('a caller that has time waits until it is back', async () => {
-            await using locks = new Locks(server);
+            const { locks } = own;
             const lock = await locks.open({ command_timeout: 500 });
-            await server.kill();
+            await own.server.kill();
             const acquiring = lock.acquire(null, KEY, { timeout: 20_000 });
             await sleep(1500);
-            await server.restart();
+            await own.server.restart();
             assert.isTrue((await acquiring).isHeld());
         });
     });
 
     test('many callers may wait with one AbortSignal', async () => {
-        await using locks = new Locks(server);
+        const { locks } = own;
         const lock = await locks.open();
         const other = await locks.open();
         const held = await other.acquire(null, KEY);
@@ -144,7 +128,7 @@ suite('Patience', function () {
     });
 
     test('a lease that waited for its key is for all of its ttl, even if its owner keeps the event loop busy', async () => {
-        await using locks = new Locks(server);
+        const { locks } = own;
         const lock = await locks.open();
         const other = await locks.open();
         const first = await other.acquire(null, KEY);
@@ -156,12 +140,12 @@ suite('Patience', function () {
         });
         await first.release();
         assert.strictEqual(await remaining, 0, 'nothing was read yet');
-        assert.isAbove(await commands.client.pttl(KEY), 6000);
-        assert.strictEqual(await commands.client.get(KEY), (await waiting).holder);
+        assert.isAbove(await own.commands.client.pttl(KEY), 6000);
+        assert.strictEqual(await own.commands.client.get(KEY), (await waiting).holder);
     });
 
     test('a lock that is closed in the turn in which its lease goes to a local waiter leaves no key', async () => {
-        await using locks = new Locks(server);
+        const { locks } = own;
         const lock = await locks.open({ local_grants: 8 });
         let lease = await lock.acquire(null, KEY);
         // The first may have reserved nothing for those after it.
@@ -175,6 +159,6 @@ suite('Patience', function () {
         await lock.close(null);
         assert.isTrue(await released);
         await waiting;
-        assert.deepEqual(await commands.left(), []);
+        assert.deepEqual(await own.commands.left(), []);
     });
 });

@@ -6,29 +6,14 @@ import type { Answer } from '../fixtures/CommandFilter';
 import { Crowd } from '../fixtures/Crowd';
 import { Locks } from '../fixtures/Locks';
 import type { Options } from '../fixtures/Locks';
-import { RedisServer } from '../fixtures/RedisServer';
+import { ownServer } from '../fixtures/ownServer';
 import { rejection } from '../fixtures/rejection';
-import { ServerCommands } from '../fixtures/ServerCommands';
-import { skipWithoutRedis } from '../fixtures/sharedServer';
 import { TcpProxy } from '../fixtures/TcpProxy';
 import { until } from '../fixtures/until';
 
 suite('Queue under faults', function () {
     this.timeout(30_000);
-    let server: RedisServer;
-    let commands: ServerCommands;
-
-    suiteSetup(skipWithoutRedis);
-
-    setup(async () => {
-        server = await RedisServer.start();
-        commands = new ServerCommands(server);
-    });
-
-    teardown(async () => {
-        await commands[Symbol.asyncDispose]();
-        await server.stop();
-    });
+    const own = ownServer();
 
     /** Lets everybody in, does something when some have been served, and waits for the rest. */
     async function interrupt(crowd: Crowd, fault: () => unknown, within = 20_000): Promise<void> {
@@ -41,16 +26,16 @@ suite('Queue under faults', function () {
     /** Longer than a reconnect takes, shorter than a heartbeat, which is what is left when nothing else helps. */
     const SOON = 7000;
 
-    const kill = (type: string): Promise<unknown> => commands.client.call('CLIENT', 'KILL', 'TYPE', type);
+    const kill = (type: string): Promise<unknown> => own.commands.client.call('CLIENT', 'KILL', 'TYPE', type);
 
     suite('in the middle of a queue', () => {
         const faults: [what: string, fault: () => Promise<unknown>][] = [
-            ['SCRIPT FLUSH', () => commands.client.script('FLUSH')],
-            ['losing the clock', () => commands.client.del('redis-lock:clock')],
+            ['SCRIPT FLUSH', () => own.commands.client.script('FLUSH')],
+            ['losing the clock', () => own.commands.client.del('redis-lock:clock')],
         ];
         for (const [what, fault] of faults) {
             test(`${what} goes unnoticed`, async () => {
-                await using locks = new Locks(server);
+                const { locks } = own;
                 const crowd = await Crowd.gather(await locks.openMany(4), 'key', { count: 20, ttl: 20_000 });
                 await interrupt(crowd, fault, SOON);
                 crowd.resource.check();
@@ -59,7 +44,7 @@ suite('Queue under faults', function () {
         }
 
         test('losing the queue, the waiters or all side keys leaves everybody served, one at a time', async () => {
-            await using locks = new Locks(server);
+            const { locks } = own;
             const line = await locks.openMany(4);
             const losses: [key: string, ...lost: string[]][] = [
                 ['a', 'redis-lock:{a}:q'],
@@ -68,35 +53,35 @@ suite('Queue under faults', function () {
             ];
             const served = losses.map(async ([key, ...lost]) => {
                 const crowd = await Crowd.gather(line, key, { count: 20 });
-                await interrupt(crowd, () => commands.client.del(lost), SOON);
+                await interrupt(crowd, () => own.commands.client.del(lost), SOON);
                 crowd.resource.check();
             });
             await Promise.all(served);
         });
 
         test('CLIENT KILL leaves everybody served, one at a time', async () => {
-            await using locks = new Locks(server);
+            const { locks } = own;
             const crowd = await Crowd.gather(await locks.openMany(4), 'key', { count: 20, ttl: 20_000 });
             await interrupt(crowd, () => Promise.allSettled([kill('pubsub'), kill('normal')]), SOON);
             crowd.resource.check();
         });
 
         test('FLUSHALL leaves everybody served, with rising fences', async () => {
-            await using locks = new Locks(server);
+            const { locks } = own;
             const crowd = await Crowd.gather(await locks.openMany(4), 'key', { count: 20 });
-            await interrupt(crowd, () => commands.client.flushall(), SOON);
+            await interrupt(crowd, () => own.commands.client.flushall(), SOON);
             crowd.resource.checkFences();
         });
 
         test('a server that comes back empty leaves everybody served, with rising fences', async () => {
-            await using locks = new Locks(server);
+            const { locks } = own;
             const crowd = await Crowd.gather(await locks.openMany(4), 'key', { count: 20, ttl: 20_000 });
-            await interrupt(crowd, () => server.restart(), SOON);
+            await interrupt(crowd, () => own.server.restart(), SOON);
             crowd.resource.checkFences();
         });
 
         test('a cut network leaves everybody served, one at a time', async () => {
-            await using proxy = await TcpProxy.start(server);
+            await using proxy = await TcpProxy.start(own.server);
             await using locks = new Locks(proxy);
             const crowd = await Crowd.gather(await locks.openMany(4), 'key', { count: 20, ttl: 20_000 });
             const cuts = async (): Promise<void> => {
@@ -110,8 +95,8 @@ suite('Queue under faults', function () {
 
         for (const direction of ['toServer', 'toClient'] as const) {
             test(`what is held back ${direction} and arrives late lets no two in`, async () => {
-                await using proxy = await TcpProxy.start(server);
-                await using locks = new Locks(server);
+                await using proxy = await TcpProxy.start(own.server);
+                const { locks } = own;
                 const line = [await locks.open(), await locks.open({}, proxy)];
                 const crowd = await Crowd.gather(line, 'key', { count: 8, ttl: 200, stay: 50 });
                 proxy.pause(direction);
@@ -125,8 +110,8 @@ suite('Queue under faults', function () {
         }
 
         test('a waiter whose question was lost asks again', async () => {
-            await using proxy = await TcpProxy.start(server);
-            await using locks = new Locks(server);
+            await using proxy = await TcpProxy.start(own.server);
+            const { locks } = own;
             const line = [await locks.open(), await locks.open({ wait: 'poll', retry_timeout: 20 }, proxy)];
             const crowd = await Crowd.gather(line, 'key', { count: 4, ttl: 20_000 });
             proxy.pause('toServer');
@@ -139,8 +124,8 @@ suite('Queue under faults', function () {
         });
 
         test('waiters on a half-open connection are passed over and come back', async () => {
-            await using proxy = await TcpProxy.start(server);
-            await using locks = new Locks(server);
+            await using proxy = await TcpProxy.start(own.server);
+            const { locks } = own;
             const line = [await locks.open(), await locks.open({}, proxy)];
             const crowd = await Crowd.gather(line, 'key', { count: 6, ttl: 300 });
             proxy.pause();
@@ -153,9 +138,9 @@ suite('Queue under faults', function () {
         });
 
         test('waiters who hear no message are served all the same', async () => {
-            await using listener = new Listener(server);
-            await using proxy = await TcpProxy.start(server, listener.instead);
-            await using locks = new Locks(server);
+            await using listener = new Listener(own.server);
+            await using proxy = await TcpProxy.start(own.server, listener.instead);
+            const { locks } = own;
             const line = [await locks.open(), await locks.open({}, proxy)];
             const crowd = await Crowd.gather(line, 'key', { count: 4, ttl: 300 });
             await crowd.start();
@@ -170,7 +155,7 @@ suite('Queue under faults', function () {
         const old = refusing('HELLO');
 
         test('a component listens on a second connection, in order', async () => {
-            await using proxy = await TcpProxy.start(server, old);
+            await using proxy = await TcpProxy.start(own.server, old);
             await using locks = new Locks(proxy);
             const line = await locks.openMany(2);
             assert.strictEqual(proxy.connections, 4);
@@ -182,14 +167,14 @@ suite('Queue under faults', function () {
         });
 
         test('with RESP3 it needs only one', async () => {
-            await using proxy = await TcpProxy.start(server);
+            await using proxy = await TcpProxy.start(own.server);
             await using locks = new Locks(proxy);
             await locks.openMany(2);
             assert.strictEqual(proxy.connections, 2);
         });
 
         test('a killed subscription leaves everybody served, one at a time', async () => {
-            await using proxy = await TcpProxy.start(server, old);
+            await using proxy = await TcpProxy.start(own.server, old);
             await using locks = new Locks(proxy);
             const crowd = await Crowd.gather(await locks.openMany(4), 'key', { count: 20, ttl: 20_000 });
             await interrupt(crowd, () => kill('pubsub'), SOON);
@@ -202,12 +187,12 @@ suite('Queue under faults', function () {
                 if (command[0]?.toUpperCase() === 'SUBSCRIBE' && failures++ === 0) proxy.cut();
                 return old(command);
             };
-            await using proxy = await TcpProxy.start(server, flaky);
+            await using proxy = await TcpProxy.start(own.server, flaky);
             await using locks = new Locks(proxy);
             const crowd = await Crowd.gather([await locks.open()], 'key', { count: 10, ttl: 20_000 });
             await crowd.start();
             console.log(`      all served after ${Math.round(await crowd.served(10, 20_000))} ms`);
-            assert.lengthOf(await commands.channels(), 1);
+            assert.lengthOf(await own.commands.channels(), 1);
             assert.deepEqual(crowd.resource.order, crowd.line);
         });
     });
@@ -221,49 +206,49 @@ suite('Queue under faults', function () {
         ];
         for (const [what, refused] of proxies) {
             test(`waiters poll in line when ${what}`, async () => {
-                await using proxy = await TcpProxy.start(server, refusing(...refused));
+                await using proxy = await TcpProxy.start(own.server, refusing(...refused));
                 await polledInLine(proxy);
             });
         }
 
         test('waiters poll in line when they may not subscribe', async () => {
-            await commands.client.acl('SETUSER', 'default', '-subscribe');
-            await polledInLine(server);
+            await own.commands.client.acl('SETUSER', 'default', '-subscribe');
+            await polledInLine(own.server);
         });
 
         test('waiters poll in line when they may not publish', async () => {
-            await commands.client.acl('SETUSER', 'default', '-publish');
-            await polledInLine(server);
+            await own.commands.client.acl('SETUSER', 'default', '-publish');
+            await polledInLine(own.server);
         });
 
         test('waiters poll in line when no channel is theirs', async () => {
-            await commands.client.acl('SETUSER', 'default', 'resetchannels');
-            await polledInLine(server);
+            await own.commands.client.acl('SETUSER', 'default', 'resetchannels');
+            await polledInLine(own.server);
         });
 
         test('options.wait poll needs none', async () => {
-            await polledInLine(server, { wait: 'poll' });
-            assert.notInclude([...(await commands.calls()).keys()], 'subscribe');
+            await polledInLine(own.server, { wait: 'poll' });
+            assert.notInclude([...(await own.commands.calls()).keys()], 'subscribe');
         });
 
         for (const command of ['subscribe', 'publish']) {
             test(`options.wait queue says that the server does not know ${command}`, async () => {
-                await using proxy = await TcpProxy.start(server, refusing(command.toUpperCase()));
+                await using proxy = await TcpProxy.start(own.server, refusing(command.toUpperCase()));
                 await using locks = new Locks(proxy);
                 const error = await rejection(locks.open({ wait: 'queue' }), 'NOT_SUPPORTED');
                 assert.match(error.message, new RegExp(`options\\.wait.*'${command}'`));
             });
 
             test(`options.wait queue says that it may not ${command}`, async () => {
-                await commands.client.acl('SETUSER', 'default', `-${command}`);
-                await using locks = new Locks(server);
+                await own.commands.client.acl('SETUSER', 'default', `-${command}`);
+                const { locks } = own;
                 const error = await rejection(locks.open({ wait: 'queue' }), 'NO_PERMISSION');
                 assert.match(error.message, new RegExp(`options\\.wait.*${command}`));
             });
         }
 
         test('options.wait queue hands on in order', async () => {
-            await using locks = new Locks(server);
+            const { locks } = own;
             const line = await locks.openMany(2, { wait: 'queue' });
             const crowd = await Crowd.gather(line, 'key', { count: 10, ttl: 20_000 });
             await crowd.start();
@@ -272,7 +257,7 @@ suite('Queue under faults', function () {
         });
 
         test('those who poll and those who are woken stand in one line', async () => {
-            await using locks = new Locks(server);
+            const { locks } = own;
             const line = [await locks.open({ wait: 'poll', retry_timeout: 20 }), await locks.open()];
             const crowd = await Crowd.gather(line, 'key', { count: 10, ttl: 20_000 });
             await crowd.start();
@@ -286,8 +271,8 @@ suite('Queue under faults', function () {
             const line = await locks.openMany(2, { retry_timeout: 20, ...options });
             const crowd = await Crowd.gather(line, 'key', { count: 10, ttl: 20_000 });
             // Those who are woken send nothing as long as this.
-            await commands.reset();
-            await until(async () => (await commands.scripts()) >= 10);
+            await own.commands.reset();
+            await until(async () => (await own.commands.scripts()) >= 10);
             await crowd.start();
             await crowd.served();
             crowd.resource.check();

@@ -1,16 +1,13 @@
 import { format } from 'node:util';
 import { assert } from 'chai';
-import type { Redis } from 'ioredis';
 import { Descriptor, References } from 'pip-services4-components-node';
 import type { RedisLock } from '../../../src';
 import { refusing } from '../../fixtures/CommandFilter';
-import { RedisServer } from '../../fixtures/RedisServer';
+import { ownServer } from '../../fixtures/ownServer';
 import { rejection } from '../../fixtures/rejection';
-import { skipWithoutRedis } from '../../fixtures/sharedServer';
 import type { RedisAddress } from '../../fixtures/sharedServer';
 import { TcpProxy } from '../../fixtures/TcpProxy';
 import { until } from '../../fixtures/until';
-import { ended, ownClient } from '../../engine/clientOf';
 import { lockOf } from '../lockOf';
 import type { Settings } from '../lockOf';
 
@@ -44,77 +41,45 @@ class Impatient {
 
 suite('A caller that tries again at once', function () {
     this.timeout(30_000);
-    let server: RedisServer;
-    let raw: Redis;
-    let made: RedisLock[];
-
-    suiteSetup(skipWithoutRedis);
-    setup(async () => {
-        server = await RedisServer.start();
-        raw = await ownClient(server);
-        made = [];
-    });
-    teardown(async () => {
-        await Promise.all(made.map((lock) => lock.close(null)));
-        await ended(raw);
-        await server.stop();
-    });
-
-    async function opened(settings: Settings = {}): Promise<RedisLock> {
-        const lock = lockOf(server, settings);
-        made.push(lock);
-        await lock.open(null);
-        return lock;
-    }
-
-    /** Ends every connection but our own. */
-    async function disconnectAll(): Promise<void> {
-        await raw.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
-        await raw.call('CLIENT', 'KILL', 'TYPE', 'pubsub', 'SKIPME', 'yes');
-    }
+    const own = ownServer();
 
     test('does not starve the event loop while the password is wrong, and is served when it is right', async () => {
-        const lock = await opened();
-        await raw.config('SET', 'requirepass', 'secret');
-        await disconnectAll();
+        const lock = await own.locks.open();
+        await own.commands.client.config('SET', 'requirepass', 'secret');
+        await own.commands.disconnectOthers();
         await rejection(lock.tryAcquireLock(null, 'key', 5000).then(() => lock.tryAcquireLock(null, 'key', 5000)));
         const caller = new Impatient(() => lock.acquire(null, 'password', { timeout: 10_000 }));
         await new Promise((resolve) => setTimeout(resolve, 1000));
         assert.isAbove(caller.ticks, 50);
         assert.isAbove(caller.failures, 0);
         assert.isBelow(caller.failures, 50);
-        await raw.config('SET', 'requirepass', '');
+        await own.commands.client.config('SET', 'requirepass', '');
         await caller.served;
     });
 
     test('does not starve the event loop while the server is away, and is served when it is back', async () => {
-        const lock = await opened({ 'options.command_timeout': 200 });
-        await server.kill();
+        const lock = await own.locks.open({ command_timeout: 200 });
+        await own.server.kill();
         const caller = new Impatient(() => lock.acquire(null, 'away', { timeout: 10_000 }));
         await new Promise((resolve) => setTimeout(resolve, 1000));
         assert.isAbove(caller.ticks, 50);
-        await server.restart();
+        await own.server.restart();
         await caller.served;
     });
 });
 
 suite('An outage', function () {
     this.timeout(40_000);
-    let server: RedisServer;
+    const own = ownServer();
     let proxy: TcpProxy;
-    let raw: Redis;
-    let lock: RedisLock | undefined;
     /** What an operator reads. */
     let warned: string[];
     let informed: string[];
     /** Ends each connection at this command. */
     let fatal: string | undefined;
 
-    suiteSetup(skipWithoutRedis);
     setup(async () => {
-        server = await RedisServer.start();
-        raw = await ownClient(server);
-        proxy = await TcpProxy.start(server, ([command]) => {
+        proxy = await TcpProxy.start(own.server, ([command]) => {
             if (command?.toUpperCase() !== fatal) return null;
             setImmediate(() => proxy.cut());
             return '';
@@ -123,15 +88,10 @@ suite('An outage', function () {
         informed = [];
         fatal = undefined;
     });
-    teardown(async () => {
-        await lock?.close(null);
-        await proxy.stop();
-        await ended(raw);
-        await server.stop();
-    });
+    teardown(() => proxy.stop());
 
     async function opened(settings: Settings = {}, at: RedisAddress = proxy): Promise<RedisLock> {
-        lock = lockOf(at, settings);
+        const lock = own.locks.add(lockOf(at, settings));
         const logger = {
             debug: () => undefined,
             info: (_context: unknown, message: string, ...args: unknown[]) => informed.push(format(message, ...args)),
@@ -171,7 +131,7 @@ suite('An outage', function () {
 
     test('of a server that became a replica is told once, with its word, and tried with pauses', async () => {
         const one = await opened({ 'options.command_timeout': 500 });
-        await raw.replicaof('127.0.0.1', 1);
+        await own.commands.client.replicaof('127.0.0.1', 1);
         const before = proxy.accepted;
         let over = false;
         const caller = (async () => {
@@ -186,7 +146,7 @@ suite('An outage', function () {
         assert.isAtMost(proxy.accepted - before, 12);
         assert.lengthOf(warned, 1);
         assert.include(warned[0], 'READONLY');
-        await raw.replicaof('NO', 'ONE');
+        await own.commands.client.replicaof('NO', 'ONE');
         await until(async () => one.tryAcquireLock(null, 'key', 5000).catch(() => false), 10_000);
         await until(async () => {
             await (await one.tryAcquire(null, 'other'))?.release();
@@ -198,7 +158,7 @@ suite('An outage', function () {
 
     test('of a server that is full is told once, and its end once', async () => {
         const one = await opened();
-        await raw.config('SET', 'maxmemory', '1');
+        await own.commands.client.config('SET', 'maxmemory', '1');
         for (let time = 0; time < 5; time++) {
             // oxlint-disable-next-line no-await-in-loop
             const refused = await rejection(one.tryAcquireLock(null, 'key', 5000), 'SERVER_REFUSED');
@@ -206,7 +166,7 @@ suite('An outage', function () {
         }
         assert.lengthOf(warned, 1);
         assert.include(warned[0], 'OOM');
-        await raw.config('SET', 'maxmemory', '0');
+        await own.commands.client.config('SET', 'maxmemory', '0');
         await until(async () => {
             await (await one.tryAcquire(null, 'other'))?.release();
             return informed.length > 0;
@@ -217,7 +177,7 @@ suite('An outage', function () {
     test('is what a lost lease tells of', async () => {
         const one = await opened();
         const lease = await one.acquire(null, 'key', { ttl: 1500 });
-        await raw.call('ACL', 'SETUSER', 'default', '-pexpire');
+        await own.commands.client.call('ACL', 'SETUSER', 'default', '-pexpire');
         await until(() => lease.signal.aborted, 10_000);
         const { reason } = lease.signal;
         assert.strictEqual(reason.code, 'LOCK_LOST');
@@ -226,15 +186,15 @@ suite('An outage', function () {
     });
 
     test('of a server that has no room for a client is told by its word', async () => {
-        await raw.config('SET', 'maxclients', '1');
+        await own.commands.client.config('SET', 'maxclients', '1');
         const refused = await rejection(opened({ 'options.connect_timeout': 1500 }), 'SERVER_REFUSED');
         assert.match(refused.message, /max number of clients/);
     });
 
     test('of messages alone makes waiters poll, is told, and is over when there is room again', async () => {
-        await using older = await TcpProxy.start(server, refusing('HELLO'));
+        await using older = await TcpProxy.start(own.server, refusing('HELLO'));
         // Ours, and the one of commands; messages take a third.
-        await raw.config('SET', 'maxclients', '2');
+        await own.commands.client.config('SET', 'maxclients', '2');
         const one = await opened({ 'options.retry_timeout': 20, 'options.connect_timeout': 4000 }, older);
         assert.lengthOf(warned, 1);
         assert.match(warned[0] ?? '', /poll: .*max number of clients/);
@@ -243,7 +203,7 @@ suite('An outage', function () {
         await until(async () => (await one.inspect(null, 'key')).waiters.length === 1);
         await lease.release();
         await (await waiting).release();
-        await raw.config('SET', 'maxclients', '100');
+        await own.commands.client.config('SET', 'maxclients', '100');
         await until(() => informed.length > 0, 40_000);
         assert.deepEqual(informed, ['Waiters are woken again.']);
         assert.lengthOf(warned, 1);

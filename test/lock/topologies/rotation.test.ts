@@ -2,38 +2,22 @@ import { once } from 'node:events';
 import { assert } from 'chai';
 import { Cluster, Redis } from 'ioredis';
 import { RedisLock } from '../../../src';
-import { ended, ownClient } from '../../engine/clientOf';
 import { rotatingToken } from '../../examples/rotatingToken';
 import { KeepAliveThreads, block } from '../../fixtures/keepAliveThreads';
 import { RedisCluster } from '../../fixtures/RedisCluster';
-import { RedisServer } from '../../fixtures/RedisServer';
-import { skipWithoutRedis } from '../../fixtures/sharedServer';
+import { ownServer } from '../../fixtures/ownServer';
+import { ServerCommands } from '../../fixtures/ServerCommands';
 import { until } from '../../fixtures/until';
 import { configOf } from '../lockOf';
 
 suite('A password that is changed', function () {
     this.timeout(60_000);
-    let server: RedisServer;
-    let raw: Redis;
-    let made: RedisLock[];
-
-    suiteSetup(skipWithoutRedis);
-    setup(async () => {
-        server = await RedisServer.start();
-        raw = await ownClient(server);
-        made = [];
-    });
-    teardown(async () => {
-        await Promise.all(made.map((lock) => lock.close(null)));
-        await ended(raw);
-        await server.stop();
-    });
+    const own = ownServer();
 
     /** From now on the password is this one, and everybody has to connect anew. */
-    async function rotate(client: Redis, password: string): Promise<void> {
-        await client.config('SET', 'requirepass', password);
-        await client.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
-        await client.call('CLIENT', 'KILL', 'TYPE', 'pubsub', 'SKIPME', 'yes');
+    async function rotate(commands: ServerCommands, password: string): Promise<void> {
+        await commands.client.config('SET', 'requirepass', password);
+        await commands.disconnectOthers();
     }
 
     /** Whether one is served, and whether the other is woken by it and not by a poll, which takes a minute here. */
@@ -55,21 +39,21 @@ suite('A password that is changed', function () {
 
     test('is looked up again in the credential store for each connection, without a restart', async () => {
         let token = 'first';
-        await raw.config('SET', 'requirepass', token);
+        await own.commands.client.config('SET', 'requirepass', token);
         const users: string[] = [];
-        const settings = { 'connection.host': server.host, 'connection.port': server.port };
+        const settings = { 'connection.host': own.server.host, 'connection.port': own.server.port };
         const lock = rotatingToken(configOf({ ...settings, 'options.retry_timeout': 60_000 }), (user) => {
             users.push(user);
             return Promise.resolve(token);
         });
-        made.push(lock);
+        own.locks.add(lock);
         await lock.open(null);
         await works(lock, 'before');
         token = 'second';
-        await rotate(raw, token);
+        await rotate(own.commands, token);
         await works(lock, 'after');
         // The store comes late.
-        await rotate(raw, 'third');
+        await rotate(own.commands, 'third');
         await new Promise((resolve) => setTimeout(resolve, 500));
         token = 'third';
         await works(lock, 'late');
@@ -102,35 +86,34 @@ suite('A password that is changed', function () {
 
     test('does not matter while the credential store is out of order and the old one is right', async () => {
         let broken = false;
-        await raw.config('SET', 'requirepass', 'only');
-        const settings = { 'connection.host': server.host, 'connection.port': server.port };
+        await own.commands.client.config('SET', 'requirepass', 'only');
+        const settings = { 'connection.host': own.server.host, 'connection.port': own.server.port };
         const lock = rotatingToken(configOf({ ...settings, 'options.retry_timeout': 60_000 }), () =>
             broken ? Promise.reject(new Error('out of order')) : Promise.resolve('only'),
         );
-        made.push(lock);
+        own.locks.add(lock);
         await lock.open(null);
         broken = true;
-        await rotate(raw, 'only');
+        await rotate(own.commands, 'only');
         await works(lock, 'broken');
     });
 
     for (const protocol of [3, 2] as const) {
         test(`by the owner of a borrowed client is followed by our second connections (RESP${protocol})`, async () => {
-            await raw.config('SET', 'requirepass', 'first');
-            const client = new Redis({ port: server.port, password: 'first', protocol });
+            await own.commands.client.config('SET', 'requirepass', 'first');
+            const client = new Redis({ port: own.server.port, password: 'first', protocol });
             client.on('error', () => undefined);
             try {
                 await once(client, 'ready');
-                const lock = new RedisLock(client);
+                const lock = own.locks.add(new RedisLock(client));
                 lock.configure(configOf({ 'options.retry_timeout': 60_000 }));
-                made.push(lock);
                 await lock.open(null);
                 await works(lock, 'before');
                 client.options.password = 'second';
-                await rotate(raw, 'second');
+                await rotate(own.commands, 'second');
                 await works(lock, 'after');
             } finally {
-                await closed(made);
+                await own.locks[Symbol.asyncDispose]();
                 client.disconnect();
             }
         });
@@ -138,37 +121,28 @@ suite('A password that is changed', function () {
 
     test('by the owner of a borrowed cluster client is followed by our connections', async () => {
         await using cluster = await RedisCluster.start();
-        const masters = await Promise.all(cluster.servers.map((one) => ownClient(one)));
-        for (const one of masters) {
-            // oxlint-disable-next-line no-await-in-loop
-            await one.config('SET', 'requirepass', 'first');
-        }
+        const masters = cluster.servers.map((one) => new ServerCommands(one));
+        for (const one of masters) await one.client.config('SET', 'requirepass', 'first');
         const redisOptions = { password: 'first' };
-        const own = new Cluster(
+        const client = new Cluster(
             cluster.servers.map(({ host, port }) => ({ host, port })),
             { redisOptions },
         );
-        own.on('error', () => undefined);
+        client.on('error', () => undefined);
         try {
-            await once(own, 'ready');
-            const lock = new RedisLock(own);
+            await once(client, 'ready');
+            const lock = own.locks.add(new RedisLock(client));
             lock.configure(configOf({ 'options.retry_timeout': 60_000 }));
-            made.push(lock);
             await lock.open(null);
             await works(lock, 'before');
             redisOptions.password = 'second';
-            if (own.options.redisOptions) own.options.redisOptions.password = 'second';
+            if (client.options.redisOptions) client.options.redisOptions.password = 'second';
             await Promise.all(masters.map((one) => rotate(one, 'second')));
             await works(lock, 'after');
         } finally {
-            await closed(made);
-            own.disconnect();
-            await Promise.all(masters.map(ended));
+            await own.locks[Symbol.asyncDispose]();
+            client.disconnect();
+            await Promise.all(masters.map((one) => one[Symbol.asyncDispose]()));
         }
     });
 });
-
-/** Before the client that they use is. */
-async function closed(made: RedisLock[]): Promise<void> {
-    await Promise.all(made.splice(0).map((lock) => lock.close(null)));
-}
