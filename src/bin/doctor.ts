@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis';
 import type { ConfigParams } from 'pip-services4-components-node';
 import type { RedisClients } from '../connect/serverClients';
 import { RedisConnector } from '../connect/RedisConnector';
-import { SystemClock } from '../engine/time/Clock';
+import { systemClock } from '../engine/time/Clock';
 import { asError } from '../engine/port/errors';
 import type { LockInfo } from '../engine/port/LockStore';
 import { missingRights } from '../engine/redis/connection/missingRights';
@@ -70,7 +70,7 @@ async function examine(
     key: string,
     tell: Tell,
 ): Promise<void> {
-    const connection = new RedisConnection(client, settings, new SystemClock());
+    const connection = new RedisConnection(client, settings, systemClock);
     let greeting: Greeting | undefined;
     try {
         await connection.open({ prepare: async (one) => Promise.resolve(void (greeting = one)) });

@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import type { RedisClients } from '../connect/serverClients';
-import { SystemClock } from '../engine/time/Clock';
+import { systemClock } from '../engine/time/Clock';
 import { RedisConnection } from '../engine/redis/connection/RedisConnection';
 import type { RedisConnectionOptions } from '../engine/redis/connection/RedisConnection';
 import { SLOTS, slotOf } from '../engine/redis/slots';
@@ -10,7 +10,7 @@ export async function clientsOf(clients: RedisClients, settings: RedisConnection
     if (clients.topology === 'quorum') return clients.clients;
     if (clients.topology !== 'cluster') return [clients.client];
     for (const seed of clients.seeds) {
-        const connection = new RedisConnection(clients.connect(seed), settings, new SystemClock());
+        const connection = new RedisConnection(clients.connect(seed), settings, systemClock);
         try {
             await connection.open({});
             const ranges = await connection.send((client) => client.cluster('SLOTS'));

@@ -4,6 +4,7 @@ import { shareOf } from '../engine/locker/LeaseOptions';
 import type { LeaseOptions } from '../engine/locker/LeaseOptions';
 import type { Locker } from '../engine/locker/Locker';
 import { LockError } from '../engine/port/errors';
+import type { AbortSignals } from '../engine/waiting/AbortSignals';
 import { toException } from './exceptions';
 import { LeaseShare } from './LeaseShare';
 import type { Member } from './LeaseShare';
@@ -46,6 +47,8 @@ export class CallChain {
         private readonly _traceId: string,
         private readonly _locker: Locker,
         private readonly _clock: Clock,
+        /** Of the callers of all call chains: they abort what is asked for. */
+        private readonly _signals: AbortSignals<AbortController>,
         /** Called when it holds and acquires nothing. */
         private readonly _idle: () => void,
     ) {}
@@ -90,12 +93,12 @@ export class CallChain {
         }
     }
 
-    /** Which leases have some of the keys, unless another holder is wanted. */
+    /** Which leases have some of the keys, unless another holder is wanted. Whether one is held may not be known yet. */
     private _held({ keys, holder }: Pick<Asking, 'keys' | 'holder'>): readonly LeaseShare[] {
         const shares = new Set<LeaseShare>();
         for (const key of keys) {
             const share = this._shares.get(key);
-            if (share?.lease.isHeld() !== true) continue;
+            if (share === undefined || share.isOver) continue;
             if (holder === undefined || holder === share.lease.holder) shares.add(share);
         }
         return [...shares];
@@ -127,9 +130,8 @@ export class CallChain {
     ): Promise<Asked> {
         const { signal, how, keys: _all, ...options } = request;
         const asking: Asking = { keys, holder: request.holder, cut: new AbortController() };
-        const abort = (): void => asking.cut.abort(signal?.reason);
-        signal?.addEventListener('abort', abort);
-        if (signal?.aborted === true) abort();
+        if (signal?.aborted === true) asking.cut.abort(signal.reason);
+        else if (signal !== undefined) this._signals.add(signal, asking.cut);
         this._asking.add(asking);
         try {
             const timeout = Math.max(deadline - this._clock.now(), 0);
@@ -147,7 +149,7 @@ export class CallChain {
             throw error;
         } finally {
             this._asking.delete(asking);
-            signal?.removeEventListener('abort', abort);
+            if (signal !== undefined) this._signals.delete(signal, asking.cut);
         }
     }
 

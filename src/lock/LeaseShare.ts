@@ -36,7 +36,7 @@ export class LeaseShare {
     constructor(
         readonly lease: Lease,
         first: Member,
-        private readonly _locker: Pick<Locker, 'hold' | 'keepAlive'>,
+        private readonly _locker: Pick<Locker, 'handOver' | 'hold' | 'isHeld' | 'keepAlive'>,
         private readonly _ended: (share: LeaseShare) => void,
     ) {
         this._members.add(first);
@@ -48,6 +48,11 @@ export class LeaseShare {
     fits({ share }: Pick<Member, 'share'>): boolean {
         if (this.lease.mode === 'exclusive') return true;
         return share !== undefined && share.permits <= this.lease.permits;
+    }
+
+    /** Whether its lease has ended. Else it is held, or that is not known yet: then `join` and `leave` wait until it is. */
+    get isOver(): boolean {
+        return !this.lease.isHeld() && this.lease.signal.aborted;
     }
 
     /** Adds a member, that need not have all of its ttl yet. */
@@ -89,14 +94,13 @@ export class LeaseShare {
         this._keep();
         // It never fails for the one that leaves: the others may ask again.
         if (this._isToBeShared && this._mayBeShared()) this.lease.downgrade().catch(() => undefined);
-        return this.lease.isHeld();
+        return this._locker.isHeld(this.lease);
     }
 
-    /** @returns the holder. */
-    handOver(): string {
-        const holder = this.lease.handOver();
+    /** Hands the lease over, which was held a moment ago. */
+    handOver(): void {
+        this._locker.handOver(this.lease);
         this._ended(this);
-        return holder;
     }
 
     private _mayBeShared(): boolean {

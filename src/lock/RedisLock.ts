@@ -14,7 +14,7 @@ import { Leaders } from '../engine/locker/Leaders';
 import type { LeaseOptions as LockerLeaseOptions } from '../engine/locker/LeaseOptions';
 import type { LockEvent } from '../engine/port/LockObserver';
 import type { LockInfo } from '../engine/port/LockStore';
-import { SystemClock } from '../engine/time/Clock';
+import { systemClock } from '../engine/time/Clock';
 import { toException } from './exceptions';
 import type { ILock } from './ILock';
 import { Lifecycle } from './Lifecycle';
@@ -85,7 +85,7 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
     private readonly _connector: RedisConnector;
     private readonly _telemetry = new LockTelemetry();
     private readonly _lifecycle: Lifecycle;
-    private readonly _leaders = new Leaders(new SystemClock(), (event) => this._observe(event));
+    private readonly _leaders = new Leaders(systemClock, (event) => this._observe(event));
     private _settings = new LockSettings(new ConfigParams());
     private _isConfigured = false;
     private _isReferenced = false;

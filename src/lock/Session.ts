@@ -10,7 +10,8 @@ import { checkType } from '../engine/port/checks';
 import type { LockError } from '../engine/port/errors';
 import type { LockEvent } from '../engine/port/LockObserver';
 import type { LockStore } from '../engine/port/LockStore';
-import { SystemClock } from '../engine/time/Clock';
+import { systemClock } from '../engine/time/Clock';
+import type { Clock } from '../engine/time/Clock';
 import { CallChains } from './CallChains';
 import { toException } from './exceptions';
 import { HeldLocks } from './HeldLocks';
@@ -29,8 +30,7 @@ export type How = 'wait' | 'try';
 /** What a component has from its opening to its close: a locker, and what its callers hold. */
 export class Session {
     readonly locker: Locker;
-    private readonly _clock = new SystemClock();
-    private readonly _held = new HeldLocks(this._clock);
+    private readonly _held: HeldLocks;
     private readonly _chains: CallChains;
     private readonly _longHeld: LongHeld;
     private readonly _thread: KeepAliveThread | undefined;
@@ -43,13 +43,15 @@ export class Session {
         private readonly _telemetry: LockTelemetry,
         /** For the thread that keeps leases alive, where there is one. */
         servers?: ThreadServers,
+        clock: Clock = systemClock,
     ) {
+        this._held = new HeldLocks(clock);
         this._longHeld = new LongHeld(_settings.warnHeldAfter);
         const warned = (message: string): void => this._observe({ kind: 'warning', message });
-        if (servers !== undefined) this._thread = new KeepAliveThread(servers, _settings, this._clock, warned);
+        if (servers !== undefined) this._thread = new KeepAliveThread(servers, _settings, clock, warned);
         const options = lockerOptions(_settings, this._thread?.deputy);
-        this.locker = new Locker(store, options, { observe: (event) => this._observe(event) }, this._clock);
-        this._chains = new CallChains(this.locker, this._clock);
+        this.locker = new Locker(store, options, { observe: (event) => this._observe(event) }, clock);
+        this._chains = new CallChains(this.locker, clock);
     }
 
     /** @throws what opening the locker throws. */

@@ -2,9 +2,13 @@ import { checkTtl } from '../engine/port/checks';
 import { LockError } from '../engine/port/errors';
 import type { LockMode } from '../engine/port/LockStore';
 import { INSPECT, describe } from '../engine/lease/describe';
+import { AbortSignals } from '../engine/waiting/AbortSignals';
 import type { Lease } from '../engine/lease/Lease';
 import { toException } from './exceptions';
 import type { LeaseShare, Member } from './LeaseShare';
+
+/** Of the leases of the engine: each may be shared by very many. */
+const FOLLOWERS = new AbortSignals<() => void>((lost) => lost());
 
 /**
  * What one acquisition of a call chain has: leases of the engine, that others of the call chain may have too.
@@ -74,7 +78,8 @@ export class SharedLease implements Lease {
     }
 
     async renew(ttl: number = this._member.ttl): Promise<void> {
-        this.assertHeld();
+        // Where it is not known whether it is held, the renewal waits until it is.
+        if (this._isReleased || (!this.isHeld() && this._ended() !== undefined)) this.assertHeld();
         this._check(ttl);
         await Promise.all(this._shares.map((share) => share.renew(ttl)));
     }
@@ -92,9 +97,10 @@ export class SharedLease implements Lease {
     handOver(): string {
         this.assertHeld();
         const { holder } = this;
-        for (const share of this._shares) share.handOver();
         this._end();
         this._left = Promise.resolve(true);
+        // All of them, though the deadline of one may pass just now.
+        for (const share of this._shares) share.handOver();
         return holder;
     }
 
@@ -127,7 +133,7 @@ export class SharedLease implements Lease {
         if (this._isReleased) return controller;
         const ended = this._ended();
         if (ended !== undefined) controller.abort(ended.signal.reason);
-        else for (const { lease } of this._shares) lease.signal.addEventListener('abort', this._lost);
+        else for (const { lease } of this._shares) FOLLOWERS.add(lease.signal, this._lost);
         return controller;
     }
 
@@ -138,7 +144,7 @@ export class SharedLease implements Lease {
 
     private _unfollow(): void {
         if (this._controller === undefined) return;
-        for (const { lease } of this._shares) lease.signal.removeEventListener('abort', this._lost);
+        for (const { lease } of this._shares) FOLLOWERS.delete(lease.signal, this._lost);
     }
 
     private _ended(): Lease | undefined {

@@ -1,5 +1,9 @@
 import { checkSignal } from '../engine/port/checks';
 import { LockError, asError } from '../engine/port/errors';
+import { AbortSignals } from '../engine/waiting/AbortSignals';
+
+/** Very many callers with one signal may wait for an opening. */
+const SIGNALS = new AbortSignals<(signal: AbortSignal) => void>((abort, signal) => abort(signal));
 
 /**
  * What an opening gives, unless the signal of its caller aborts first.
@@ -12,16 +16,15 @@ export function orAborted<T>(opening: Promise<T>, signal: AbortSignal | undefine
     opening.catch(() => undefined);
     return new Promise((resolve, reject) => {
         checkSignal(signal, '');
-        const abort = (): void => {
-            const cause: unknown = signal.reason;
+        const abort = ({ reason: cause }: AbortSignal): void => {
             reject(new LockError('LOCK_ABORTED', 'Waiting for the lock to be opened was aborted.', { cause }));
         };
         const settle = (end: () => void): void => {
-            signal.removeEventListener('abort', abort);
+            SIGNALS.delete(signal, abort);
             end();
         };
-        signal.addEventListener('abort', abort);
-        if (signal.aborted) abort();
+        SIGNALS.add(signal, abort);
+        if (signal.aborted) abort(signal);
         opening.then(
             (result) => settle(() => resolve(result)),
             (error: unknown) => settle(() => reject(asError(error))),

@@ -5,7 +5,7 @@ import { QuorumStore } from '../engine/quorum/QuorumStore';
 import { ClusterServers } from '../engine/redis/servers/ClusterServers';
 import { SingleServer } from '../engine/redis/servers/SingleServer';
 import { RedisStore } from '../engine/redis/RedisStore';
-import { SystemClock } from '../engine/time/Clock';
+import { systemClock } from '../engine/time/Clock';
 import type { Clock } from '../engine/time/Clock';
 import type { LockSettings } from './LockSettings';
 
@@ -30,7 +30,7 @@ export type StoreSettings = Pick<
 export function storeOf(clients: RedisClients, settings: StoreSettings, clock?: Clock): LockStore {
     const { localGrants } = settings;
     const store = redisStoreOf(clients, settings, clock);
-    return localGrants > 0 ? new LocalGrants(store, clock ?? new SystemClock(), localGrants) : store;
+    return localGrants > 0 ? new LocalGrants(store, clock ?? systemClock, localGrants) : store;
 }
 
 function redisStoreOf(clients: RedisClients, settings: StoreSettings, clock: Clock | undefined): LockStore {

@@ -63,6 +63,11 @@ export abstract class LockLine extends StoredLock {
         return this.queue.value.find((place) => place.id === id)?.score ?? 0;
     }
 
+    protected _isBuried(id: string): boolean {
+        const score = this._score(id);
+        return score < 0 && -score > this._micros;
+    }
+
     protected _record(id: string): WaiterRecord | undefined {
         return this.waiters.value.find((record) => record.id === id);
     }

@@ -70,7 +70,7 @@ export class LockModel extends LockHandOff {
         this._begin(QUEUED_NUMBERS);
         const { id, share, ticket: asked } = request;
         const score = this._score(id);
-        if (score < 0 && -score > this._micros) return { kind: 'refused' };
+        if (this._isBuried(id)) return { kind: 'refused' };
         if (share === undefined && this._isOf(id)) return this._keep(request);
         let state = this._state();
         const present = state === 'shared' ? this._sharer(id) : undefined;
@@ -133,6 +133,9 @@ export class LockModel extends LockHandOff {
     /** Release, give-up and hand-on. */
     releaseQueued({ holder, id, underWay, pause, keep = 0 }: QueuedRelease): QueuedReleaseReply {
         this._begin(QUEUED_NUMBERS);
+        if (holder !== '' && this._isLate(id)) {
+            return this.releaseQueued({ holder: '', id: '', underWay: false, pause });
+        }
         const state = this._state();
         const place = state === 'shared' ? this._leavePlace(holder, id, keep) : undefined;
         const isOver = place !== undefined && !this._settle();
@@ -197,6 +200,11 @@ export class LockModel extends LockHandOff {
             return [{ holder: isOwn ? member + String(fence) : member, remaining: end - this._ms, permits, fence }];
         });
         return { holder, remaining: this._remaining(), now: this._micros, waiters, holders };
+    }
+
+    /** Whether a release comes late: another one of the same acquisition was done. */
+    protected _isLate(id: string): boolean {
+        return this._isBuried(id);
     }
 
     /** Whether the key has exactly this value. */

@@ -88,9 +88,9 @@ export class MemoryConnection {
         return done ? { kind: 'renewed', deadline: deadlineOf(sentAt, ttl) } : { kind: 'gone' };
     }
 
-    release({ key, holder, buried = '', keptUntil = 0 }: ReleaseRequest): ReleaseAnswer {
+    release({ key, holder, buried, id = '', keptUntil = 0 }: ReleaseRequest): ReleaseAnswer {
         const keep = Math.max(Math.ceil(keptUntil - this._server.clock.now()), 0);
-        return this._release(key, { holder, id: buried, underWay: buried !== '', pause: 0, keep });
+        return this._release(key, { holder, id: buried ?? id, underWay: buried !== undefined, pause: 0, keep });
     }
 
     giveUp({ key, id, underWay }: GiveUpRequest): ReleaseAnswer {

@@ -1,4 +1,4 @@
-import { SystemClock } from '../engine/time/Clock';
+import { systemClock } from '../engine/time/Clock';
 import type { Clock, Timer } from '../engine/time/Clock';
 import { inMicrotask } from '../engine/time/hostTime';
 import { LockModel } from './LockModel';
@@ -25,7 +25,7 @@ export class MemoryServer {
 
     constructor(
         /** The time of the server and of the stores. */
-        readonly clock: Clock = new SystemClock(),
+        readonly clock: Clock = systemClock,
     ) {}
 
     /** The keys that something is known of. */

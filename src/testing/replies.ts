@@ -22,9 +22,9 @@ export interface SharedAcquire {
 export interface QueuedRelease {
     /** Empty: see `id`. */
     readonly holder: string;
-    /** Of an acquisition that is given up. Both empty: only to hand on what nobody has. */
+    /** Of an acquisition that is given up, or released. Both empty: only to hand on what nobody has. */
     readonly id: string;
-    /** Attempts of that acquisition may still arrive, and are refused. */
+    /** Attempts of that acquisition may still arrive, and its release, too: they are refused. */
     readonly underWay: boolean;
     /** With waiters the key is left free for so many ms; 0: it is handed on. */
     readonly pause: number;

@@ -290,6 +290,21 @@ suite('Locks that were lost and not released', () => {
         assert.deepEqual(released, ['newer']);
     });
 
+    test('one that turned out to be held after all is lost when it is lost, not before', async () => {
+        const one = leaseOf('late');
+        held.add(null, one, 200);
+        one.held = false;
+        held.add('other', leaseOf('other'), 200);
+        one.held = true;
+        held.add('another', leaseOf('another'), 200);
+        await clock.advance(20_000);
+        one.held = false;
+        held.lost(KEY, 'late');
+        held.add(null, leaseOf('newer'), 200);
+        await held.release(null, KEY);
+        assert.deepEqual(released, ['late']);
+    });
+
     test('one that is held is never forgotten', async () => {
         held.add(null, leaseOf('held'), 200);
         await clock.advance(1_000_000);

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { assert } from 'chai';
 import { ConfigParams, Descriptor, References } from 'pip-services4-components-node';
 import { ConnectionParams } from 'pip-services4-config-node';
@@ -67,6 +68,19 @@ suite('The first use of a lock that was configured and has its references', () =
             assert.strictEqual(await redis.client.exists(key), 0);
         });
     }
+
+    test('listens once to a signal with which very many wait for it, and no longer than they wait', async () => {
+        const { signal } = new AbortController();
+        const listeners = (): number => getEventListeners(signal, 'abort').length;
+        const lock = ready();
+        proxy.pause();
+        const keys = Array.from({ length: 20 }, (_, at) => `${key}-${at}`);
+        const taken = keys.map((one) => lock.tryAcquire(null, one, { signal, ttl: TTL }));
+        assert.strictEqual(listeners(), 1);
+        proxy.resume();
+        for (const lease of await Promise.all(taken)) await lease?.release();
+        assert.strictEqual(listeners(), 0);
+    });
 
     test('opens it once for all that use it at the same time', async () => {
         const lock = ready();

@@ -61,7 +61,8 @@ export class ClientModel {
     get mayStart(): boolean {
         if (this.phase.kind !== 'idle' || !this.connected) return false;
         if (!this.rules.chosenHolder || !this.rules.waitsForOutcome) return true;
-        const known = [...this.sent, ...this.answers.map(({ command }) => command), ...this.leftovers, ...this.late];
+        // What an earlier connection has left is refused when the release that was sent again has been done.
+        const known = [...this.sent, ...this.answers.map(({ command }) => command), ...this.leftovers];
         return known.every(({ kind }) => kind !== 'release');
     }
 
@@ -132,7 +133,7 @@ export class ClientModel {
         const { command, reply } = answer;
         if (this._isToFollow(reply)) this.followAt = now + windowOf(reply);
         if (command.kind === 'release' && reply === 'queued') this._send({ ...command, queued: true });
-        else if (isGiving(command) && reply === 'refused') this.leftovers = [...this.leftovers, command];
+        else if (isGiving(command) && reply === 'refused') this.leftovers = [...this.leftovers, this._again(command)];
         if (command.id !== this.id) return;
         if (command.kind === 'acquire' && this.phase.kind === 'waiting') {
             this._acquired(this.phase, command, reply, now);
@@ -197,7 +198,7 @@ export class ClientModel {
         if (this.phase.kind !== 'held') return;
         // A renewal without an answer may have arrived, and an attempt may arrive yet; without any, the key runs out by itself.
         if (this.rules.keepsAlive || (this.phase.astray && this.rules.buries))
-            this._end(this._releaseOf(this.phase), false);
+            this._end(this._again(this._releaseOf(this.phase)), false);
         else this._become({ kind: 'idle' });
     }
 
@@ -234,7 +235,7 @@ export class ClientModel {
     disconnect(now: number): void {
         this.connected = false;
         const unanswered = [...this.answers.map(({ command }) => command), ...this.sent];
-        const undone = unanswered.filter(isGiving);
+        const undone = unanswered.filter(isGiving).map((command) => this._again(command));
         this.leftovers = [...this.leftovers, ...undone];
         this.late = [...this.late, ...this.sent];
         this.sent = [];
@@ -299,6 +300,12 @@ export class ClientModel {
         const buries = astray && this.rules.buries;
         const queued = contended || buries || this.rules.chosenHolder;
         return { kind: 'release', id, holder, queued, buries, shared: sharedOf(phase) };
+    }
+
+    /** A release that is sent again: of an owner the one before it must not end the next lease, too. */
+    private _again(command: Command): Command {
+        const isOwners = command.kind === 'release' && this.rules.chosenHolder;
+        return isOwners ? { ...command, buries: this.rules.buries } : command;
     }
 
     /** @param first what is given up without a connection may be tried again much later; a release is sent first of all. */

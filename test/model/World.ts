@@ -377,7 +377,8 @@ export class World {
                     const reply = shared === true ? 'gone' : server.release(holder);
                     return reply === 'gone' && shared !== false ? server.releaseShared(holder) : reply;
                 }
-                return server.releaseQueued({ holder, id: buries ? id : '', underWay: buries, pause });
+                const isNamed = buries || chosenHolder(id) !== undefined;
+                return server.releaseQueued({ holder, id: isNamed ? id : '', underWay: buries, pause });
             }
             case 'give up':
                 return server.releaseQueued({ holder: '', id, underWay: command.underWay, pause });

@@ -55,8 +55,8 @@ const release = fc.record({ kind: fc.constant('release'), id });
 const releaseQueued = fc.record({
     kind: fc.constant('release queued'),
     id,
-    /** A release, also with the acquisition buried; a give-up; a hand-on. */
-    what: fc.constantFrom('release', 'release', 'release and bury', 'give up', 'give up', 'hand on'),
+    /** A release, also with the acquisition named, or buried; a give-up; a hand-on. */
+    what: fc.constantFrom('release', 'release by id', 'release and bury', 'give up', 'give up', 'hand on'),
     underWay: fc.boolean(),
     pause: fc.constantFrom(0, 0, 0, PAUSE),
     keep: fc.constantFrom(0, 0, 0, KEPT),
@@ -184,6 +184,8 @@ function releaseOf(
     switch (what) {
         case 'release':
             return lock.releaseQueued({ holder: lock.holderOf(given), id: '', underWay: false, pause, keep });
+        case 'release by id':
+            return lock.releaseQueued({ holder: lock.holderOf(given), id: given, underWay: false, pause, keep });
         case 'release and bury':
             return lock.releaseQueued({ holder: lock.holderOf(given), id: given, underWay: true, pause, keep });
         case 'give up':

@@ -25,6 +25,13 @@ export class Unburied extends ServerModel {
     protected override _bury(): void {}
 }
 
+/** A release that comes late, when another one of its acquisition was done, is done again. */
+export class ReleasedTwice extends ServerModel {
+    protected override _isLate(): boolean {
+        return false;
+    }
+}
+
 /** Numbers come from the time of the server alone. */
 export class TimeAlone extends ServerModel {
     protected override _least(): number {

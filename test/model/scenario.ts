@@ -129,6 +129,12 @@ export const MUTANTS: Readonly<Record<string, Changes>> = {
         kinds: ['disconnect'],
         faults: 1,
     },
+    'a release of an owner that comes late is done again': {
+        server: mutants.ReleasedTwice,
+        client: { chosenHolder: true },
+        kinds: ['disconnect'],
+        faults: 1,
+    },
     'the fences of leases that are passed on are not reserved': {
         client: { passes: 2, reserves: false },
         lastFence: 100_000,

@@ -7,6 +7,7 @@ export class TabledKey implements LeasedKey {
     readonly holder: string;
     readonly fence: number;
     readonly buried: string | undefined;
+    readonly id: string | undefined;
     readonly permits: number;
     shared: boolean | undefined;
     keptUntil: number | undefined;
@@ -16,12 +17,13 @@ export class TabledKey implements LeasedKey {
     constructor(
         private readonly _table: LeaseTable,
         readonly row: number,
-        { key, holder, fence, buried, permits, shared, keptUntil }: LeasedKey,
+        { key, holder, fence, buried, permits, shared, keptUntil, id }: LeasedKey,
     ) {
         this.key = key;
         this.holder = holder;
         this.fence = fence;
         this.buried = buried;
+        this.id = id;
         this.permits = permits;
         this.shared = shared;
         this.keptUntil = keptUntil;

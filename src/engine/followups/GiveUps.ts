@@ -2,6 +2,7 @@ import { isTemporary } from '../port/errors';
 import type { LockError } from '../port/errors';
 import type { GiveUpRequest, LockStore, ReleaseAnswer, ReleaseRequest } from '../port/LockStore';
 import type { Clock, Timer } from '../time/Clock';
+import { OwnerReleases } from './OwnerReleases';
 
 /** What must not be left behind: a key that may be ours, or a place in line. */
 interface Leftover {
@@ -13,6 +14,8 @@ interface Leftover {
     until: number;
     /** A step that has no answer yet may bring it about, or lengthen it. */
     readonly mayArrive: boolean;
+    /** A key under a holder that the caller has chosen. */
+    readonly owned: { readonly key: string; readonly holder: string } | undefined;
 }
 
 /**
@@ -33,6 +36,7 @@ const MOST = 100_000;
  * attempt of before may bring about.
  */
 export class GiveUps {
+    readonly owners = new OwnerReleases();
     private _underWay = 0;
     /** Called when the last try that was under way has been answered. */
     private _idle: (() => void) | undefined;
@@ -60,6 +64,12 @@ export class GiveUps {
         this._begin(remove, until, request.underWay);
     }
 
+    /** Has the store refuse what arrives of an acquisition later. @param until by then what arrives later has run out by itself. */
+    bury(key: string, id: string, until: number): void {
+        // No key holds an id as it is: nothing is released.
+        this._begin((answered) => this._store.release({ key, holder: id, buried: id }, answered), until, true);
+    }
+
     /**
      * Gives a key back.
      *
@@ -67,7 +77,14 @@ export class GiveUps {
      * @param mayArrive a renewal had no answer: it may arrive later.
      */
     release(request: ReleaseRequest, until: number, mayArrive = false): void {
-        this._begin((answered) => this._store.release(request, answered), until, mayArrive);
+        if (request.id === undefined) {
+            this._begin((answered) => this._store.release(request, answered), until, mayArrive);
+            return;
+        }
+        // What was sent before may arrive later, and so may each try: they would end the owner's next lease, too.
+        const owned = { ...request, buried: request.buried ?? request.id };
+        this.owners.begin(owned.key, owned.holder);
+        this._begin((answered) => this._store.release(owned, answered), until, mayArrive, owned);
     }
 
     /** The store can be reached again: retries all of them now. */
@@ -85,8 +102,8 @@ export class GiveUps {
         if (this._underWay > 0) await new Promise<void>((resolve) => (this._idle = resolve));
     }
 
-    private _begin(remove: Leftover['remove'], until: number, mayArrive: boolean): void {
-        this._try({ remove, lasts: until - this._clock.now(), until, mayArrive });
+    private _begin(remove: Leftover['remove'], until: number, mayArrive: boolean, owned?: Leftover['owned']): void {
+        this._try({ remove, lasts: until - this._clock.now(), until, mayArrive, owned });
     }
 
     private _try(leftover: Leftover): void {
@@ -95,7 +112,10 @@ export class GiveUps {
         leftover.remove((answer) => {
             this._underWay -= 1;
             if (answer instanceof Error) this._failed(leftover, answer);
-            else this._pause = FIRST_PAUSE;
+            else {
+                this._pause = FIRST_PAUSE;
+                this._over(leftover);
+            }
             if (this._underWay === 0) this._idle?.();
         });
     }
@@ -104,10 +124,20 @@ export class GiveUps {
         const now = this._clock.now();
         // The server was not heard: what it was sent before may take effect as late as now.
         if (leftover.mayArrive && isTemporary(error)) leftover.until = now + leftover.lasts;
-        if (this._closed || now + this._pause >= leftover.until) return;
+        if (this._closed || now + this._pause >= leftover.until) {
+            this._over(leftover);
+            return;
+        }
         this._later.push(leftover);
-        if (this._later.length > this._most) this._later.shift();
+        const dropped = this._later.length > this._most ? this._later.shift() : undefined;
+        if (dropped !== undefined) this._over(dropped);
+        const { owned } = leftover;
+        if (owned !== undefined) this.owners.failed(owned.key, owned.holder, error);
         this._timer ??= this._clock.timer(this._pause, () => this._again());
+    }
+
+    private _over({ owned }: Leftover): void {
+        if (owned !== undefined) this.owners.end(owned.key, owned.holder);
     }
 
     private _again(): void {

@@ -1,5 +1,5 @@
 import { checkTtl } from '../port/checks';
-import { LockError } from '../port/errors';
+import { LockError, asError } from '../port/errors';
 import type { LockMode } from '../port/LockStore';
 import type { Clock } from '../time/Clock';
 import { INSPECT, describe } from './describe';
@@ -17,6 +17,8 @@ export interface LeasedKey {
     deadline: number;
     /** @see ReleaseRequest.buried */
     readonly buried?: string | undefined;
+    /** @see ReleaseRequest.id */
+    readonly id?: string | undefined;
     readonly permits: number;
     /** Whether it has a share of the key; undefined: the answer to a downgrade was lost. */
     shared: boolean | undefined;
@@ -49,6 +51,8 @@ export interface LeaseKeeper {
     readonly failure: LockError | undefined;
     /** A renewal was sent in time, and the event loop was blocked ever since: its answer may be there, and only not read. */
     mayBeRenewed(): boolean;
+    /** Settles when the renewal that is under way is answered, or the lease has ended. */
+    answered(): Promise<unknown>;
     /** Makes what is thrown of an error of ours. */
     exceptionOf(error: LockError): Error;
 }
@@ -149,6 +153,17 @@ export class HeldLease implements Lease {
         return false;
     }
 
+    /** Whether it has ended. Else it is held, or that is not known yet. */
+    isOver(): boolean {
+        return !this.isHeld() && this._state.kind === 'ended';
+    }
+
+    /** Whether it is held, as soon as that is known: its deadline may have passed while the answer to a renewal was there, and not read. */
+    async decided(): Promise<boolean> {
+        while (!this.isHeld() && !this.isOver()) await this.keeper.answered();
+        return this.isHeld();
+    }
+
     assertHeld(): void {
         if (this.isHeld()) return;
         const { _state: state } = this;
@@ -159,7 +174,7 @@ export class HeldLease implements Lease {
     async renew(ttl: number = this.ttl): Promise<void> {
         try {
             checkTtl(ttl, this.key);
-            if (this._isOver()) this.assertHeld();
+            if (this.isOver()) this.assertHeld();
             await this.keeper.renew(ttl);
         } catch (error) {
             throw error instanceof LockError ? this._thrown(error) : error;
@@ -168,7 +183,7 @@ export class HeldLease implements Lease {
 
     async downgrade(): Promise<void> {
         try {
-            if (this._isOver()) this.assertHeld();
+            if (this.isOver()) this.assertHeld();
             await this.keeper.downgrade();
         } catch (error) {
             throw error instanceof LockError ? this._thrown(error) : error;
@@ -182,13 +197,18 @@ export class HeldLease implements Lease {
     }
 
     release(): Promise<boolean> {
-        return this._isOver() ? this._answer() : this._end({ kind: 'released' });
+        return this.isOver() ? this._answer() : this._end({ kind: 'released' });
     }
 
     handOver(): string {
         this.assertHeld();
-        void this._end({ kind: 'handed over' });
+        this.leave();
         return this.holder;
+    }
+
+    /** Hands it over, also if its deadline has passed since it was looked at: of several leases all are handed over, or none. */
+    leave(): void {
+        if (this._state.kind === 'held') void this._end({ kind: 'handed over' });
     }
 
     async [Symbol.asyncDispose](): Promise<void> {
@@ -208,19 +228,20 @@ export class HeldLease implements Lease {
 
     /** Releases the lease because the lock is closed: whoever works under it is told. */
     close(): Promise<boolean> {
-        return this._isOver() ? this._answer() : this._end({ kind: 'closed' });
-    }
-
-    /** Whether it has ended. Else it is held, or that is not known yet. */
-    private _isOver(): boolean {
-        return !this.isHeld() && this._state.kind === 'ended';
+        return this.isOver() ? this._answer() : this._end({ kind: 'closed' });
     }
 
     private _end(end: LeaseEnd): Promise<boolean> {
         const state: State = { kind: 'ended', end, answer: undefined };
         // First: whoever is told of it and asks finds it ended.
         this._state = state;
-        state.answer = this.keeper.ended(end);
+        try {
+            state.answer = this.keeper.ended(end);
+        } catch (error) {
+            // A store that throws: whoever asks again is told, too.
+            state.answer = Promise.reject(asError(error));
+            state.answer.catch(() => undefined);
+        }
         if (this._controller !== undefined) this._abort(this._controller);
         return state.answer;
     }

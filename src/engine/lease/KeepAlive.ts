@@ -1,11 +1,11 @@
 import type { GiveUps } from '../followups/GiveUps';
 import { isTemporary } from '../port/errors';
 import type { LockError } from '../port/errors';
-import { isOfThisProcess } from '../port/holder';
 import type { LockEvent } from '../port/LockObserver';
 import { answerWith } from '../port/LockStore';
 import type { LockStore, ReleaseAnswer, Renewal } from '../port/LockStore';
 import { shareHolder } from '../port/ReservingRequest';
+import { latestEnd } from '../port/validity';
 import type { Clock } from '../time/Clock';
 import { inMicrotask } from '../time/hostTime';
 import { TimerHeap } from '../time/TimerHeap';
@@ -96,7 +96,7 @@ export class KeepAlive implements UpkeepOwner {
 
     async renew(upkeep: Upkeep, ttl: number): Promise<void> {
         const { lease } = upkeep;
-        while (!this._mayBegin(upkeep)) await this._other(upkeep);
+        while (this._queue.has(upkeep) && !this._mayBegin(upkeep)) await this._other(upkeep);
         lease.assertHeld();
         const before = lease.ttl;
         this._setTtl(upkeep, ttl);
@@ -113,7 +113,7 @@ export class KeepAlive implements UpkeepOwner {
     async downgrade(upkeep: Upkeep): Promise<void> {
         const { lease } = upkeep;
         // A renewal of the exclusive lease that arrived later would find it gone.
-        while (!this._mayBegin(upkeep)) await this._other(upkeep);
+        while (this._queue.has(upkeep) && !this._mayBegin(upkeep)) await this._other(upkeep);
         lease.assertHeld();
         if (lease.leased.every(({ shared }) => shared === true)) {
             this._deputy?.done(lease);
@@ -133,12 +133,13 @@ export class KeepAlive implements UpkeepOwner {
         this._queue.delete(upkeep);
         const over = this._deputy?.end(upkeep.lease);
         if (over !== undefined) upkeep.isAstray = true;
+        upkeep.renewing?.settle();
         switch (end.kind) {
             case 'released':
             case 'closed':
                 return this._release(upkeep, over);
             case 'handed over':
-                for (const { key, holder } of upkeep.lease.leased) shareHolder(this._store, key, holder);
+                for (const one of upkeep.lease.leased) this._handOver(upkeep, one);
                 return STILL_OURS;
             case 'lost':
                 this._lost(upkeep, end.error);
@@ -250,6 +251,11 @@ export class KeepAlive implements UpkeepOwner {
         this._tell({ kind: 'lost', key, holder, context, held: this._clock.now() - since, error });
     }
 
+    private _handOver({ longest }: Upkeep, { key, holder, buried }: LeasedKey): void {
+        shareHolder(this._store, key, holder);
+        if (buried !== undefined) this._giveUps.bury(key, buried, this._clock.now() + longest);
+    }
+
     /** A renewal that is under way is not waited for: it never re-creates what was released before it. */
     private async _release(upkeep: Upkeep, over: Promise<void> | undefined): Promise<boolean> {
         const { leased } = upkeep.lease;
@@ -260,19 +266,22 @@ export class KeepAlive implements UpkeepOwner {
 
     /** @param over settles when a renewal of the deputy is over: it has a connection of its own, and may arrive after the release. */
     private _releaseOne(upkeep: Upkeep, one: LeasedKey, over: Promise<void> | undefined): Promise<boolean> {
-        const { key, holder, buried, keptUntil, shared } = one;
+        const { key, holder, buried, id, keptUntil, shared } = one;
+        const { owners } = this._giveUps;
         this._releasing += 1;
+        if (id !== undefined) owners.begin(key, holder);
         return new Promise((resolve, reject) => {
             const release = (): void =>
-                this._store.release({ key, holder, buried, keptUntil, shared }, (answer) => {
+                this._store.release({ key, holder, buried, id, keptUntil, shared }, (answer) => {
                     this._releasing -= 1;
                     if (this._releasing === 0) this._idle?.();
                     const error = this._released(upkeep, one, answer);
+                    if (id !== undefined) owners.end(key, holder);
                     if (error === undefined) resolve(answer === 'released');
                     else reject(this.exceptionOf(error, upkeep.context));
                 });
             // A holder that was chosen may be granted the key again, and that lease would be lengthened.
-            if (over === undefined || isOfThisProcess(holder)) release();
+            if (over === undefined || id === undefined) release();
             else void over.then(release);
         });
     }
@@ -300,11 +309,9 @@ export class KeepAlive implements UpkeepOwner {
 
     /** Releases in the background, until the server has let go of it by itself; never what was acquired after it. */
     private _giveUp({ longest, isAstray, renewing }: Upkeep, one: LeasedKey): void {
-        const { key, holder, buried, deadline, keptUntil, shared } = one;
-        // Not the ttl: the store may have been asked for a longer one before, also by the lease that was passed on to this one.
-        const now = this._clock.now();
-        const until = Math.max(now + longest, now + 1.02 * (deadline - now) + GRID);
-        const release = { key, holder, buried, keptUntil, shared };
+        const { key, holder, buried, id, deadline, keptUntil, shared } = one;
+        const until = latestEnd(this._clock.now(), longest, deadline);
+        const release = { key, holder, buried, id, keptUntil, shared };
         this._giveUps.release(release, until, isAstray || renewing !== undefined);
     }
 }

@@ -22,7 +22,7 @@ export class LeaseRenewal {
         this.parts = leased.map((one) => new KeyRenewal(this, one, ttl));
     }
 
-    /** Settles with what failed, if anything, when every key has been answered. */
+    /** Settles with what failed, if anything, when every key has been answered, or the lease has ended. */
     answer(): Promise<LockError | undefined> {
         // Made on demand: most often nobody waits.
         return new Promise((resolve) => (this._waiting ??= []).push(resolve));
@@ -35,7 +35,14 @@ export class LeaseRenewal {
         this._missing -= 1;
         if (this._missing > 0) return;
         this._done(this);
-        for (const resolve of this._waiting ?? []) resolve(this.failure);
+        this.settle();
+    }
+
+    /** Nobody waits for it any longer. */
+    settle(): void {
+        const waiting = this._waiting ?? [];
+        this._waiting = undefined;
+        for (const resolve of waiting) resolve(this.failure);
     }
 }
 

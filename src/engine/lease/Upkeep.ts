@@ -89,6 +89,10 @@ export class Upkeep implements Due, LeaseKeeper {
         return this.renewing !== undefined;
     }
 
+    answered(): Promise<unknown> {
+        return this.renewing === undefined ? Promise.resolve() : this.renewing.answer();
+    }
+
     exceptionOf(error: LockError): Error {
         return this._owner.exceptionOf(error, this.context);
     }

@@ -24,6 +24,7 @@ import { Line } from './Line';
 import type { Place, ReservedMessage } from './Line';
 import { Turn } from './Turn';
 import { TurnRenewals } from './TurnRenewals';
+import { UnreleasedTurns } from './UnreleasedTurns';
 
 /**
  * A store in front of another: those of one process who wait for a key have one place in line there, that of the first of
@@ -39,8 +40,7 @@ export class LocalGrants implements PassingStore {
     /** By those who wait, and by the holders of turns. */
     private readonly _lineOf = new RecycledMap<Line>();
     private readonly _turns = new RecycledMap<Line>();
-    /** Turns that nobody took and whose release has failed, by the acquisition for whose sake it is tried again. */
-    private readonly _unreleased = new Map<string, Turn>();
+    private readonly _unreleased: UnreleasedTurns;
     private readonly _renewals = new TurnRenewals();
     private readonly _queue: TimerHeap<Line>;
     private _listener: StoreListener | undefined;
@@ -52,11 +52,12 @@ export class LocalGrants implements PassingStore {
         private readonly _passes: number,
     ) {
         this._queue = new TimerHeap(_clock, (line) => this._over(line));
+        this._unreleased = new UnreleasedTurns(_clock);
     }
 
-    /** How many keys it knows, one for each ttl. */
+    /** How many keys it knows, one for each ttl, and turns that are still to be released. */
     get size(): number {
-        return this._lines.size;
+        return this._lines.size + this._unreleased.size;
     }
 
     get confirmsGrants(): boolean {
@@ -84,6 +85,7 @@ export class LocalGrants implements PassingStore {
 
     close(): Promise<void> {
         this._queue.clear();
+        this._unreleased.clear();
         return this._store.close();
     }
 
@@ -219,7 +221,9 @@ export class LocalGrants implements PassingStore {
                 : { id, ticket, busy: undefined, failure: undefined, isAsking: false, message: undefined };
         line.inLine = place;
         place.isAsking = true;
-        const asked: ReservingRequest = { key, id, ttl, ticket, spare: this._passes };
+        // One that had to wait for others of this process, or that others wait behind, is worth a reservation.
+        const contended = !came || line.waiting.size > 1;
+        const asked: ReservingRequest = { key, id, ttl, ticket, spare: this._passes, contended };
         this._store.acquire(asked, (answer) => {
             place.isAsking = false;
             place.busy = undefined;
@@ -326,16 +330,11 @@ export class LocalGrants implements PassingStore {
 
     /** Releases a turn that nobody took; when that fails, the last one that left tries again. */
     private async _giveBack(turn: Turn, { key, id, underWay }: GiveUpRequest): Promise<ReleaseAnswer> {
-        this._unreleased.set(id, turn);
+        this._unreleased.add(id, turn);
         const request = { key, holder: turn.holder, buried: underWay ? id : undefined };
-        try {
-            const answer = await promised<ReleaseAnswer>((callback) => this._store.release(request, callback));
-            this._unreleased.delete(id);
-            return answer;
-        } catch (error) {
-            if (this._clock.now() >= turn.deadline) this._unreleased.delete(id);
-            throw error;
-        }
+        const answer = await promised<ReleaseAnswer>((callback) => this._store.release(request, callback));
+        this._unreleased.delete(id);
+        return answer;
     }
 
     /** What was meant for one who waits no longer goes to the next, or to those at the store. @returns a turn to be released. */

@@ -2,9 +2,10 @@ import type { GiveUps } from '../followups/GiveUps';
 import type { HeldLease, LeasedKey } from '../lease/HeldLease';
 import type { KeepAlive } from '../lease/KeepAlive';
 import { LockError, asLockError } from '../port/errors';
-import { nameOf } from '../port/holder';
+import { chosenHolder, nameOf } from '../port/holder';
 import type { LockEvent } from '../port/LockObserver';
 import { promised } from '../port/LockStore';
+import { latestEnd } from '../port/validity';
 import type { Busy, Callback } from '../port/LockStore';
 import type { Clock } from '../time/Clock';
 import type { Acquired, Outcome, WaitRequest } from '../waiting/Waiter';
@@ -94,7 +95,7 @@ export class Acquisitions {
         const { key } = request;
         return promised((callback) =>
             this._wait(request, beginning, callback, (acquired) => {
-                if (!lease.isHeld()) throw ended(lease, key);
+                if (lease.isOver()) throw ended(lease, key);
                 lease.add([this._leased(request, acquired)], acquired.confirmed);
                 return lease;
             }),
@@ -116,7 +117,7 @@ export class Acquisitions {
     }
 
     private _tried(requests: readonly WaitRequest[], outcomes: readonly Outcome[], at: number): FirstTry {
-        const { clock, giveUps, keepAlive, maxHeld, tell } = this._parts;
+        const { clock, keepAlive, maxHeld, tell } = this._parts;
         const now = clock.now();
         const had: LeasedKey[] = [];
         let refused: FirstTry['refused'];
@@ -131,9 +132,7 @@ export class Acquisitions {
                 had.push(this._leased(request, outcome));
                 isConfirmed &&= outcome.confirmed;
             } else if (isGranted) {
-                const { holder, buried } = outcome;
-                const { key, share, ttl } = request;
-                giveUps.release({ key, holder, buried, shared: share !== undefined }, now + ttl);
+                this._giveBack(request, outcome);
             }
             if (!isOurs) refused ??= { request, outcome };
         });
@@ -156,19 +155,26 @@ export class Acquisitions {
         callback: Callback<HeldLease | BusyKey>,
         take: (acquired: Acquired) => HeldLease,
     ): void {
-        const { key, share, ttl, context } = request;
-        const { holder, fence, buried } = acquired;
+        const { key, context } = request;
+        const { holder, fence } = acquired;
         const now = this._parts.clock.now();
         let lease: HeldLease;
         try {
             lease = take(acquired);
         } catch (error) {
-            this._parts.giveUps.release({ key, holder, buried, shared: share !== undefined }, now + ttl);
+            this._giveBack(request, acquired);
             this._failed(request, asLockError(error, key, holder), callback);
             return;
         }
         this._parts.tell({ kind: 'acquired', key, holder, context, fence, waited: now - beginning.at });
         callback(lease);
+    }
+
+    /** Nobody is to own it. */
+    private _giveBack(request: WaitRequest, acquired: Acquired): void {
+        const { clock, giveUps } = this._parts;
+        const { key, holder, buried, id, shared, deadline } = this._leased(request, acquired);
+        giveUps.release({ key, holder, buried, id, shared }, latestEnd(clock.now(), request.ttl, deadline));
     }
 
     private _busy(
@@ -192,11 +198,12 @@ export class Acquisitions {
         callback(error);
     }
 
-    private _leased({ atLeast = 0, key, share }: WaitRequest, acquired: Acquired): LeasedKey {
+    private _leased({ atLeast = 0, id, key, share }: WaitRequest, acquired: Acquired): LeasedKey {
         const { holder, fence, deadline, buried } = acquired;
         const keptUntil = atLeast === 0 ? undefined : this._parts.clock.now() + atLeast;
         const permits = share?.permits ?? 1;
-        return { key, holder, fence, deadline, buried, permits, shared: share !== undefined, keptUntil };
+        const owned = chosenHolder(id) === undefined ? undefined : id;
+        return { key, holder, fence, deadline, buried, id: owned, permits, shared: share !== undefined, keptUntil };
     }
 
     /** Says that no further lease may be held. */

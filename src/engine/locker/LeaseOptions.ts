@@ -40,8 +40,9 @@ export interface LeaseOptions {
     /** Stops waiting. */
     readonly signal?: AbortSignal | undefined;
     /**
-     * The id to hold the key under; one that holds the key already gets it again. Default: a new one. Do not use one again
-     * while it is unknown what became of an acquisition with it: what is still on its way would be taken for the new one's.
+     * The id to hold the key under; one that holds the key already gets it again. Default: a new one. While a lease of the same id is
+     * being given back, its next acquisition by the same locker waits for that. Another process, or whoever releases by its holder, must
+     * do that itself: a release that is still on its way would end the next lease, too.
      */
     readonly holder?: string | undefined;
     /** Handed to the observer with every event of this acquisition. */

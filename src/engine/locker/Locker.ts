@@ -5,12 +5,12 @@ import { KeepAlive } from '../lease/KeepAlive';
 import type { Lease } from '../lease/Lease';
 import { checkType } from '../port/checks';
 import { LockError, asError } from '../port/errors';
-import { nameOf } from '../port/holder';
+import { drawAnew, nameOf } from '../port/holder';
 import type { LockEvent, LockObserver } from '../port/LockObserver';
 import type { LockInfo, LockStore, StoreListener } from '../port/LockStore';
 import { SHARED } from '../port/protocol';
 import { quietly } from '../port/quietly';
-import { SystemClock } from '../time/Clock';
+import { systemClock } from '../time/Clock';
 import type { Clock } from '../time/Clock';
 import { Waiters } from '../waiting/Waiters';
 import { Acquisitions } from './Acquisitions';
@@ -56,7 +56,7 @@ export class Locker {
         private readonly _store: LockStore,
         options: Partial<LockerOptions> = {},
         private readonly _observer: LockObserver = { observe: () => undefined },
-        private readonly _clock: Clock = new SystemClock(),
+        private readonly _clock: Clock = systemClock,
     ) {
         const clock = _clock;
         this._options = lockerOptions(options);
@@ -82,6 +82,7 @@ export class Locker {
         if (this._state === 'closed') throw new LockError('CLOSED', 'The lock was closed.');
         if (this._state === 'open') throw new LockError('ALREADY_OPENED', 'The lock is open already.');
         this._state = 'open';
+        drawAnew();
         try {
             await this._store.open(this._listener());
         } catch (error) {
@@ -170,6 +171,16 @@ export class Locker {
     /** Has the keys of a lease of this locker stay taken for so long from now on, ms, even when it is released sooner. */
     hold(lease: Lease, atLeast: number): void {
         if (lease instanceof HeldLease) lease.hold(atLeast);
+    }
+
+    /** Whether a lease of this locker is held, as soon as that is known: the answer to a renewal may be there, and only not be read. */
+    async isHeld(lease: Lease): Promise<boolean> {
+        return lease instanceof HeldLease ? lease.decided() : lease.isHeld();
+    }
+
+    /** Hands over a lease of this locker that was held a moment ago: several are handed over together. @see Lease.handOver */
+    handOver(lease: Lease): void {
+        if (lease instanceof HeldLease) lease.leave();
     }
 
     /** Says what is wrong with a request, and does nothing. @throws what acquire throws for it. */

@@ -72,6 +72,11 @@ export interface ReleaseRequest {
     readonly shared?: boolean | undefined;
     /** Until this instant, on our clock, what is given back stays taken. Undefined: it is free at once. */
     readonly keptUntil?: number | undefined;
+    /**
+     * The acquisition, where its caller has chosen the holder. A release of one that is buried does nothing: it is late, and its owner may
+     * have the key again.
+     */
+    readonly id?: string | undefined;
 }
 
 /** `gone`: this holder did not have the key. */

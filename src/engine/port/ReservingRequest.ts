@@ -5,6 +5,11 @@ export interface ReservingRequest extends AcquireRequest {
     /** Local succession: so many fences behind that of the grant are to be nobody else's. */
     readonly spare?: number | undefined;
     /**
+     * Local succession: others of the process want the key, so the fences are to be reserved also where the key may be free. Else they are
+     * where that costs nothing.
+     */
+    readonly contended?: boolean | undefined;
+    /**
      * Quorum: the last that was seen of the nodes' clocks, moved on to now, µs. A node gives no smaller fence, unless the hint
      * is far from its time.
      */

@@ -1,5 +1,7 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
+import { closeSync, openSync, readSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { monotonicNow, wallNow } from '../time/hostTime';
 
 /*
  * The id of an acquisition is `host:pid:random:counter:`. When the acquisition is granted, the key holds its id and the fence:
@@ -50,11 +52,37 @@ export function isOfThisProcess(id: string): boolean {
     return id.startsWith(here());
 }
 
+/**
+ * From now on new ids have another random part. A process that goes on from a snapshot cannot see that: process id, boot id and clock are copied,
+ * and it shares its ids with every other copy. So each opening of a lock draws a new one.
+ */
+export function drawAnew(): void {
+    origin = undefined;
+}
+
 function here(): string {
-    // Drawn at the first use, and again after a fork or a restored snapshot: another process is somebody else.
+    // Drawn at the first use, and again after a fork: another process is somebody else.
     if (origin?.pid !== process.pid) {
-        const random = randomBytes(6).toString('base64url');
-        origin = { pid: process.pid, text: `${hostname().replace(/[\s#]/g, '_')}:${process.pid}:${random}:` };
+        origin = { pid: process.pid, text: `${hostname().replace(/[\s#]/g, '_')}:${process.pid}:${randomPart()}:` };
     }
     return origin.text;
+}
+
+/** The random generator of Node.js is copied with the process: copies would draw the same. The kernel's is not, nor does time go on alike. */
+function randomPart(): string {
+    const hash = createHash('sha256').update(randomBytes(16)).update(kernelRandom());
+    return hash.update(`${monotonicNow()} ${wallNow()}`).digest('base64url').slice(0, 8);
+}
+
+/** Empty where there is no such file, as on Windows. */
+function kernelRandom(): Buffer {
+    const bytes = Buffer.alloc(16);
+    try {
+        const file = openSync('/dev/urandom', 'r');
+        readSync(file, bytes);
+        closeSync(file);
+        return bytes;
+    } catch {
+        return bytes;
+    }
 }

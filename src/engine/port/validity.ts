@@ -12,6 +12,16 @@ export function deadlineOf(sentAt: number, ttl: number, drift = 0.01): number {
 }
 
 /**
+ * The latest instant at which a key may run out by itself that was ours until `deadline`. Not the ttl from now: the server may have been asked
+ * for more before, also by the lease that was passed on to this one. A deadline is earlier than the end of the key, see {@link deadlineOf}.
+ *
+ * @param longest that the server may be about to be asked for, ms.
+ */
+export function latestEnd(now: number, longest: number, deadline: number): number {
+    return Math.max(now + longest, now + 1.02 * (deadline - now) + 10);
+}
+
+/**
  * Until when a grant can be relied on that a message tells of; undefined: the store has to be asked. It must be newer than
  * what we last saw, and enough of it left. At the *send* of the attempt that was answered busy the key was not ours, so the
  * grant holds at least until that moment + its ttl.

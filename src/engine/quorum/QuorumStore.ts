@@ -1,4 +1,4 @@
-import { SystemClock } from '../time/Clock';
+import { systemClock } from '../time/Clock';
 import type { Clock } from '../time/Clock';
 import { LockError } from '../port/errors';
 import { chosenHolder, nameOf } from '../port/holder';
@@ -51,7 +51,7 @@ export class QuorumStore implements LockStore {
     private _isOut = false;
 
     /** @param nodes in the order in which they lead, the same for everybody. */
-    constructor(nodes: readonly QuorumNode[], options: QuorumStoreOptions, clock: Clock = new SystemClock()) {
+    constructor(nodes: readonly QuorumNode[], options: QuorumStoreOptions, clock: Clock = systemClock) {
         // When another node leads, those who wait have to stand in line there.
         this._nodes = new NodeSet(nodes, options, clock, () => this._listener?.reconnected());
         this._context = new QuorumContext(this._nodes);
@@ -120,11 +120,12 @@ export class QuorumStore implements LockStore {
 
     release(request: ReleaseRequest, callback: Callback<ReleaseAnswer>): void {
         const over = this._heldBy(request);
-        for (const acquisition of over) acquisition.end();
         const answered = (node: QuorumNode, answer: ReleaseAnswer): void => {
             for (const acquisition of over) acquisition.onReleased(node, answer);
         };
         release(this._context, request, answered, callback);
+        // After it: what is buried is released no more.
+        for (const acquisition of over) acquisition.end();
     }
 
     giveUp({ id, key, underWay }: GiveUpRequest): Promise<ReleaseAnswer> {

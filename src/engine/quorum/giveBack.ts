@@ -18,11 +18,12 @@ export function release(
     callback: Callback<ReleaseAnswer>,
 ): void {
     const { nodes, undelivered } = context;
-    const { buried, holder, keptUntil, key, shared } = request;
+    const { buried, holder, id, keptUntil, key, shared } = request;
     const name = readStored(holder)?.name;
     const lead = nodes.lead === undefined ? -1 : nodes.all.indexOf(nodes.lead);
     const buriedId = buried === undefined ? undefined : nodeIdOf(buried);
-    const asked = { key, holder: name ?? holder, buried: buriedId, shared, keptUntil };
+    const ownId = id === undefined ? undefined : nodeIdOf(id);
+    const asked = { key, holder: name ?? holder, buried: buriedId, id: ownId, shared, keptUntil };
     const question = {
         of: nodes.all,
         within: nodes.timeout(nodes.longestTtl),
@@ -32,9 +33,11 @@ export function release(
         isDecided: (answers: Answers<ReleaseAnswer>) =>
             (lead < 0 || answers[lead] !== undefined) && verdictOf(answers, nodes.quorum) !== undefined,
         failed: (node: QuorumNode, error: Error) => {
-            // By a holder that the caller has chosen a later lease of it would be released, too.
-            const id = name === undefined ? asked.buried : `${name}:`;
-            if (id !== undefined && isTemporary(error)) undelivered.keep(node, { key, id, underWay: true });
+            // Where there is only something to bury, the key stays whose it is.
+            if (holder === buried || !isTemporary(error)) return;
+            // By a holder that the caller has chosen a later lease of it would be released, too: that release is refused when it arrives.
+            const left = name === undefined ? (asked.buried ?? asked.id) : `${name}:`;
+            if (left !== undefined) undelivered.keep(node, { key, id: left, underWay: true });
         },
     };
     countVotes<ReleaseAnswer>(nodes, question, (answers) => {

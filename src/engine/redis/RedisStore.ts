@@ -143,15 +143,15 @@ export class RedisStore implements LockStore {
     }
 
     acquire(request: ReservingRequest, callback: Callback<AcquireAnswer>): void {
-        const { id, key, ticket = 0 } = request;
+        const { contended = false, id, key, ticket = 0 } = request;
         const stored = this._context.prefix + key;
         if (stored.startsWith(PREFIX)) {
             const text = `A key must not begin with ${PREFIX}, as the keys of this library itself do: ${stored}.`;
             callback(new LockError('BAD_KEY', text, { key }));
             return;
         }
-        const free = ticket === 0 && !this._contended.has(key) && chosenHolder(id) === undefined;
-        if (free) this._servers.run(new AcquireCommand(request, callback, this._context, this._acquired));
+        const isFree = ticket === 0 && !contended && !this._contended.has(key) && chosenHolder(id) === undefined;
+        if (isFree) this._servers.run(new AcquireCommand(request, callback, this._context, this._acquired));
         else this._acquireQueued(request, callback);
     }
 
@@ -186,9 +186,9 @@ export class RedisStore implements LockStore {
         return renewalOf(answer.done ? 'renewed' : 'gone', deadlineOf(sentAt, ttl, drift));
     }
 
-    release({ buried, holder, keptUntil, key, shared }: ReleaseRequest, callback: Callback<ReleaseAnswer>): void {
-        if (buried !== undefined || keptUntil !== undefined || this._contended.has(key)) {
-            this._giveBack({ key, holder, id: buried, underWay: buried !== undefined, keptUntil }, callback);
+    release({ buried, holder, id, keptUntil, key, shared }: ReleaseRequest, callback: Callback<ReleaseAnswer>): void {
+        if (buried !== undefined || id !== undefined || keptUntil !== undefined || this._contended.has(key)) {
+            this._giveBack({ key, holder, id: buried ?? id, underWay: buried !== undefined, keptUntil }, callback);
             return;
         }
         const released = ({ giving }: ReleaseCommand, reply: ReleaseReply): void => {

@@ -127,7 +127,7 @@ export interface Giving {
     readonly key: string;
     /** Undefined: nobody's. */
     readonly holder?: string | undefined;
-    /** Of an acquisition that is given up. */
+    /** Of an acquisition that is given up, or of an owner's that is released. */
     readonly id?: string | undefined;
     readonly underWay?: boolean;
     /** @see ReleaseRequest.keptUntil */

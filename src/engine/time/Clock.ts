@@ -50,7 +50,7 @@ export class SystemClock implements Clock {
 
     /**
      * The process may have stood still between its two readings, which is no sleep of the machine. So the monotonic clock is
-     * read again, after the wall clock. Each part of the engine has a clock of its own, and they must not disagree.
+     * read again, after the wall clock.
      */
     private _afterSleep(wall: number): number {
         const monotonic = this._monotonic();
@@ -62,3 +62,6 @@ export class SystemClock implements Clock {
         return monotonic + this._slept;
     }
 }
+
+/** That of this process. There is one for all: what is measured by several parts, or by several components, is to agree. */
+export const systemClock: Clock = new SystemClock();

@@ -5,7 +5,7 @@ interface Listener<T> {
 
 /** Listens to each AbortSignal once, for all that wait with it: more than ten listeners of one make Node.js print a warning. */
 export class AbortSignals<T> {
-    private readonly _listeners = new Map<AbortSignal, Listener<T>>();
+    private readonly _listeners = new WeakMap<AbortSignal, Listener<T>>();
 
     /** @param _aborted called for each that waits with a signal, when that aborts. */
     constructor(private readonly _aborted: (one: T, signal: AbortSignal) => void) {}

@@ -1,7 +1,7 @@
 import { RecycledMap } from '../collections/RecycledMap';
 import type { GiveUps } from '../followups/GiveUps';
 import { LockError, isTemporary } from '../port/errors';
-import { nameOf } from '../port/holder';
+import { chosenHolder, nameOf } from '../port/holder';
 import type { LockEvent } from '../port/LockObserver';
 import type { AcquireAnswer, Busy, Callback, Granted, LockStore } from '../port/LockStore';
 import { WAITER_LEASE } from '../port/protocol';
@@ -52,6 +52,14 @@ export class Waiters {
         this._queue = new TimerHeap(_clock, (waiter) => this._due(waiter));
         this._outage = new Outage(_tell);
         this._limits = new DifferingLimits(_tell);
+        _giveUps.owners.listen({
+            over: (key, owner) => {
+                for (const waiter of this._ofOwner(key, owner)) this._attempt(waiter);
+            },
+            failed: (key, owner, error) => {
+                for (const waiter of this._ofOwner(key, owner)) this._heldUp(waiter, error);
+            },
+        });
     }
 
     get size(): number {
@@ -172,6 +180,7 @@ export class Waiters {
                 waiter.phase.heard ??= 'wake-up';
                 return;
             case 'asleep':
+                if (this._isHeldUp(waiter)) return;
                 waiter.phase = { kind: 'asking', heard: undefined };
                 this._send(waiter);
                 return;
@@ -272,8 +281,9 @@ export class Waiters {
     /** Believes a grant without asking, if it can be relied on. */
     private _trustGrant(waiter: Waiter, message: GrantMessage): void {
         const { busy, failure, phase, request } = waiter;
-        const reliable = phase.kind === 'asleep' && failure === undefined && busy !== undefined;
-        const granted = reliable ? grantByMessage(request, message, busy, this._clock.now()) : undefined;
+        const reliable = phase.kind === 'asleep' && failure === undefined && !this._isHeldUp(waiter);
+        const granted =
+            reliable && busy !== undefined ? grantByMessage(request, message, busy, this._clock.now()) : undefined;
         if (granted === undefined) this._attempt(waiter);
         else this._grant(waiter, granted);
     }
@@ -290,6 +300,27 @@ export class Waiters {
         this._outage.failed(error, this._clock.now());
         if (waiter.failures === 1) this._tell({ kind: 'failed', key, holder: nameOf(id), context, error });
         this._wake(waiter, retryPause(waiter.failures, Math.random()));
+    }
+
+    /** Its owner gives the key back just now: Redis would not tell that release from one of this acquisition. */
+    private _isHeldUp({ request: { id, key } }: Waiter): boolean {
+        const { owners } = this._giveUps;
+        if (owners.size === 0) return false;
+        const owner = chosenHolder(id);
+        return owner !== undefined && owners.has(key, owner);
+    }
+
+    /** Nobody knows what became of the release that it waits for. */
+    private _heldUp(waiter: Waiter, cause: LockError): void {
+        const { key, id } = waiter.request;
+        if (waiter.phase.kind !== 'asleep') return;
+        const text = `It is unknown whether ${key} was given back: ${cause.message}`;
+        waiter.failure = new LockError(cause.code, text, { key, holder: nameOf(id), cause });
+        if (waiter.isOnce) this._end(waiter, waiter.failure);
+    }
+
+    private _ofOwner(key: string, owner: string): readonly Waiter[] {
+        return this._byId.items().filter(({ request }) => request.key === key && chosenHolder(request.id) === owner);
     }
 
     private _giveUp(waiter: Waiter): void {

@@ -108,11 +108,12 @@ suite('A deputy', () => {
         const { holder, share, ttl = TTL, keepAlive: isKept = true } = wanted;
         let lease: HeldLease | undefined;
         for (const key of [keys].flat()) {
-            const answer = await acquireFrom(store, { key, id: newId(holder), ttl, ticket: undefined, share });
+            const id = newId(holder);
+            const answer = await acquireFrom(store, { key, id, ttl, ticket: undefined, share });
             assert(answer.kind === 'granted');
             const { deadline, fence, holder: own } = answer;
             const state = { permits: 1, shared: share !== undefined, keptUntil: undefined };
-            const one = { key, holder: own, fence, deadline, ...state };
+            const one = { key, holder: own, fence, deadline, ...state, id: holder === undefined ? undefined : id };
             if (lease !== undefined) lease.add([one], true);
             else lease = keepAlive.begin(one, { ttl, keepAlive: isKept, context: undefined }, true);
         }

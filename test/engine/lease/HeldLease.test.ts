@@ -209,6 +209,19 @@ suite('HeldLease', () => {
             assert.deepEqual(keeper.ends, ['released']);
         });
 
+        test('tells every call that the store threw', async () => {
+            keeper.onEnd = () => {
+                throw new Error('of the store');
+            };
+            for (let count = 0; count < 2; count++) {
+                assert.strictEqual((await rejection(lease.release())).message, 'of the store');
+            }
+            const other = leaseOf(['key']);
+            const { signal } = other;
+            other.lose('was taken');
+            assert.isTrue(signal.aborted);
+        });
+
         test('of a lost lease is false and asks nobody', async () => {
             lease.lose('was taken');
             assert.isFalse(await lease.release());
@@ -311,6 +324,10 @@ class Keeper implements LeaseKeeper {
 
     mayBeRenewed(): boolean {
         return false;
+    }
+
+    answered(): Promise<void> {
+        return Promise.resolve();
     }
 
     extended(): void {}

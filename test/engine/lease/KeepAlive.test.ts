@@ -205,6 +205,21 @@ suite('KeepAlive', () => {
             assert.isTrue(await lease.release());
         });
 
+        test('is not lost because it is to be kept alive no longer, before the answer was read', async () => {
+            store.holding = true;
+            const lease = keep({ claimed: true });
+            for (const call of store.acquires) call.go();
+            store.renewals[0]?.goSilently();
+            const deadline = clock.now() + TTL - DRIFT;
+            clock.skip(CLAIM_WINDOW + 1000);
+            await clock.advance(1);
+            lease.keeper.keep(false);
+            await clock.advance(1);
+            store.renewals[0]?.reply({ kind: 'renewed', deadline });
+            await settled();
+            assert.isTrue(lease.isHeld());
+        });
+
         test('is lost when the event loop was blocked and no answer came', async () => {
             store.holding = true;
             const lease = keep({ keepAlive: false, claimed: true });
@@ -668,6 +683,23 @@ suite('KeepAlive', () => {
         assert.strictEqual(store.holderOf('key'), 'me');
         assert.isFalse(lease.isHeld());
         assert.strictEqual(clock.timers, 0);
+    });
+
+    test('has what may still arrive of a lease refused that it hands over', async () => {
+        const lease = keep();
+        const astray = newId();
+        lease.add([{ ...leasedKey(clock, 'other', TTL, 2, `${astray}2`), buried: astray }], true);
+        store.put('other', `${astray}2`, TTL);
+        store.holding = true;
+        lease.handOver();
+        for (const call of store.releases) call.fail();
+        store.holding = false;
+        await clock.advance(1000);
+        assert.strictEqual(store.holderOf('other'), `${astray}2`);
+        assert.strictEqual(store.holderOf('key'), 'me');
+        store.delete('other');
+        const late = acquireFrom(store, { key: 'other', id: astray, ttl: TTL, ticket: 0 });
+        await rejection(late, 'LOCK_ABORTED');
     });
 
     test('releases everything on close, also what does not answer', async () => {

@@ -231,6 +231,26 @@ suite('LocalGrants', () => {
             assert.deepEqual(asked(), []);
         });
 
+        test('that an earlier lease has renewed for longer: its release is retried for as long as the key may last', async () => {
+            const first = await contended({ keepAlive: false });
+            const waits = waiting(1, { keepAlive: false });
+            await settled();
+            await first.renew(10 * TTL);
+            await first.release();
+            const next = await waits[0];
+            store.holding = true;
+            const failed = rejection(next?.release() ?? Promise.resolve(), 'CONNECTION_FAILED');
+            for (let gone = 0; gone < 3 * TTL; gone += 100) {
+                for (const call of store.releases) if (!call.answered) call.fail();
+                await clock.advance(100);
+            }
+            await failed;
+            assert.isDefined(store.holderOf('key'));
+            store.proceed();
+            await clock.advance(3000);
+            assert.isUndefined(store.holderOf('key'));
+        });
+
         test('of several, each by its own holder', async () => {
             const first = await contended({}, locker, 'b');
             const several = locker.acquire(['a', 'b']);
@@ -748,6 +768,19 @@ suite('LocalGrants', () => {
             asked();
             await leaves('c');
             assert.deepEqual(asked(), ['giveUp'], 'it is forgotten');
+        });
+
+        test('a key that could not be given back, and that nobody tries to give back again, is forgotten when it has run out', async () => {
+            await releases();
+            await leaves('b');
+            store.holding = true;
+            const failed = rejection(leaves('c'));
+            store.releases.at(-1)?.fail();
+            await failed;
+            assert.strictEqual(succession.size, 1);
+            await clock.advance(TTL);
+            assert.strictEqual(succession.size, 0);
+            assert.strictEqual(clock.timers, 0);
         });
 
         test('a key that was passed on is not taken once it has run out', async () => {

@@ -122,6 +122,8 @@ suite('Locker', () => {
             await clock.advance(TTL);
             locker.keepAlive(released, true);
             locker.keepAlive(lost, true);
+            assert.strictEqual(locker.load.held, 0);
+            assert.strictEqual(clock.timers, 0);
             await clock.advance(TTL);
             assert.isFalse(released.isHeld() || lost.isHeld());
             assert.strictEqual(clock.timers, 0);
@@ -227,6 +229,113 @@ suite('Locker', () => {
             for (const event of events) assert.deepInclude(event, { key: 'key', context });
             assert.deepInclude(of(first.holder)[1], { held: 500 });
             assert.deepInclude(of(holder)[1], { waited: 500 });
+        });
+    });
+
+    suite('a holder that its caller has chosen', () => {
+        const options = { holder: 'mine', timeout: 10_000 };
+        /** Of which the release has no answer yet. */
+        let before: Lease;
+        let released: Promise<unknown>;
+
+        setup(async () => {
+            before = await locker.acquire('key', options);
+            store.holding = true;
+            released = before.release().catch(() => 'failed');
+            await settled();
+        });
+
+        async function fail(): Promise<void> {
+            for (const call of store.releases) if (!call.answered) call.fail();
+            await settled();
+        }
+
+        /** A try of the release has failed, and the next one reaches the store. */
+        async function releases(): Promise<void> {
+            await fail();
+            store.proceed();
+            await clock.advance(300);
+        }
+
+        for (const how of ['acquire', 'tryAcquire'] as const) {
+            test(`is acquired again when its release was done: ${how}`, async () => {
+                const next = locker[how]('key', options);
+                await settled();
+                assert.lengthOf(store.acquires, 1);
+                store.holding = false;
+                store.proceed();
+                assert.isTrue(await released);
+                assert.isTrue((await next)?.isHeld());
+                assert.strictEqual(store.holderOf('key'), 'mine');
+            });
+
+            test(`is acquired again when its release was done at last, and what is late does nothing: ${how}`, async () => {
+                const next = locker[how]('key', options);
+                await releases();
+                assert.isTrue((await next)?.isHeld());
+                store.releases[0]?.goSilently();
+                assert.strictEqual(store.holderOf('key'), 'mine');
+                await clock.advance(2 * TTL);
+                assert.isTrue((await next)?.isHeld());
+                assert.isTrue(await (await next)?.release());
+                assert.isUndefined(store.holderOf('key'));
+            });
+        }
+
+        test('is not acquired while nobody knows what became of its release', async () => {
+            const next = rejection(locker.acquire('key', options), 'CONNECTION_FAILED');
+            const tried = rejection(locker.tryAcquire('key', options), 'CONNECTION_FAILED');
+            const caller = new AbortController();
+            const { signal } = caller;
+            const aborted = rejection(locker.acquire('key', { ...options, signal }), 'LOCK_ABORTED');
+            for (let gone = 0; gone <= 10_100; gone += 100) {
+                await fail();
+                await clock.advance(100);
+                if (gone === 1000) {
+                    assert.match((await tried).message, /unknown whether key was given back/);
+                    caller.abort();
+                    await aborted;
+                }
+            }
+            assert.match((await next).message, /unknown whether key was given back/);
+            assert.lengthOf(store.acquires, 1);
+            assert.deepEqual(locker.load, { held: 0, waiting: 0 });
+        });
+
+        test('is acquired again when it has run out', async () => {
+            const next = locker.acquire('key', { ...options, timeout: Infinity });
+            for (let gone = 0; gone < TTL + 1000; gone += 100) {
+                await fail();
+                await clock.advance(100);
+            }
+            store.proceed();
+            assert.isTrue((await next).isHeld());
+            assert.strictEqual(store.holderOf('key'), 'mine');
+        });
+
+        test('of another key, and another holder of the key, do not wait', async () => {
+            store.holding = false;
+            assert.isTrue((await locker.acquire('other', options)).isHeld());
+            assert.isNull(await locker.tryAcquire('key', { holder: 'theirs' }));
+            assert.isNull(await locker.tryAcquire('key'));
+            await fail();
+        });
+
+        test('is acquired when its lost lease was given back', async () => {
+            store.proceed();
+            await released;
+            const kept = await locker.acquire('key', options);
+            store.holding = true;
+            await clock.advance(TTL);
+            assert.isFalse(kept.isHeld());
+            const next = locker.acquire('key', options);
+            await settled();
+            const attempts = store.acquires.length;
+            store.proceed();
+            await clock.advance(300);
+            assert.isTrue((await next).isHeld());
+            assert.isAbove(store.acquires.length, attempts);
+            assert.strictEqual(store.holderOf('key'), 'mine');
         });
     });
 
@@ -372,6 +481,27 @@ suite('Locker', () => {
             assert.isAbove(lease.remaining(), 0.9 * TTL);
             await clock.advance(2 * TTL);
             assert.isFalse(lease.isHeld());
+        });
+
+        test('are acquired although the event loop was blocked when the first was renewed', async () => {
+            const other = new Locker(store.another(), { ttl: 4 * TTL }, undefined, clock);
+            await other.open();
+            const theirs = await other.acquire('b');
+            const waiting = locker.acquire(['a', 'b'], { timeout: 3 * TTL });
+            await settled();
+            store.holding = true;
+            await clock.advance(TTL / 3);
+            const [renewal] = store.renewals;
+            renewal?.goSilently();
+            clock.skip((TTL * 2) / 3);
+            await theirs.release();
+            await settled();
+            store.acquires.at(-1)?.go();
+            await settled();
+            renewal?.reply({ kind: 'renewed', deadline: renewal.at + 0.98 * TTL });
+            store.proceed();
+            assert.isTrue((await waiting).isHeld());
+            await other.close();
         });
 
         test('all last for the ttl from when the last of them was acquired', async () => {

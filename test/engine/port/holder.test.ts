@@ -2,7 +2,9 @@ import { assert } from 'chai';
 import crypto from 'node:crypto';
 import { hostname } from 'node:os';
 import { checkHolder } from '../../../src/engine/port/checks';
+import { Locker } from '../../../src/engine/locker/Locker';
 import { chosenHolder, holderOf, nameOf, newId, readHolder } from '../../../src/engine/port/holder';
+import { MemoryStore } from '../../../src/testing/MemoryStore';
 
 suite('holder', () => {
     test('is of a new acquisition each time', () => {
@@ -50,6 +52,24 @@ suite('holder', () => {
             });
             assert.strictEqual(randoms[1], randoms[2]);
             assert.lengthOf(new Set(randoms), 3);
+        });
+
+        test('differs in its random part when each has opened its lock again, though the generator was copied', async () => {
+            const { randomBytes } = crypto;
+            crypto.randomBytes = (size: number) => Buffer.alloc(size);
+            try {
+                const randoms: (string | undefined)[] = [];
+                for (let copy = 0; copy < 3; copy++) {
+                    const locker = new Locker(new MemoryStore());
+                    await locker.open();
+                    const lease = await locker.acquire('key');
+                    randoms.push(lease.holder.split(':')[2]);
+                    await locker.close();
+                }
+                assert.lengthOf(new Set(randoms), 3);
+            } finally {
+                crypto.randomBytes = randomBytes;
+            }
         });
 
         test('is not drawn before it is needed', () => {

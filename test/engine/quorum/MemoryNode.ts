@@ -131,8 +131,9 @@ export class MemoryNode {
         return this._busy(lock, { sentAt, ticket: asked });
     }
 
-    release({ buried, holder, key, keptUntil = 0 }: ReleaseRequest): ReleaseAnswer {
+    release({ buried, holder, id, key, keptUntil = 0 }: ReleaseRequest): ReleaseAnswer {
         const lock = this.lock(key);
+        if (lock.buried.has(buried ?? id ?? '')) return 'gone';
         if (buried !== undefined) this._leave(lock, buried, true);
         return this._free(key, lock, (value) => holds(value, holder), keptUntil);
     }

@@ -1,8 +1,11 @@
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { assert } from 'chai';
 import fc from 'fast-check';
 import { SystemClock } from '../../../src/engine/time/Clock';
 
 const HOUR = 3_600_000;
+const SRC = join(__dirname, '..', '..', '..', '..', 'src');
 
 suite('SystemClock', () => {
     let monotonic: number;
@@ -214,5 +217,13 @@ suite('SystemClock', () => {
                 clock.timer(-1000, resolve);
             });
         });
+    });
+});
+
+suite('systemClock', () => {
+    test('is the one of the process: no other is made, which would count the sleep of the machine by itself', () => {
+        const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'));
+        const making = files.filter((name) => readFileSync(join(SRC, name), 'utf8').includes('new SystemClock'));
+        assert.deepEqual(making, [join('engine', 'time', 'Clock.ts')]);
     });
 });

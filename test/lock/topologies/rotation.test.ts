@@ -63,16 +63,20 @@ suite('A password that is changed', function () {
     test('is told to the keep-alive thread, which connects by it', async () => {
         using threads = new KeepAliveThreads();
         let token = 'first';
-        await raw.config('SET', 'requirepass', token);
-        const settings = { 'connection.host': server.host, 'connection.port': server.port, 'options.ttl': 2000 };
+        await own.commands.client.config('SET', 'requirepass', token);
+        const settings = {
+            'connection.host': own.server.host,
+            'connection.port': own.server.port,
+            'options.ttl': 2000,
+        };
         const lock = rotatingToken(configOf({ ...settings, 'options.keep_alive_thread': true }), () =>
             Promise.resolve(token),
         );
-        made.push(lock);
+        own.locks.add(lock);
         await lock.open(null);
         await threads.ready();
         token = 'second';
-        await rotate(raw, token);
+        await rotate(own.commands, token);
         const kept = async (): Promise<boolean> => {
             const lease = await lock.acquire(null, 'key', { timeout: 20_000 });
             block(3000);

@@ -9,12 +9,13 @@
 -- holder     releases the key, or its place there, if this holder has it; '': see id
 -- id         of an acquisition that is given up: it leaves the line, and without a holder it gives the key back, too,
 --            if it has it. A key under a holder that was chosen is left alone then: it may be another lease of the
---            same owner. Both '': hands on a key that nobody has, or that has room for the first in line.
--- underway   1: attempts of that acquisition may still arrive, and are refused
+--            same owner. With a holder, of the acquisition that is released: once that is buried, it is a hand-on.
+--            Both '': hands on a key that nobody has, or that has room for the first in line.
+-- underway   1: attempts of that acquisition may still arrive, and its release, too: they are refused
 -- keep       ms for which what is released stays taken all the same; '' or 0: none
 --
 -- Answers, per item: {released, window, waiting}
---   released   1: the key was given back; 0: it was not this holder's, or this acquisition's
+--   released   1: the key was given back; 0: it was not this holder's, or this acquisition's, or was given back before
 --   window     waiters were granted the key, or it was left free, for so many ms; 0: neither
 --   waiting    how many wait for a key that was given back and is taken all the same, without a window; else 0
 
@@ -114,9 +115,20 @@ local function admit_more(lock, tells)
     return 0
 end
 
+-- Whether a release comes late: another one of the same acquisition was done, and since then its owner may have been
+-- granted the key once more.
+local function is_late(queue, holder, id)
+    local place = holder ~= '' and id ~= '' and tonumber(redis.call('ZSCORE', queue, id))
+    return place and place < 0 and -place > micros()
+end
+
 local function give_back(lock, holder, id, underway, keep)
     local key, queue, waiters = lock.key, lock.queue, lock.waiters
     local current = redis.call('GET', key)
+    if is_late(queue, holder, id) then
+        -- It is no more than a look whether the key can be handed on.
+        holder, id, underway = '', '', '0'
+    end
     local state = state_of(lock, current)
     local ours, sooner
     if state == 'shared' then

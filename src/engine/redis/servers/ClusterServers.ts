@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import { SystemClock } from '../../time/Clock';
+import { systemClock } from '../../time/Clock';
 import type { Clock, Timer } from '../../time/Clock';
 import { LockError, isTemporary } from '../../port/errors';
 import { saidBy, textOf } from '../connection/replies';
@@ -58,7 +58,7 @@ export class ClusterServers implements RedisServers {
 
     constructor(
         private readonly _options: ClusterServersOptions,
-        private readonly _clock: Clock = new SystemClock(),
+        private readonly _clock: Clock = systemClock,
     ) {
         this._members = new Members((name) => this._join(name), _clock);
     }

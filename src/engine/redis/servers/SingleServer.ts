@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import { atEndOfTurn } from '../../time/hostTime';
 import type { Clock } from '../../time/Clock';
-import { SystemClock } from '../../time/Clock';
+import { systemClock } from '../../time/Clock';
 import { LockError } from '../../port/errors';
 import { newId } from '../../port/holder';
 import {
@@ -98,7 +98,7 @@ export class SingleServer implements RedisServers {
     constructor(
         client: Redis,
         private readonly _options: SingleServerOptions,
-        clock: Clock = new SystemClock(),
+        clock: Clock = systemClock,
     ) {
         this._connection = new RedisConnection(client, _options, clock);
         this._keyspace = _options.role === 'cluster' ? SLOTTED : undefined;

@@ -1,4 +1,6 @@
 import { assert } from 'chai';
+import { promised } from '../../../../src/engine/port/LockStore';
+import type { ReleaseAnswer } from '../../../../src/engine/port/LockStore';
 import { CLAIM_WINDOW } from '../../../../src/engine/port/protocol';
 import { rejection } from '../../../fixtures/rejection';
 import { acquireFrom } from '../../../fixtures/asks';
@@ -98,6 +100,21 @@ export function releasing(scene: Scene): void {
         await rejection(acquireFrom(scene.store, scene.request('a')), 'LOCK_ABORTED');
         await rejection(acquireFrom(scene.store, scene.request('a', { ticket: 0 })), 'LOCK_ABORTED');
         assert.isUndefined(await scene.world.get(scene.key));
+    });
+
+    test('of an owner that comes late, when it was done and buried, leaves the owner its next lease', async () => {
+        const a = await scene.granted('a of job');
+        const release = { key: scene.key, holder: a.holder, id: scene.idOf('a of job') };
+        const send = (buried?: string): Promise<ReleaseAnswer> =>
+            promised((callback) => scene.store.release({ ...release, buried }, callback));
+        assert.strictEqual(await send(release.id), 'released');
+        await scene.granted('b of job', { ticket: 0 });
+        assert.strictEqual(await send(), 'gone');
+        assert.strictEqual(await send(release.id), 'gone');
+        assert.strictEqual((await scene.store.inspect(scene.key)).holder, 'job');
+        const id = scene.idOf('b of job');
+        const last = await promised<ReleaseAnswer>((callback) => scene.store.release({ ...release, id }, callback));
+        assert.strictEqual(last, 'released');
     });
 
     test('that buries its acquisition hands the key on, and refuses no other of its owner', async () => {

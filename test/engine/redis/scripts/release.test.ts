@@ -216,6 +216,22 @@ suite('release_queued.lua', () => {
             assert.deepEqual(await scene.ask(id, 0), { kind: 'refused' });
         });
 
+        test('was released, and its release comes once more: its owner keeps what it has again', async () => {
+            const [id, next] = [newId('mine'), newId('mine')];
+            await scene.ask(id, 0);
+            assert.isTrue((await scene.giveBack({ holder: 'mine', id })).released);
+            await scene.ask(id, 0);
+            assert.isTrue((await scene.giveBack({ holder: 'mine', id, underWay: true })).released);
+            await scene.ask(next, 0);
+            for (const underWay of [false, true]) {
+                const late = await scene.giveBack({ holder: 'mine', id, underWay });
+                assert.deepEqual(late, { released: false, window: 0, waiting: 0 });
+            }
+            assert.strictEqual(await scene.client.get(scene.key), 'mine');
+            assert.deepEqual(await scene.ask(id, 0), { kind: 'refused' });
+            assert.isTrue((await scene.giveBack({ holder: 'mine', id: next })).released);
+        });
+
         test('sweeps tombstones that are over, a bounded number at a time', async () => {
             for (let at = 1; at <= 100; at++) await scene.client.zadd(scene.queue, -at, `old:${at}:`);
             await scene.giveBack({ id: newId(), underWay: true });
