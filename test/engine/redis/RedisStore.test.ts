@@ -4,7 +4,8 @@ import { assert } from 'chai';
 import type { Redis } from 'ioredis';
 import { SystemClock } from '../../../src/engine/time/Clock';
 import type { Clock } from '../../../src/engine/time/Clock';
-import type { AcquireAnswer, Granted, StoreListener } from '../../../src/engine/port/LockStore';
+import { READER, promised } from '../../../src/engine/port/LockStore';
+import type { AcquireAnswer, Granted, ReleaseAnswer, StoreListener } from '../../../src/engine/port/LockStore';
 import { newId } from '../../../src/engine/port/holder';
 import { SingleServer } from '../../../src/engine/redis/servers/SingleServer';
 import type { SingleServerOptions } from '../../../src/engine/redis/servers/SingleServer';
@@ -204,6 +205,33 @@ suite('RedisStore', () => {
             const queued = await calls('zrangebyscore');
             await releaseTo(store, key, (await granted(acquire(key, 0))).holder);
             assert.strictEqual(await calls('zrangebyscore'), queued, 'a command for those who wait');
+        });
+
+        test('are one to share it, one to renew and one to release a share, when nobody waits', async () => {
+            const shared = { key, ttl: 20_000, ticket: 0, share: READER };
+            const share = (): Promise<AcquireAnswer> => acquireFrom(store, { ...shared, id: newId() });
+            const { holder: first } = await granted(share());
+            const [acquired, { holder }] = await sent(() => granted(share()));
+            const [renewed] = await sent(() => store.renew(key, holder, 20_000, true));
+            const release = (): Promise<ReleaseAnswer> =>
+                promised((callback) => store.release({ key, holder, shared: true }, callback));
+            const [released] = await sent(release);
+            assert.deepEqual([acquired, renewed, released], [1, 1, 1]);
+            await releaseTo(store, key, first);
+        });
+
+        test('are one for each reader that goes while others stay and one waits to have it alone', async () => {
+            const shared = { key, ttl: 20_000, ticket: 0, share: READER };
+            const readers = await Promise.all(
+                [1, 2, 3, 4].map(() => granted(acquireFrom(store, { ...shared, id: newId() }))),
+            );
+            await acquire(key, 0);
+            for (const { holder } of readers) {
+                const release = (): Promise<ReleaseAnswer> =>
+                    promised((callback) => store.release({ key, holder, shared: true }, callback));
+                assert.deepEqual(await sent(release), [1, 'released']);
+            }
+            assert.notStrictEqual((await store.inspect(key)).mode, 'shared');
         });
     });
 
