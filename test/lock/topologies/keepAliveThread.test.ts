@@ -47,7 +47,9 @@ suite('The keep-alive thread', function () {
     test('works on a quorum', async () => {
         await using nodes = await QuorumNodes.start(3);
         await nodes.voting(TTL);
-        await works({ 'options.topology': 'quorum', ...connections(nodes.servers) });
+        // A node of a crowded machine may take its time.
+        const patient = { 'options.topology': 'quorum', 'options.node_timeout': 800 };
+        await works({ ...patient, ...connections(nodes.servers) });
     });
 
     test('works in a cluster', async () => {
