@@ -6,6 +6,7 @@ import { ConfigParams } from 'pip-services4-components-node';
 import { DIAGNOSTICS_CHANNEL, RedisLock } from '../../src';
 import type { LockEvent } from '../../src';
 import { freePort } from '../fixtures/freePort';
+import { PERMITS, READER, lockOfKind } from '../fixtures/kinds';
 import { KeepAliveThreads, block } from '../fixtures/keepAliveThreads';
 import type { Start } from '../fixtures/keepAliveThreads';
 import { Locks } from '../fixtures/Locks';
@@ -99,6 +100,32 @@ suite('The keep-alive thread', function () {
         block(TTL);
         assert.isFalse(lease.isHeld());
         assert.include((lease.signal.reason as Error).message, 'was taken or deleted');
+    });
+
+    for (const kind of [READER, PERMITS]) {
+        test(`keeps a lease${kind.name}, too`, async () => {
+            const lock = lockOfKind(await opened(), kind);
+            const [one, other] = await Promise.all(['key', 'other'].map((key) => lock.acquire(null, key)));
+            block(2 * TTL);
+            assert.isTrue(one?.isHeld());
+            assert.isTrue(other?.isHeld());
+            const { holders, mode } = await lock.inspect(null, 'key');
+            assert.strictEqual(mode, 'shared');
+            assert.deepEqual(
+                holders.map(({ holder }) => holder),
+                [one?.holder],
+            );
+        });
+    }
+
+    test('keeps a lease that became a shared one', async () => {
+        const lock = await opened();
+        const lease = await lock.acquire(null, 'key');
+        await lease.downgrade();
+        block(2 * TTL);
+        assert.isTrue(lease.isHeld());
+        assert.strictEqual((await lock.inspect(null, 'key')).mode, 'shared');
+        assert.isTrue(await lease.release());
     });
 
     test('renews nothing after a release', async () => {

@@ -280,8 +280,8 @@ export class KeepAlive implements UpkeepOwner {
                     if (error === undefined) resolve(answer === 'released');
                     else reject(this.exceptionOf(error, upkeep.context));
                 });
-            // A holder that was chosen may be granted the key again, and that lease would be lengthened.
-            if (over === undefined || id === undefined) release();
+            // It would lengthen the next lease of a holder that was chosen, and the time for which a key stays taken.
+            if (over === undefined || (id === undefined && keptUntil === undefined)) release();
             else void over.then(release);
         });
     }

@@ -98,7 +98,7 @@ suite('A deputy', () => {
     teardown(() => rounds.close());
 
     interface Wanted {
-        readonly holder?: string;
+        readonly holder?: string | undefined;
         readonly ttl?: number;
         readonly keepAlive?: boolean;
         readonly share?: Share | undefined;
@@ -308,19 +308,26 @@ suite('A deputy', () => {
         assert.isTrue(lease.isHeld());
     });
 
-    test('is waited for by the release of a holder that was chosen, as the next lease may have it, too', async () => {
-        const lease = await acquire('key', { holder: 'host-7' });
-        another.holding = true;
-        main.block();
-        await clock.advance(TTL / 2 + 50);
-        await main.goOn();
-        const released = lease.release();
-        await clock.advance(100);
-        assert.lengthOf(store.releases, 0);
-        another.proceed();
-        await clock.advance(10);
-        assert.isTrue(await released);
-    });
+    const waitedFor: [what: string, holder: string | undefined, atLeast: number | undefined][] = [
+        ['a holder that was chosen, as the next lease may have it, too', 'host-7', undefined],
+        ['a key that stays taken, as it has its holder still', undefined, 3 * TTL],
+    ];
+    for (const [what, holder, atLeast] of waitedFor) {
+        test(`is waited for by the release of ${what}`, async () => {
+            const lease = await acquire('key', { holder });
+            if (atLeast !== undefined) lease.hold(atLeast);
+            another.holding = true;
+            main.block();
+            await clock.advance(TTL / 2 + 50);
+            await main.goOn();
+            const released = lease.release();
+            await clock.advance(100);
+            assert.lengthOf(store.releases, 0);
+            another.proceed();
+            await clock.advance(10);
+            assert.isTrue(await released);
+        });
+    }
 
     test('is not waited for by the release of another holder', async () => {
         const lease = await acquire();
