@@ -51,7 +51,14 @@ export abstract class LockHandOff extends SharedLock {
             const { given, waits, state: after } = this._giveRun(state, count, me);
             state = after;
             const [first] = given;
-            if (first === undefined) return { window, state, waits: waits || state === 'taken' };
+            if (first === undefined) {
+                const head = waits && me !== undefined && state === 'shared' ? this._firstWaiter() : undefined;
+                // For one that is dead nobody waits who could share the key.
+                if (head === undefined || this._isHeard(head.channel))
+                    return { window, state, waits: waits || state === 'taken' };
+                this._leave(head.id);
+                continue;
+            }
             this._tellFirst(state === 'taken' ? first.window : undefined);
             let lost = 0;
             for (const one of given) {

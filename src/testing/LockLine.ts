@@ -99,10 +99,14 @@ export abstract class LockLine extends StoredLock {
     }
 
     protected _reaches(channel: string, message: Message): boolean {
-        if (channel === '') return true;
-        if (!this.channels.has(channel)) return false;
-        this.published = [...this.published, { channel, message }];
+        if (!this._isHeard(channel)) return false;
+        if (channel !== '') this.published = [...this.published, { channel, message }];
         return true;
+    }
+
+    /** Whether somebody listens, or polls. */
+    protected _isHeard(channel: string): boolean {
+        return channel === '' || this.channels.has(channel);
     }
 
     private _place(place: Place): void {

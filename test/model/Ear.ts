@@ -39,7 +39,9 @@ export class Ear {
             this._resolve = resolve;
             this._publisher.publish(this._mark, String(this._marks)).catch(reject);
         });
-        return this._onMessage.splice(0).map(({ channel, text }) => {
+        // (Whether a waiter is there is asked with a message that it ignores.)
+        const told = this._onMessage.splice(0).filter(({ text }) => !text.startsWith('there\n'));
+        return told.map(({ channel, text }) => {
             const message = parseMessage(text);
             if (message === undefined) throw new Error(`Not a message: ${text}`);
             return { channel, message };

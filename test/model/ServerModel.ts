@@ -47,23 +47,21 @@ export class ServerModel extends LockModel {
         return this.isShared ? this.sharers.value.members.filter(({ end }) => end > this.now) : [];
     }
 
-    /** The first in line that lives and can be told, and whether there is room for it. */
+    /** The first in line that lives, and whether there is room for it. (That it cannot be told is not known.) */
     get head(): { readonly id: string; readonly fits: boolean } | undefined {
+        const [first] = this._waiting().filter(({ id }) => this._isAlive(id));
+        if (first === undefined) return undefined;
         const server = this.copy();
         server.key = this.key !== undefined && this.key.expires > this.now ? this.key : undefined;
-        for (const { id } of this.line) {
-            const fits = server._hasRoom(server._state(), this._record(id)?.share);
-            return { id, fits: fits && (server.key !== undefined || this.freeUntil <= this.now) };
-        }
-        return undefined;
+        const fits = server._hasRoom(server._state(), this._record(first.id)?.share);
+        return { id: first.id, fits: fits && (server.key !== undefined || this.freeUntil <= this.now) };
     }
 
     /** Those who wait, live, and can be told, in order. */
     get line(): readonly Place[] {
-        return this._waiting().filter(({ id }) => {
-            const record = this._record(id);
-            return record !== undefined && record.lease > this.now && this.channels.has(record.channel);
-        });
+        return this._waiting().filter(
+            ({ id }) => this._isAlive(id) && this.channels.has(this._record(id)?.channel ?? ''),
+        );
     }
 
     shareOf(id: string): Share | undefined {
@@ -72,6 +70,10 @@ export class ServerModel extends LockModel {
 
     member(id: string): string {
         return this._memberOf(id);
+    }
+
+    private _isAlive(id: string): boolean {
+        return (this._record(id)?.lease ?? 0) > this.now;
     }
 
     protected override _memberOf(text: string): string {

@@ -100,6 +100,17 @@ suite('The line of a key that is shared', () => {
         assert.strictEqual((await scene.ask(newId(), 0, { share: READER })).kind, 'granted');
     });
 
+    test('waits for nobody who cannot be reached, when there is room for one who comes', async () => {
+        await scene.shared(READER);
+        await scene.wait(newId(), { on: `nobody:${randomUUID()}` });
+        assert.strictEqual((await scene.ask(newId(), '', { share: READER })).kind, 'granted');
+        const writer = newId();
+        await scene.wait(writer);
+        assert.strictEqual((await scene.ask(newId(), 0, { share: READER })).kind, 'busy');
+        assert.deepEqual((await waiting())[0], writer);
+        assert.deepEqual(scene.heard, []);
+    });
+
     test('frees the key when all who waited to share it cannot be reached', async () => {
         const { holder } = await scene.held();
         for (let count = 0; count < 3; count++)

@@ -20,16 +20,12 @@ local function hand_off(lock, state, me)
             return window, state, false
         end
         local ttl, spare, permits = read_request(request)
+        local goes_on = false
         if permits then
-            local span, goes_on
+            local span
             span, state, count, goes_on = sharing().let_in(lock, state, me, count)
             window = math.max(window, span)
-            if not goes_on then
-                return window, state, true
-            end
-        elseif state ~= 'free' then
-            return window, state, true
-        else
+        elseif state == 'free' then
             window = math.min(tonumber(ttl), CLAIM_WINDOW)
             local fence = draw(spare)
             redis.call('SET', lock.key, holder_of(id, fence), 'PX', whole(window))
@@ -40,6 +36,14 @@ local function hand_off(lock, state, me)
                 return window, 'taken', true
             end
             window = 0
+            goes_on = true
+        end
+        if not goes_on then
+            -- For one that is dead nobody waits who could share the key. (Clients take no notice of such a message.)
+            if not me or reaches(channel, 'there', 0, 0, id, lock.key) then
+                return window, state, true
+            end
+            leave(lock.queue, lock.waiters, id)
         end
     end
 end
