@@ -71,8 +71,7 @@ export class KeepAliveThread {
             kind: 'redis-lock',
             plan: this._servers.plan,
             logins,
-            // It only renews.
-            settings: { ...settings, acks: 0, localGrants: 0, wait: 'poll', yieldAfter: 0 },
+            settings: { ...settings, renewsOnly: true, acks: 0, localGrants: 0, wait: 'poll', yieldAfter: 0 },
             pulse: this._pulse.memory,
             maxBlock,
         };

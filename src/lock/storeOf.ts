@@ -1,6 +1,7 @@
 import type { RedisClients } from '../connect/serverClients';
 import { LocalGrants } from '../engine/local/LocalGrants';
-import type { LockStore } from '../engine/port/LockStore';
+import { LockError } from '../engine/port/errors';
+import type { AcquireAnswer, AcquireRequest, Callback, LockStore } from '../engine/port/LockStore';
 import { QuorumStore } from '../engine/quorum/QuorumStore';
 import { ClusterServers } from '../engine/redis/servers/ClusterServers';
 import { SingleServer } from '../engine/redis/servers/SingleServer';
@@ -24,7 +25,20 @@ export type StoreSettings = Pick<
     | 'ttl'
     | 'wait'
     | 'yieldAfter'
->;
+> & {
+    /** It is asked for nothing but renewals. */
+    readonly renewsOnly?: boolean;
+};
+
+/**
+ * A node of a quorum that is asked for nothing but renewals. A renewal asks a node for a vote that it has lost: by another connection that
+ * might arrive after the release of the lease.
+ */
+class RenewingNode extends RedisStore {
+    override acquire({ key }: AcquireRequest, callback: Callback<AcquireAnswer>): void {
+        callback(new LockError('LOCK_ABORTED', `${key} is only to be renewed.`, { key }));
+    }
+}
 
 /** The store for what is configured. */
 export function storeOf(clients: RedisClients, settings: StoreSettings, clock?: Clock): LockStore {
@@ -63,7 +77,8 @@ function redisStoreOf(clients: RedisClients, settings: StoreSettings, clock: Clo
                         { ...server, persistent: true, settled: settings.ttl },
                         clock,
                     );
-                    return new RedisStore(node, { ...store, node: true });
+                    const Node = settings.renewsOnly === true ? RenewingNode : RedisStore;
+                    return new Node(node, { ...store, node: true });
                 }),
                 { longestTtl: settings.ttl, nodeTimeout: settings.nodeTimeout, openTimeout: connectTimeout },
                 clock,

@@ -1,4 +1,6 @@
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { join } from 'node:path';
 import { assert } from 'chai';
 import { Cluster } from 'ioredis';
 import { RedisLock } from '../../../src';
@@ -6,9 +8,13 @@ import { KeepAliveThreads, block } from '../../fixtures/keepAliveThreads';
 import { QuorumNodes } from '../../fixtures/QuorumNodes';
 import { RedisCluster } from '../../fixtures/RedisCluster';
 import { SentinelGroup } from '../../fixtures/SentinelGroup';
+import { ServerCommands } from '../../fixtures/ServerCommands';
 import { skipWithoutRedis } from '../../fixtures/sharedServer';
+import { until } from '../../fixtures/until';
 import { configOf } from '../lockOf';
 import type { Settings } from '../lockOf';
+
+const ROOT = join(__dirname, '..', '..', '..', '..');
 
 const TTL = 2000;
 
@@ -50,6 +56,34 @@ suite('The keep-alive thread', function () {
         // A node of a crowded machine may take its time.
         const patient = { 'options.topology': 'quorum', 'options.node_timeout': 800 };
         await works({ ...patient, ...connections(nodes.servers) });
+    });
+
+    test('asks no node of a quorum for a vote that it has lost: the main thread does', async () => {
+        await using nodes = await QuorumNodes.start(3);
+        await nodes.voting(TTL);
+        using threads = new KeepAliveThreads();
+        const lock = new RedisLock();
+        const settings = { 'options.topology': 'quorum', 'options.node_timeout': 800, 'options.ttl': TTL };
+        lock.configure(configOf({ ...settings, 'options.keep_alive_thread': true, ...connections(nodes.servers) }));
+        try {
+            await lock.open(null);
+            await threads.ready();
+            const lease = await lock.acquire(null, 'key');
+            const { port } = nodes.servers.at(-1) ?? assert.fail();
+            await using commands = new ServerCommands({ host: '127.0.0.1', port });
+            await commands.client.del('key');
+            // The event loop is blocked as long as this takes.
+            const look = `
+                const { Redis } = require('ioredis');
+                const client = new Redis(${port});
+                setTimeout(async () => console.log(await client.exists('key'), client.disconnect()), ${2 * TTL});`;
+            const { stdout } = spawnSync(process.execPath, ['-e', look], { encoding: 'utf8', cwd: ROOT });
+            assert.strictEqual(stdout.split(' ')[0], '0');
+            assert.isTrue(lease.isHeld());
+            await until(async () => (await commands.client.exists('key')) === 1, 10_000);
+        } finally {
+            await lock.close(null);
+        }
     });
 
     test('works in a cluster', async () => {
