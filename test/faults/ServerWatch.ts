@@ -156,6 +156,6 @@ function acquisitionOf(text: string): string {
 
 /** How many keys a script takes for each item. */
 function strideOf(keys: readonly string[]): number {
-    if (keys[3]?.endsWith(':h') === true) return 4;
+    if (/:[hw]$/.test(keys[3] ?? '')) return 4;
     return /:[qh]$/.test(keys[1] ?? '') ? 2 : 1;
 }

@@ -188,7 +188,8 @@ export class RedisStore implements LockStore {
 
     release({ buried, holder, id, keptUntil, key, shared }: ReleaseRequest, callback: Callback<ReleaseAnswer>): void {
         if (buried !== undefined || id !== undefined || keptUntil !== undefined || this._contended.has(key)) {
-            this._giveBack({ key, holder, id: buried ?? id, underWay: buried !== undefined, keptUntil }, callback);
+            const giving = { key, holder, id: buried ?? id, underWay: buried !== undefined, keptUntil, shared };
+            this._giveBack(giving, callback);
             return;
         }
         const released = ({ giving }: ReleaseCommand, reply: ReleaseReply): void => {
@@ -196,7 +197,7 @@ export class RedisStore implements LockStore {
             else if (reply === 'gone' && shared === undefined) this.release({ key, holder, shared: true }, callback);
             else callback(reply);
         };
-        const command = new ReleaseCommand({ key, holder }, shared === true, this._context, released, callback);
+        const command = new ReleaseCommand({ key, holder, shared }, shared === true, this._context, released, callback);
         this._servers.run(command);
     }
 

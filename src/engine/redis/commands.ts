@@ -97,7 +97,7 @@ export class AcquireQueuedCommand implements Command<AcquireQueuedReply> {
     }
 
     get keys(): LockKeys {
-        return keysOf(this._context.prefix + this.request.key);
+        return queuedKeysOf(this._context.prefix + this.request.key, this.request.share !== undefined);
     }
 
     get args(): readonly string[] {
@@ -132,6 +132,8 @@ export interface Giving {
     readonly underWay?: boolean;
     /** @see ReleaseRequest.keptUntil */
     readonly keptUntil?: number | undefined;
+    /** @see ReleaseRequest.shared */
+    readonly shared?: boolean | undefined;
 }
 
 /** Gives back a key for which perhaps nobody waits. */
@@ -185,7 +187,7 @@ export class ReleaseQueuedCommand implements Command<ReleaseQueuedReply> {
     }
 
     get keys(): LockKeys {
-        return keysOf(this._context.prefix + this.giving.key);
+        return queuedKeysOf(this._context.prefix + this.giving.key, this.giving.shared === true);
     }
 
     get args(): readonly string[] {
@@ -252,4 +254,10 @@ export function renewalOf(reply: RenewReply, deadline: number): RenewAnswer {
 
 function hintOf({ hint = 0 }: ReservingRequest, { hinted }: CommandContext): readonly string[] {
     return hinted ? [String(Math.floor(hint))] : NONE;
+}
+
+/** The sharers are named only by whoever shares the key, see lock.lua. */
+function queuedKeysOf(stored: string, shares: boolean): LockKeys {
+    const [key, queue, waiters, sharers] = keysOf(stored);
+    return [key, queue, waiters, shares ? sharers : waiters];
 }
