@@ -8,10 +8,10 @@ const SLOW_FOLDER = /^test\/model\//;
 /** What takes long starts first: started last, it would run alone at the end. */
 const LONG_FOLDERS = [
     'test/faults/',
+    'test/bin/',
     'test/lock/topologies/',
     'test/model/',
     'test/lock/',
-    'test/bin/',
     'test/connect/',
 ];
 
