@@ -27,14 +27,14 @@ export function planOf(given: BorrowedClient): ThreadServers {
 
 function planOfRedis({ options }: Redis): ServerPlan {
     const { connectTimeout = 10_000, db = 0, name, sentinels } = options;
-    if (options.Connector !== undefined) throw unfit('Connector');
+    if (options.Connector) throw unfit('Connector');
     const shared = { tls: plain(options.tls), database: db, connectTimeout };
     if (!sentinels?.length) {
         const { host = 'localhost', path, port = 6379 } = options;
         const target = targetAt(path ? { path } : { host, port });
         return { topology: 'single', targets: [target], sentinelName: undefined, ...shared };
     }
-    if (options.natMap !== undefined) throw unfit('natMap');
+    if (options.natMap) throw unfit('natMap');
     const [first, ...more] = sentinels.map(({ host = 'localhost', port = 26_379 }) => targetAt({ host, port }));
     if (first === undefined) throw unfit('sentinels');
     return { topology: 'sentinel', targets: [first, ...more], sentinelName: name, ...shared };
@@ -42,7 +42,7 @@ function planOfRedis({ options }: Redis): ServerPlan {
 
 function planOfCluster(cluster: Cluster): ServerPlan {
     const options = optionsOf(cluster);
-    if (cluster.options.natMap !== undefined) throw unfit('natMap');
+    if (cluster.options.natMap) throw unfit('natMap');
     const [first, ...more] = cluster
         .nodes()
         .map(({ options: { host = 'localhost', port = 6379 } }) => targetAt({ host, port }));
