@@ -125,7 +125,8 @@ export class UncomparedLast extends ServerModel {
 
     override releaseShared(holder: string): ReturnType<ServerModel['releaseShared']> {
         const { key } = this;
-        if (key !== undefined && key.expires > this.now) this.key = { value: SHARED, expires: key.expires };
+        if (!this.isTaken || key === undefined) return super.releaseShared(holder);
+        this.key = { value: SHARED, expires: key.expires };
         const reply = super.releaseShared(holder);
         if (this.key !== undefined) this.key = key;
         return reply;

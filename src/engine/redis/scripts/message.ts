@@ -15,7 +15,7 @@ export type Message =
 
 const FORM = /^(grant|first)\n(\d+)\+?(\d*)\n(\d+)\n([^\n]*)\n([^]*)$/;
 
-/** Reads a message that messages.lua published; anything else is undefined. */
+/** Reads a message that messages.lua published; anything else is undefined, also one that only asks whether we are there. */
 export function parseMessage(text: string): Message | undefined {
     const [, kind, ttl, spare, fence, id, key] = FORM.exec(text) ?? [];
     if (id === undefined || key === undefined) return undefined;

@@ -195,7 +195,14 @@ suite('A message', () => {
         });
     });
 
-    for (const text of ['', 'grant', 'grant\n1\n2\n3', 'else\n1\n2\n3\n4', 'grant\nx\n2\n3\n4']) {
+    for (const text of [
+        '',
+        'there\n0\n0\nhost:1:x:\nk',
+        'grant',
+        'grant\n1\n2\n3',
+        'else\n1\n2\n3\n4',
+        'grant\nx\n2\n3\n4',
+    ]) {
         test(`that is ${JSON.stringify(text)} is none`, () => {
             assert.isUndefined(parseMessage(text));
         });
