@@ -42,11 +42,24 @@ interface Belief extends OfLease {
     readonly deadline: number;
 }
 
+/** What of a key is wanted beside others. */
+export interface Share {
+    readonly permits: number;
+    /** Null: it is a reader. */
+    readonly limit: number | null;
+}
+
 export type Occurrence =
     /** How often in a row the workers pass a key on among their own callers; where it is not told: never. */
     | { readonly operation: 'order'; readonly localGrants: number }
     /** Asks for the key. `patience` 0: a plain try. */
-    | (OfAttempt & { readonly operation: 'try'; readonly patience: number; readonly ttl: number })
+    | (OfAttempt & {
+          readonly operation: 'try';
+          readonly patience: number;
+          readonly ttl: number;
+          /** Where it is not told: it is to have the key alone. */
+          readonly share?: Share;
+      })
     /** Stands in line: the server has said so. */
     | (OfAttempt & { readonly operation: 'waiting' })
     /** The caller gives up. */

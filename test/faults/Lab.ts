@@ -28,6 +28,8 @@ export interface LabOptions {
     readonly keys?: number;
     /** How often in a row a worker passes a key on among its own callers; default: never. */
     readonly localGrants?: number;
+    /** Whether workers take shares of a further key; not with local grants. Default: true. */
+    readonly shares?: boolean;
     readonly pace?: Partial<Pace>;
     /** Of the package under test; default: the built one. */
     readonly library?: string;
@@ -54,6 +56,8 @@ const SILENCE = 300;
 /** Workers, a guarded resource and servers, of which faults break one or the other while all is written to a history. */
 export class Lab implements AsyncDisposable {
     readonly keys: readonly string[];
+    /** Of which shares are taken, too. */
+    readonly shared: readonly string[];
     /** What is chosen with it is the same for the same seed. */
     readonly seed: Seed;
     /** For what is drawn as often as it takes. */
@@ -74,8 +78,9 @@ export class Lab implements AsyncDisposable {
     ) {
         this.seed = new Seed(_options.seed);
         this.noise = new Seed(_options.seed + 1);
-        const { localGrants = 0, keys = localGrants > 0 ? 2 : 3 } = _options;
+        const { localGrants = 0, keys = localGrants > 0 ? 2 : 3, shares } = _options;
         this.keys = Array.from({ length: keys }, (_, at) => `${PREFIX}${at}`);
+        this.shared = localGrants > 0 || shares === false ? [] : [`${PREFIX}shared`];
         const [server] = ground.servers;
         this._client = new Redis({ host: '127.0.0.1', port: server?.port ?? 0, protocol: 2 });
         this._client.on('error', () => undefined);
@@ -196,6 +201,7 @@ export class Lab implements AsyncDisposable {
         return LabWorker.start(
             {
                 ...{ client, history, library, keys: this.keys, resource: this._resourcePort },
+                ...{ shared: this.shared, permits: this._options.topology !== 'quorum' },
                 config: {
                     ...{
                         'options.command_timeout': 1000,
@@ -244,7 +250,7 @@ export class Lab implements AsyncDisposable {
         }
     }
 
-    /** Keys but for clocks, tombstones, and the places in line of those who were killed. */
+    /** Keys but for clocks, tombstones, the places in line of those who were killed, and shares: those count only beside their key. */
     private async _left(commands: ServerCommands): Promise<string[]> {
         const { client } = commands;
         if (/role:slave/.test(await client.info('replication'))) return [];
@@ -255,7 +261,7 @@ export class Lab implements AsyncDisposable {
                 if (!(await client.zrangebyscore(key, 0, '+inf')).every(dead)) left.push(key);
             } else if (key.endsWith(':w')) {
                 if (!(await client.hkeys(key)).every((id) => id === 'yield' || dead(id))) left.push(key);
-            } else if (!key.endsWith('clock')) left.push(key);
+            } else if (!key.endsWith('clock') && !key.endsWith(':h')) left.push(key);
         }
         return left;
     }

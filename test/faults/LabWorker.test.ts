@@ -21,6 +21,8 @@ suite('A worker of the lab', () => {
                 client: 'w0',
                 history: join(folder, 'history.jsonl'),
                 keys: ['key'],
+                shared: [],
+                permits: false,
                 resource: port,
                 seed: 1,
                 pace: PACE,

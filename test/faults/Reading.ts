@@ -1,4 +1,4 @@
-import type { HistoryEvent, Invariant } from './HistoryEvent';
+import type { HistoryEvent, Invariant, Share } from './HistoryEvent';
 
 /** From a grant to its end, as its holder believed it. */
 export interface LeaseSpan {
@@ -10,6 +10,8 @@ export interface LeaseSpan {
     readonly fence: number | undefined;
     /** As asked for; undefined as well. */
     readonly ttl: number | undefined;
+    /** Undefined: it has the key alone. */
+    readonly share: Share | undefined;
     readonly from: number;
     /** The greatest that it had. */
     deadline: number;
@@ -28,6 +30,7 @@ export interface WaitSpan {
     readonly from: number;
     readonly patience: number;
     readonly ttl: number;
+    readonly share: Share | undefined;
     /** When it was known to stand in line. */
     lined: number;
     /** Infinity: still waiting at the end of the history. */
@@ -107,9 +110,9 @@ export class Reading {
                 this.localGrants = event.localGrants;
                 return;
             case 'try': {
-                const { key, client, attempt, patience, ttl, at } = event;
+                const { key, client, attempt, patience, share, ttl, at } = event;
                 const wait: WaitSpan = {
-                    ...{ key, client, attempt, patience, ttl, from: at },
+                    ...{ key, client, attempt, patience, share, ttl, from: at },
                     ...{ lined: Infinity, until: Infinity, outcome: 'open' },
                 };
                 this.waits.push(wait);
@@ -181,6 +184,7 @@ export class Reading {
             ...{ key, client, attempt, holder, deadline, from: at, believed: at },
             fence: fence === 0 ? undefined : fence,
             ttl: this._waitOf.get(attempt)?.ttl,
+            share: this._waitOf.get(attempt)?.share,
             ...{ released: Infinity, lost: Infinity, crashed: Infinity },
         };
         this.leases.push(lease);
@@ -197,6 +201,14 @@ export class Reading {
 
 /** How long after a fault a client may still be connecting and finding its place again, ms. */
 export const RECOVERY = 2000;
+
+/** Whether both may have a key at the same time. */
+export function mayShare(
+    one: { readonly share: Share | undefined },
+    other: { readonly share: Share | undefined },
+): boolean {
+    return one.share !== undefined && other.share !== undefined;
+}
 
 /** Until when a lease was believed in. */
 export function endOf({ deadline, believed, released, lost, crashed }: LeaseSpan): number {

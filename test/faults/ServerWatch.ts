@@ -83,7 +83,8 @@ export class ServerWatch implements Disposable {
         const stride = strideOf(keys);
         const items = keys.length / stride;
         // Those that may hand on say something once, before all items; on nodes of a quorum a hint is behind them.
-        const rest = args.slice(2 + count + (isClocked && stride === 4 ? 1 : 0));
+        const behind = args.slice(2 + count);
+        const rest = isClocked && stride === 4 && behind.length > 2 * items + 1 ? behind.slice(1) : behind;
         const width = Math.floor(rest.length / items);
         // A list may have several steps of one key, and does not show which of them is under way.
         for (let item = 0; item < items; item++) {
@@ -156,6 +157,6 @@ function acquisitionOf(text: string): string {
 
 /** How many keys a script takes for each item. */
 function strideOf(keys: readonly string[]): number {
-    if (/:[hw]$/.test(keys[3] ?? '')) return 4;
+    if (keys[2]?.endsWith(':w') === true) return 4;
     return /:[qh]$/.test(keys[1] ?? '') ? 2 : 1;
 }

@@ -28,6 +28,19 @@ class Written {
         return this.add(at, clientOf(attempt), { operation: 'try', key: KEY, attempt, patience, ttl: TTL });
     }
 
+    /** Wants a share. @param limit null: as a reader. */
+    reads(at: number, attempt: string, limit: number | null = null, permits = 1): this {
+        const share = { permits, limit };
+        return this.add(at, clientOf(attempt), {
+            operation: 'try',
+            key: KEY,
+            attempt,
+            patience: 30_000,
+            ttl: TTL,
+            share,
+        });
+    }
+
     waits(at: number, attempt: string): this {
         return this.add(at, clientOf(attempt), { operation: 'waiting', key: KEY, attempt });
     }
@@ -189,6 +202,62 @@ suite('The checker of histories', () => {
                 const history = new Written().broken(5, until, exempts, { tail: 20 }).granted(40, 'a-1', 1);
                 assert.include(red(history.granted(50, 'b-1', 2).lost(100, 'a-1', 1)), 'I1');
             }
+        });
+    });
+
+    suite('A key that is shared', () => {
+        test('may be held by several, who hear of it in any order', () => {
+            const history = new Written()
+                .tries(0, 'w-1')
+                .granted(1, 'w-1', 1)
+                .reads(2, 'a-1')
+                .waits(3, 'a-1')
+                .reads(4, 'b-1', 3, 2)
+                .waits(5, 'b-1')
+                .released(20, 'w-1', 1)
+                .granted(22, 'b-1', 3)
+                .granted(23, 'a-1', 2)
+                .released(50, 'a-1', 2)
+                .released(60, 'b-1', 3);
+            assert.deepEqual(red(history), []);
+        });
+
+        test('is broken by one who has it alone beside a reader, and by a reader beside that one', () => {
+            const reader = new Written().reads(0, 'a-1').granted(1, 'a-1', 1).tries(2, 'w-1').granted(5, 'w-1', 2);
+            assert.include(red(reader.released(10, 'a-1', 1).released(11, 'w-1', 2)), 'I1');
+            const alone = new Written().tries(0, 'w-1').granted(1, 'w-1', 1).reads(2, 'a-1').granted(5, 'a-1', 2);
+            assert.include(red(alone.released(10, 'a-1', 2).released(11, 'w-1', 1)), 'I1');
+        });
+
+        test('is broken by one permit more than there are', () => {
+            const history = new Written().reads(0, 'a-1', 3, 2).granted(1, 'a-1', 1).reads(2, 'b-1', 3);
+            history.granted(3, 'b-1', 2).reads(4, 'c-1', 3);
+            assert.deepEqual(red(history), []);
+            history.granted(5, 'c-1', 4).released(9, 'a-1', 1).released(9, 'b-1', 2).released(9, 'c-1', 4);
+            assert.deepEqual(red(history), ['I1']);
+        });
+
+        test('is not broken by one who came after a permit was given, and heard of it sooner', () => {
+            const history = new Written().reads(0, 'a-1', 2).granted(1, 'a-1', 1).reads(2, 'b-1', 2).reads(2, 'c-1');
+            history.granted(4, 'c-1', 3).granted(5, 'b-1', 2).released(9, 'a-1', 1).released(9, 'b-1', 2);
+            assert.deepEqual(red(history.released(9, 'c-1', 3)), []);
+        });
+
+        test('is broken by a reader who passes one that waits to have it alone', () => {
+            const history = new Written().reads(0, 'a-1').granted(1, 'a-1', 1).tries(2, 'w-1').waits(3, 'w-1');
+            history.reads(10, 'b-1').granted(11, 'b-1', 2).released(20, 'a-1', 1).released(21, 'b-1', 2);
+            assert.deepEqual(red(history.granted(22, 'w-1', 3).released(30, 'w-1', 3)), ['I5']);
+        });
+
+        test('is broken by a fence that does not rise from readers to the one who has it alone', () => {
+            const history = new Written().reads(0, 'a-1').granted(1, 'a-1', 5).released(10, 'a-1', 5).tries(11, 'w-1');
+            assert.deepEqual(red(history.granted(12, 'w-1', 4).released(20, 'w-1', 4)), ['I3']);
+        });
+
+        test('is broken by a reader who is not told of its loss', () => {
+            const history = new Written().reads(0, 'a-1').granted(1, 'a-1', 1).reads(2, 'b-1').granted(3, 'b-1', 2);
+            history.released(10, 'b-1', 2).tries(301, 'w-1').granted(310, 'w-1', 3).released(900, 'w-1', 3);
+            assert.deepEqual(red(history.lost(800, 'a-1', 1)), ['I2']);
         });
     });
 

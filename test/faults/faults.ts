@@ -157,6 +157,7 @@ const SERVER_FAULTS: readonly Fault[] = [
     // The order of the line is in them.
     fault('queues deleted', { exempts: ['I5'], tail: HEARTBEAT, apply: (lab) => deleted(lab, 1) }),
     fault('waiters deleted', { exempts: ['I5'], tail: HEARTBEAT, apply: (lab) => deleted(lab, 2) }),
+    fault('sharers deleted', { apply: (lab) => deleted(lab, 3) }),
     fault('clock deleted', { apply: async ({ client }) => void (await client.del(CLOCK)) }),
     fault('clock 2 s forward', { ...FORGOTTEN, apply: (lab) => jump(lab, 2000) }),
     // What is held runs out later by as much; so much later the fault is over.
@@ -178,8 +179,8 @@ async function killed(lab: Lab, type: 'normal' | 'pubsub'): Promise<void> {
     await lab.client.call('CLIENT', 'KILL', 'TYPE', type, 'SKIPME', 'yes');
 }
 
-async function deleted({ client, keys }: Lab, which: 0 | 1 | 2): Promise<void> {
-    await client.del(...keys.map((key) => keysOf(key)[which]));
+async function deleted({ client, keys, shared }: Lab, which: 0 | 1 | 2 | 3): Promise<void> {
+    await client.del(...[...keys, ...shared].map((key) => keysOf(key)[which]));
 }
 
 function jump(lab: Lab, by: number): void {

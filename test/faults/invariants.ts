@@ -2,7 +2,7 @@ import type { HistoryEvent, Invariant } from './HistoryEvent';
 import { LATE, ms } from './Finding';
 import type { Finding } from './Finding';
 import { inOrder } from './order';
-import { byKey, endOf, RECOVERY } from './Reading';
+import { byKey, endOf, mayShare, RECOVERY } from './Reading';
 import type { LeaseSpan, Reading, WaitSpan } from './Reading';
 
 /** In which a waiter is served when nothing is broken: a heartbeat, and those before it, ms. */
@@ -28,27 +28,36 @@ export const CHECKS: Readonly<Record<Invariant, (reading: Reading) => Finding[]>
 };
 
 /**
- * I1: [grant, min(release-start, deadline, lost, crash)] of a key never overlap; and nobody passes a key on after another was
- * granted it.
+ * I1: [grant, min(release-start, deadline, lost, crash)] of a key never overlap, but of those who share it; no more permits are out at
+ * a grant than its limit allows; and nobody passes a key on after another was granted it.
  */
 export function exclusive(reading: Reading): Finding[] {
     const findings: Finding[] = [];
     for (const [key, leases] of byKey(reading.leases)) {
-        let last: LeaseSpan | undefined;
+        let live: LeaseSpan[] = [];
         let before = '';
         const holders = new Set<string>();
         for (const lease of leases) {
-            if (last !== undefined && lease.from < endOf(last)) {
-                const until = Math.min(endOf(last), endOf(lease));
-                const text = `${lease.client} and ${last.client} held ${key} for ${ms(until - lease.from)} together`;
+            live = live.filter((one) => endOf(one) > lease.from).sort((one, other) => endOf(other) - endOf(one));
+            const other = live.find((one) => !mayShare(one, lease));
+            const { limit = null, permits = 0 } = lease.share ?? {};
+            // Those with a greater fence were granted later, though they may have heard of it sooner.
+            const earlier = live.filter(({ fence = 0 }) => fence < (lease.fence ?? 0));
+            const out = permits + earlier.reduce((sum, { share }) => sum + (share?.permits ?? 0), 0);
+            if (other !== undefined) {
+                const until = Math.min(endOf(other), endOf(lease));
+                const text = `${lease.client} and ${other.client} held ${key} for ${ms(until - lease.from)} together`;
                 findings.push({ invariant: 'I1', key, from: lease.from, until, text });
+            } else if (limit !== null && out > limit) {
+                const text = `${out} permits of ${key} were out when ${lease.client} got its own, of a limit of ${limit}`;
+                findings.push({ invariant: 'I1', key, from: lease.from, until: endOf(lease), text });
             } else if (lease.fence !== undefined && lease.holder !== before && holders.has(lease.holder)) {
                 const text = `${lease.client} passed ${key} on after another was granted it`;
                 findings.push({ invariant: 'I1', key, from: lease.from, until: lease.from, text });
             }
             before = lease.holder;
             holders.add(before);
-            if (last === undefined || endOf(lease) > endOf(last)) last = lease;
+            live.push(lease);
         }
     }
     return findings;
@@ -59,7 +68,7 @@ export function told(reading: Reading): Finding[] {
     const findings: Finding[] = [];
     for (const [key, leases] of byKey(reading.leases)) {
         for (const [at, lease] of leases.entries()) {
-            const next = leases[at + 1];
+            const next = leases.slice(at + 1).find((one) => !mayShare(lease, one));
             if (next === undefined || Math.min(lease.released, lease.crashed) <= next.from) continue;
             const known = Math.min(lease.lost, lease.released, lease.crashed, reading.end);
             if (known <= next.from) continue;
@@ -81,16 +90,20 @@ export function rising(reading: Reading): Finding[] {
     const findings: Finding[] = [];
     for (const [key, leases] of byKey(reading.leases)) {
         let greatest: LeaseSpan | undefined;
+        let greatestAlone: LeaseSpan | undefined;
         const last = new Map<string, LeaseSpan>();
         for (const lease of leases) {
             if (lease.fence === undefined) continue;
-            const before = last.get(lease.holder) ?? greatest;
+            // Those who share a key may hear of their grants in any order.
+            const others = lease.share === undefined ? greatest : greatestAlone;
+            const before = last.get(lease.holder) ?? others;
             if (before?.fence !== undefined && lease.fence <= before.fence) {
                 const text = `${key}: fence ${lease.fence} of ${lease.client} after ${before.fence} of ${before.client}`;
                 findings.push({ invariant: 'I3', key, from: before.from, until: lease.from, text });
             }
             last.set(lease.holder, lease);
             if (lease.fence > (greatest?.fence ?? 0)) greatest = lease;
+            if (lease.share === undefined && lease.fence > (greatestAlone?.fence ?? 0)) greatestAlone = lease;
         }
     }
     return findings;
@@ -152,17 +165,22 @@ function leftFree(reading: Reading): Finding[] {
     for (const [key, leases] of byKey(reading.leases)) {
         const lined = waits.get(key) ?? [];
         const byAttempt = new Map(lined.map((wait) => [wait.attempt, wait]));
-        const look = (before: LeaseSpan | undefined, wait: WaitSpan | undefined, until: number): void => {
-            if (before === undefined || wait === undefined) return;
-            const since = reading.calmSince(Math.max(endOf(before), wait.lined), until);
+        // Of those before, the last that had it.
+        let ended = Infinity;
+        const look = (wait: WaitSpan | undefined, until: number): void => {
+            if (ended >= until || wait === undefined) return;
+            const since = reading.calmSince(Math.max(ended, wait.lined), until);
             const still = Math.max(...[wait.client, 'lab'].map((one) => reading.blocked(one, since, until)));
             if (until - since - still <= IDLE) return;
             const text = `${key} was free for ${ms(until - since)} while ${wait.client} waited for it`;
             findings.push({ invariant: 'I6', key, from: since, until, text });
         };
-        for (const [at, lease] of leases.entries()) look(leases[at - 1], byAttempt.get(lease.attempt), lease.from);
+        for (const lease of leases) {
+            look(byAttempt.get(lease.attempt), lease.from);
+            ended = ended === Infinity ? endOf(lease) : Math.max(ended, endOf(lease));
+        }
         const open = lined.find(({ outcome }) => outcome === 'open');
-        look(leases.at(-1), open, reading.end);
+        look(open, reading.end);
     }
     return findings;
 }

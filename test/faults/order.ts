@@ -1,6 +1,6 @@
 import { LATE, ms } from './Finding';
 import type { Finding } from './Finding';
-import { byKey, turnsOf } from './Reading';
+import { byKey, mayShare, turnsOf } from './Reading';
 import type { Reading, Turn, WaitSpan } from './Reading';
 
 /** A waiter whose process stood still for longer may have missed the time that it has to claim its turn, ms. */
@@ -25,7 +25,10 @@ const MISSED = 100;
  * more than b + 1.
  */
 export function inOrder(reading: Reading): Finding[] {
-    if (reading.localGrants === 0) return overtakers(reading, (_, other, until) => hindered(reading, other, until));
+    if (reading.localGrants === 0) {
+        // Those who share a key are granted it in one step, and hear of it in any order.
+        return overtakers(reading, (one, other, until) => mayShare(one, other) || hindered(reading, other, until));
+    }
     const strangers = (one: WaitSpan, other: WaitSpan): boolean => lineOf(one) !== lineOf(other);
     return [...overtakers(reading, strangers), ...longTurns(reading), ...leftBehind(reading)];
 }

@@ -9,6 +9,7 @@ import { ConfigParams } from 'pip-services4-components-node';
 import type * as Library from '../../src';
 import type { Lease, LockEvent, RedisLock } from '../../src';
 import { History, instant } from './History';
+import type { Share } from './HistoryEvent';
 import { ResourceClient } from './ResourceClient';
 import { Seed } from './Seed';
 import type { Pace } from './Pace';
@@ -22,6 +23,9 @@ export interface WorkerPlan {
     readonly config: Readonly<Record<string, string | number | boolean>>;
     readonly resource: number;
     readonly keys: readonly string[];
+    /** Of these, shares are taken, too: by readers, and, where that can be, of permits. */
+    readonly shared: readonly string[];
+    readonly permits: boolean;
     readonly seed: number;
     readonly pace: Pace;
 }
@@ -87,9 +91,9 @@ class LabWorker {
     }
 
     private async _work(): Promise<void> {
-        const { pace, keys } = this._plan;
+        const { pace, keys, shared } = this._plan;
         while (!this._stopped) {
-            await this._turn(this._seed.one(keys));
+            await this._turn(this._seed.one([...keys, ...shared]));
             await sleep(this._seed.between(pace.pause / 3, pace.pause));
         }
     }
@@ -105,9 +109,19 @@ class LabWorker {
         const cancel = this._seed.happens(pace.cancel) ? new AbortController() : undefined;
         const timer = setTimeout(() => this._cancel(key, attempt, cancel), this._seed.between(5, 200));
         if (cancel === undefined) clearTimeout(timer);
-        this._history.note({ operation: 'try', key, attempt, patience, ttl });
+        const share = this._share(key);
+        this._history.note({
+            operation: 'try',
+            key,
+            attempt,
+            patience,
+            ttl,
+            ...(share === undefined ? {} : { share }),
+        });
         try {
-            const options = { ttl, keepAlive, timeout: patience, signal: cancel?.signal };
+            const { limit, permits } = share ?? {};
+            const wanted = typeof limit === 'number' ? { limit, permits } : { mode: share && ('shared' as const) };
+            const options = { ttl, keepAlive, timeout: patience, signal: cancel?.signal, ...wanted };
             const lease = plain
                 ? await this._lock.tryAcquire(attempt, key, options)
                 : await this._lock.acquire(attempt, key, options);
@@ -121,6 +135,13 @@ class LabWorker {
             // Whoever cannot reach the server does not try at once again.
             if (!['LOCK_TIMEOUT', 'LOCK_ABORTED'].includes(reason)) await sleep(100);
         }
+    }
+
+    /** What is wanted of a key beside others; undefined: all of it. */
+    private _share(key: string): Share | undefined {
+        if (!this._plan.shared.includes(key) || this._seed.happens(0.3)) return undefined;
+        const isReader = !this._plan.permits || this._seed.happens(0.5);
+        return isReader ? { permits: 1, limit: null } : { permits: this._seed.happens(0.3) ? 2 : 1, limit: 3 };
     }
 
     private async _use(attempt: string, lease: Lease, stay: number): Promise<void> {
