@@ -1,4 +1,5 @@
 import { localGrants, ours } from '../contestants/ours';
+import { oursShared } from '../contestants/sharing';
 import type { Findings, Metric } from '../harness/Findings';
 import { growthKeys, growthWaiters, QUANTITIES } from '../rows/growth';
 import { disorder, fairness, latency50, latency99, sentBrief, sentLong } from '../rows/handOff';
@@ -8,6 +9,7 @@ import { keysLeft } from '../rows/leftBehind';
 import { rareTime } from '../rows/nowAndThen';
 import { quorumName, rate, time } from '../rows/quorum';
 import { renewalCpu, worstDelay } from '../rows/renewal';
+import { permitRate, sharedRate, writerWait } from '../rows/sharing';
 import { clientCpu, sent, throughput } from '../rows/uncontended';
 import { figure, markdown } from './tables';
 
@@ -28,6 +30,7 @@ type Wanted = { readonly least: number } | { readonly most: number };
 
 const local = localGrants.slice(0, 1).map(({ name }) => name);
 const five = [quorumName(ours)];
+const [readers = [], permits = []] = oursShared.map(({ name }) => [name]);
 const MANY = 100_000;
 
 const SINGLE = `A call takes about 60 µs more than a plain SET where one is made every 5 ms. 25 of them are the script on the server: any script takes
@@ -112,6 +115,10 @@ const GOALS: readonly Goal[] = [
         of: five,
         limit: QUORUM,
     },
+    { text: 'Readers: cycles, 10 at once', metric: sharedRate, at: 10, wanted: { least: 0.8 }, of: readers },
+    { text: 'Readers: cycles, 100 at once', metric: sharedRate, at: 100, wanted: { least: 0.8 }, of: readers },
+    { text: 'Permits: cycles', metric: permitRate, wanted: { least: 1 }, of: permits },
+    { text: 'A writer among 100 readers, of a hold', metric: writerWait, wanted: { most: 1.2 } },
     { text: 'Growth with keys, part of log n', metric: growthKeys, wanted: { most: 1 }, of: QUANTITIES },
     { text: 'Growth with waiters, part of log n', metric: growthWaiters, wanted: { most: 1 }, of: QUANTITIES },
 ];

@@ -7,6 +7,7 @@ import { leftBehind } from './leftBehind';
 import { nowAndThen } from './nowAndThen';
 import { quorum } from './quorum';
 import { renewal } from './renewal';
+import { sharing } from './sharing';
 import { uncontended } from './uncontended';
 
 /** In the order in which they are run and told. */
@@ -17,6 +18,7 @@ export const ROWS: readonly Row[] = [
     handOff,
     hotKey,
     renewal,
+    sharing,
     heap,
     quorum,
     growth,
