@@ -20,7 +20,7 @@ import type {
 import { SHARED } from '../port/protocol';
 import type { NodeListener, ReservedGrant, ReservingRequest } from '../port/ReservingRequest';
 import { deadlineOf } from '../port/validity';
-import { SystemClock } from '../time/Clock';
+import { systemClock } from '../time/Clock';
 import type { Clock } from '../time/Clock';
 import {
     AcquireCommand,
@@ -91,7 +91,7 @@ export class RedisStore implements LockStore {
     constructor(
         private readonly _servers: RedisServers,
         private readonly _options: RedisStoreOptions = { keyPrefix: '' },
-        clock: Clock = new SystemClock(),
+        clock: Clock = systemClock,
     ) {
         const { drift, keyPrefix, node = false } = _options;
         this._context = {

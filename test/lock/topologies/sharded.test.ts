@@ -149,7 +149,7 @@ suite('At one address of several servers', function () {
                 const cli = new Cli(['doctor'], proxy);
                 assert.strictEqual(await cli.ended, 0, cli.stdout);
                 assert.match(cli.stdout, /warning.*keys: a proxy spreads them over several servers/);
-                assert.match(cli.stdout, /lock: taken, renewed and given back/);
+                assert.match(cli.stdout, /lock: taken, renewed, shared and given back/);
             });
         });
 
