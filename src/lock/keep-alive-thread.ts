@@ -6,26 +6,14 @@ import { ToldLogins } from '../connect/threadServers';
 import { Pulse, PulseClock } from '../engine/deputy/Pulse';
 import { Rounds } from '../engine/deputy/Rounds';
 import { asError } from '../engine/port/errors';
-import type { LockStore, StoreListener } from '../engine/port/LockStore';
+import { NO_LISTENER } from '../engine/port/LockStore';
+import type { LockStore } from '../engine/port/LockStore';
 import { RedisStore } from '../engine/redis/RedisStore';
 import { storeOf } from './storeOf';
 import type { FromThread, ThreadWork, ToThread } from './threadWork';
 
 /** How long until the servers are connected to once more, when they could not be, ms. */
 const PAUSE = 5000;
-
-/** The main thread tells of all this. */
-const NOBODY: StoreListener = {
-    granted: () => undefined,
-    woken: () => undefined,
-    first: () => undefined,
-    handedOn: () => undefined,
-    changed: () => undefined,
-    reconnected: () => undefined,
-    disconnected: () => undefined,
-    recovered: () => undefined,
-    warned: () => undefined,
-};
 
 async function run(port: MessagePort, { logins, maxBlock, plan, pulse: memory, settings }: ThreadWork): Promise<void> {
     const tell = (message: FromThread): void => port.postMessage(message);
@@ -48,7 +36,8 @@ async function run(port: MessagePort, { logins, maxBlock, plan, pulse: memory, s
     while (store === undefined) {
         try {
             const opened = storeOf(await makeClients(plan, told), settings, clock);
-            await opened.open(NOBODY);
+            // The main thread tells of what happens.
+            await opened.open(NO_LISTENER);
             store = opened;
             tell({ kind: 'ready' });
         } catch (error) {

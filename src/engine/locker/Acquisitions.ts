@@ -10,6 +10,7 @@ import type { Busy, Callback } from '../port/LockStore';
 import type { Clock } from '../time/Clock';
 import type { Acquired, Outcome, WaitRequest } from '../waiting/Waiter';
 import type { Waiters } from '../waiting/Waiters';
+import { tooLate } from '../waiting/waitErrors';
 
 /** What acquisitions take. */
 export interface AcquisitionParts {
@@ -87,7 +88,7 @@ export class Acquisitions {
     ): void {
         if (outcome instanceof Error) this._failed(request, outcome, callback);
         else if (outcome.kind === 'busy') this._busy(request, beginning, outcome, callback);
-        else this._failed(request, this._full(request.key, outcome.holder) ?? ranOut(request), callback);
+        else this._failed(request, this._full(request.key, outcome.holder) ?? tooLate(request), callback);
     }
 
     /** Waits for a further key of a lease. */
@@ -213,12 +214,6 @@ export class Acquisitions {
         const text = `${size} leases are held already, as many as options.max_held allows.`;
         return new LockError('TOO_MANY', text, { key, holder });
     }
-}
-
-/** It was granted, and others took longer to answer than it lasts. */
-function ranOut({ key, id, ttl }: WaitRequest): LockError {
-    const text = `Redis took longer to answer than the lease of ${key} would have lasted (ttl ${ttl}).`;
-    return new LockError('CONNECTION_FAILED', text, { key, holder: nameOf(id), unknown: true });
 }
 
 function ended({ key, holder }: HeldLease, wanted: string): LockError {

@@ -8,7 +8,8 @@ import type { LeaseCall } from './LeaseOptions';
 
 /**
  * Acquires several keys, all or nothing. First it asks for all of them at once: mostly they are free. From the first that is not it goes
- * on one by one, in sorted order, so that two callers cannot block each other. The keys that it has are kept alive while it waits for the others, and given back when one of the others cannot be had, or when one of them is lost.
+ * on one by one, in sorted order, so that two callers cannot block each other. The keys that it has are kept alive while it waits for
+ * the others. They are given back when one of the others cannot be had, or when one of them is lost.
  */
 export class SeveralKeys {
     /** Those under way that have their first key. */

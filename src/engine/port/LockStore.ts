@@ -157,6 +157,19 @@ export interface StoreListener {
     warned(message: string): void;
 }
 
+/** Where nobody listens. */
+export const NO_LISTENER: StoreListener = {
+    granted: () => undefined,
+    woken: () => undefined,
+    first: () => undefined,
+    handedOn: () => undefined,
+    changed: () => undefined,
+    reconnected: () => undefined,
+    disconnected: () => undefined,
+    recovered: () => undefined,
+    warned: () => undefined,
+};
+
 /**
  * Performs atomic steps on keys. Every method fails with a LockError whose `unknown` says whether the step may still take
  * effect, and within the store's command timeout. Those that return no promise must not throw.

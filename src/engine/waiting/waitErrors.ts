@@ -14,7 +14,7 @@ export function closed({ key, id }: WaitRequest): LockError {
     return new LockError('CLOSED', `The lock was closed while ${key} was waited for.`, { key, holder });
 }
 
-/** The grant took longer to arrive than it lasts. */
+/** The grant took longer to arrive than it lasts, or than the others that were asked for with it last. */
 export function tooLate({ key, id, ttl }: WaitRequest): LockError {
     const text = `Redis took longer to answer than the lease of ${key} would have lasted (ttl ${ttl}).`;
     return new LockError('CONNECTION_FAILED', text, { key, holder: nameOf(id), unknown: true });

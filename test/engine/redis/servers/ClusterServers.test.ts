@@ -4,6 +4,7 @@ import { ClusterServers } from '../../../../src/engine/redis/servers/ClusterServ
 import { RedisStore } from '../../../../src/engine/redis/RedisStore';
 import type { AcquireAnswer } from '../../../../src/engine/port/LockStore';
 import { SLOTS, slotOf } from '../../../../src/engine/redis/slots';
+import { listenerOf } from '../../../fixtures/listenerOf';
 import { acquireFrom } from '../../../fixtures/asks';
 import { numbers } from '../../../fixtures/RedisCluster';
 import { RedisServer } from '../../../fixtures/RedisServer';
@@ -66,17 +67,13 @@ suite('ClusterServers', function () {
         const options = { connectTimeout: 2000, commandTimeout, wait: 'poll', seeds: [a] } as const;
         const store = new RedisStore(new ClusterServers({ ...options, connect: (to) => clientOf(to) }));
         opened.push(store);
-        await store.open({
-            granted: () => undefined,
-            woken: () => undefined,
-            first: () => undefined,
-            handedOn: () => undefined,
-            changed: () => undefined,
-            reconnected: () => told.push('reconnected'),
-            disconnected: () => told.push('disconnected'),
-            recovered: (message) => told.push(message),
-            warned: () => undefined,
-        });
+        await store.open(
+            listenerOf({
+                reconnected: () => told.push('reconnected'),
+                disconnected: () => told.push('disconnected'),
+                recovered: (message) => told.push(message),
+            }),
+        );
         await until(() => a.connections + b.connections > 0);
         return store;
     }
