@@ -167,8 +167,9 @@ suite('TLS', () => {
     });
 
     test('is refused by a server that does not speak it', async () => {
-        const plain = server?.port ?? 0;
-        await refused({ 'connection.port': plain, 'options.tls.ca': authority.cert }, /does not (answer to|speak) TLS/);
+        // Long enough for the connection to be made, also on a machine with much to do: the server only keeps silent.
+        const settings = { 'connection.port': server?.port ?? 0, 'options.connect_timeout': 2000 };
+        await refused({ ...settings, 'options.tls.ca': authority.cert }, /does not (answer to|speak) TLS/);
     });
 
     test('is needed by a server that speaks nothing else', async () => {

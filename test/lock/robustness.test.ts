@@ -318,6 +318,16 @@ suite('Robustness', () => {
         });
     });
 
+    test('a call whose answer lies in the socket does not fail because the event loop was blocked', async () => {
+        const lock = await open();
+        await lock.acquireLock(null, 'before', TTL);
+        const called = lock.tryAcquireLock(null, KEY, TTL);
+        // It is sent at the end of this turn.
+        await new Promise((resolve) => setImmediate(resolve));
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1500);
+        assert.isTrue(await called);
+    });
+
     suite('an attempt whose outcome is unknown', () => {
         test('is undone when the server did it and only the answer was lost', async () => {
             await using proxy = await TcpProxy.start(server);

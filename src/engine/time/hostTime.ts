@@ -9,10 +9,13 @@ export interface Timer {
     keepsAlive(whether: boolean): void;
 }
 
-type Timers = Pick<typeof globalThis, 'setTimeout' | 'clearTimeout'>;
+type Timers = Pick<typeof globalThis, 'setTimeout' | 'clearTimeout' | 'setImmediate' | 'clearImmediate'>;
 
 /** The longest time that a timer, or an expiry, can be set to, ms: a larger delay makes Node.js fire at once. */
 export const LONGEST = 2 ** 31 - 1;
+
+/** A timer that is later than this shows that the event loop was blocked, ms. */
+const LATE = 5;
 
 const DONE = Promise.resolve();
 
@@ -45,7 +48,12 @@ export function atEndOfTurn(run: () => void): void {
     });
 }
 
-/** Runs an action once, `delay` ms after it was made. */
+/**
+ * Runs an action once, `delay` ms after it was made.
+ *
+ * After the event loop was blocked Node.js runs timers before it reads what arrived meanwhile. A time-out would then hit an
+ * answer that lies in the socket. So a timer that is late waits until that was read: setImmediate runs after the poll phase.
+ */
 export class HostTimer implements Timer {
     private readonly _due: number;
     private _keepsAlive = true;
@@ -80,8 +88,16 @@ export class HostTimer implements Timer {
     }
 
     private _set(delay: number): void {
-        const { setTimeout, clearTimeout } = timers ?? globalThis;
-        const handle = setTimeout(() => this._fire(), Math.min(Math.max(delay, 0), LONGEST));
+        const { setTimeout, clearTimeout, setImmediate, clearImmediate } = timers ?? globalThis;
+        const expired = (): void => {
+            if (monotonicNow() - this._due <= LATE) {
+                this._fire();
+                return;
+            }
+            const reading = setImmediate(() => this._fire());
+            this._cancel = () => clearImmediate(reading);
+        };
+        const handle = setTimeout(expired, Math.min(Math.max(delay, 0), LONGEST));
         this._handle = handle;
         this._cancel = () => clearTimeout(handle);
     }
@@ -107,8 +123,8 @@ function uptime(): number {
 }
 
 function realTimers(): Timers | undefined {
-    const { setTimeout, clearTimeout } = globalThis;
-    return isFake(setTimeout) ? undefined : { setTimeout, clearTimeout };
+    const { setTimeout, clearTimeout, setImmediate, clearImmediate } = globalThis;
+    return isFake(setTimeout) ? undefined : { setTimeout, clearTimeout, setImmediate, clearImmediate };
 }
 
 /** Sinon's fakes, which vitest and jest use too, have their clock; the old ones of jest are mocks. */

@@ -1,4 +1,7 @@
 import { assert } from 'chai';
+import { once } from 'node:events';
+import { connect, createServer } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { install } from '@sinonjs/fake-timers';
 import { SystemClock } from '../../../src/engine/time/Clock';
 import * as hostTime from '../../../src/engine/time/hostTime';
@@ -48,6 +51,55 @@ suite('hostTime', () => {
             require.cache[path] = before;
         }
     }
+
+    suite('a timer that is late because the event loop was blocked', () => {
+        const server = createServer();
+        let near: Socket;
+        let far: Socket;
+
+        setup(async () => {
+            server.listen(0, '127.0.0.1');
+            await once(server, 'listening');
+            near = connect((server.address() as AddressInfo).port, '127.0.0.1');
+            [far] = (await once(server, 'connection')) as [Socket];
+            if (near.connecting) await once(near, 'connect');
+        });
+        teardown(() => {
+            near.destroy();
+            far.destroy();
+            server.close();
+        });
+
+        /** Sends something to `near`, and is busy until it has arrived and every timer of a millisecond is late. */
+        function block(): void {
+            far.write('answer');
+            Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
+        }
+
+        test('fires after what arrived meanwhile was read', async () => {
+            const order: string[] = [];
+            near.on('data', () => order.push('read'));
+            await soon((done) => {
+                const clock = new SystemClock();
+                clock.timer(1, () => {
+                    order.push('fired');
+                    done();
+                });
+                block();
+            });
+            assert.deepEqual(order, ['read', 'fired']);
+        });
+
+        test('does not fire if what is read then cancels it', async () => {
+            let fired = false;
+            const timer = new hostTime.HostTimer(1, () => (fired = true));
+            near.on('data', () => timer.cancel());
+            block();
+            await once(near, 'data');
+            await sleep(5);
+            assert.isFalse(fired);
+        });
+    });
 
     suite('while timers are faked', () => {
         test('a clock goes on, and its timers fire', async () => {

@@ -200,6 +200,7 @@ export class RedisConnection {
     private async _ready(within: number): Promise<void> {
         const started = this._clock.now();
         const failures = this._failures;
+        let left = within;
         for (;;) {
             if (this._state.kind === 'ready') {
                 if (isWritable(this.client)) return;
@@ -213,23 +214,24 @@ export class RedisConnection {
             }
             const error = this._state.kind === 'connecting' ? this._state.error : undefined;
             const lasting = error !== undefined && !isTemporary(error);
-            const left = started + within - this._clock.now();
             if (lasting && (left <= 0 || this._failures > failures)) throw error;
             if (left <= 0) throw this._attempt.unreachable(within, error);
-            await this._arrival(left);
+            // A timer that fires early is not started again: ioredis would end the attempt before it, and knows less of why.
+            left = (await this._arrival(left)) ? started + within - this._clock.now() : 0;
         }
     }
 
-    /** Settles when the state changes, or after `within`. */
-    private _arrival(within: number): Promise<void> {
+    /** @returns true when the state changes; false after `within`. */
+    private _arrival(within: number): Promise<boolean> {
         return new Promise((resolve) => {
-            const done = (): void => {
+            const settle = (hasChanged: boolean): void => {
                 timer.cancel();
-                this._arrivals.delete(done);
-                resolve();
+                this._arrivals.delete(changed);
+                resolve(hasChanged);
             };
-            const timer = this._clock.timer(within, done);
-            this._arrivals.add(done);
+            const changed = (): void => settle(true);
+            const timer = this._clock.timer(within, () => settle(false));
+            this._arrivals.add(changed);
         });
     }
 
