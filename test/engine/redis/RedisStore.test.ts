@@ -139,6 +139,8 @@ suite('RedisStore', () => {
 
         test('holds the releases before the acquires of the same turn', async () => {
             const { holder } = await granted(acquire());
+            // While callers are answered, commands go out as they are asked for.
+            await new Promise((resolve) => setImmediate(resolve));
             const [answer, released] = await Promise.all([acquire(), releaseTo(store, key, holder)]);
             assert.strictEqual(released, 'released');
             assert.strictEqual(answer.kind, 'granted');

@@ -1,5 +1,5 @@
 import { LockError } from '../../port/errors';
-import { atEndOfTurn } from '../../time/hostTime';
+import { HostTimer, atEndOfTurn } from '../../time/hostTime';
 import {
     acquireNodeScript,
     acquireQueuedNodeScript,
@@ -31,6 +31,16 @@ import type { ScriptCalls } from './ScriptCalls';
  */
 const LONGEST_LIST = 32;
 
+/**
+ * Of as many commands as are usually under way this part makes a list that goes out before its turn is over, if callers are being
+ * answered in that turn. So the server runs one half while the client reads the answers of the other. With all of them in one list
+ * client and server would work in turns.
+ */
+const EARLY_PART = 0.5;
+
+/** What is usually under way follows a fall by a twentieth for each flush, and a rise at once. */
+const REMEMBERED = 0.95;
+
 /** Releases first: they make room for what else was asked for in the same turn. */
 const ORDER: readonly Script<unknown>[] = [
     releaseQueuedScript,
@@ -53,14 +63,20 @@ const ORDER: readonly Script<unknown>[] = [
     acquireSharedNodeScript,
 ];
 
-/** The commands of one turn of the event loop. At its end those of one script go out together, as lists. */
+/** The commands of one turn of the event loop. Those of one script go out together, as lists: at its end, or before if they are many. */
 export class Lanes {
     private readonly _lanes = new Map<Script<unknown>, Command<unknown>[]>(ORDER.map((one) => [one, []]));
+    /** The end of the turn is waited for. */
     private _isDue = false;
+    /** Callers are being answered in this turn. */
+    private _isAnswering = false;
+    private _queued = 0;
+    /** How many commands are under way after a flush. */
+    private _usual = 1;
 
     /** @param _keyspace decides which commands one list may have. Undefined: it is not known yet. */
     constructor(
-        private readonly _calls: ScriptCalls,
+        private readonly _calls: Pick<ScriptCalls, 'send' | 'underWay'>,
         private readonly _keyspace: () => Keyspace | undefined,
     ) {}
 
@@ -68,10 +84,16 @@ export class Lanes {
         const lane = this._lanes.get(command.script);
         if (lane === undefined) this._lanes.set(command.script, [command]);
         else lane.push(command);
-        if (this._isDue) return;
-        this._isDue = true;
-        // The end of the turn: after every callback and every promise that is ready now.
-        atEndOfTurn(this._flush);
+        this._queued += 1;
+        const isEnough = this._queued >= Math.min(LONGEST_LIST, this._usual * EARLY_PART);
+        if (this._isAnswering && isEnough) this._flush();
+        else this._awaitEnd();
+    }
+
+    /** Callers are about to be told of an answer. What they ask for now may go out before the end of the turn. */
+    answered(): void {
+        this._isAnswering = true;
+        this._awaitEnd();
     }
 
     /** Sends commands of one script now, in as few lists as there can be. */
@@ -79,8 +101,20 @@ export class Lanes {
         for (const list of this._lists(commands, Infinity)) this._calls.send(script, list);
     }
 
-    private readonly _flush = (): void => {
-        this._isDue = false;
+    private _awaitEnd(): void {
+        if (this._isDue) return;
+        this._isDue = true;
+        // After every callback and every promise that is ready now.
+        atEndOfTurn(this._endTurn);
+    }
+
+    private readonly _endTurn = (): void => {
+        this._isDue = this._isAnswering = false;
+        if (this._queued > 0) this._flush();
+    };
+
+    private _flush(): void {
+        this._queued = 0;
         const isSharded = this._keyspace() === SHARDED;
         for (const [script, asked] of this._lanes) {
             if (asked.length === 0) continue;
@@ -89,7 +123,8 @@ export class Lanes {
             if (commands.length === 1) this._calls.send(script, commands);
             else for (const list of this._lists(commands, LONGEST_LIST)) this._calls.send(script, list);
         }
-    };
+        this._usual = Math.max(this._calls.underWay, this._usual * REMEMBERED);
+    }
 
     private *_lists(commands: readonly Command<unknown>[], longest: number): Iterable<readonly Command<unknown>[]> {
         // Lists for a proxy do for one server, too.
@@ -113,6 +148,7 @@ function isShardable(command: Command<unknown>): boolean {
     const { key, keys } = command;
     if (hasItsTag(keys[0])) return true;
     const text = `At an address that spreads its keys over several servers, a key with a } needs a {tag}: ${keys[0]}.`;
-    command.failed(new LockError('BAD_KEY', text, { key }));
+    // Not before `add` has returned.
+    void new HostTimer(0, () => command.failed(new LockError('BAD_KEY', text, { key })));
     return false;
 }

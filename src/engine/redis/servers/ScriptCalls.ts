@@ -15,17 +15,27 @@ export interface ScriptServer {
     keyspace(): Keyspace | undefined;
     /** Where the server can wake us; empty: nowhere. */
     channel(): string;
+    /** The server answered: callers are about to be told, and to ask for more. */
+    answered(): void;
 }
 
 /** Sends a list of commands as one call of their script, and tells each of them its outcome. */
 export class ScriptCalls {
+    private _underWay = 0;
+
     constructor(
         private readonly _connection: RedisConnection,
         private readonly _server: ScriptServer,
     ) {}
 
+    /** How many commands were sent and have no answer yet. */
+    get underWay(): number {
+        return this._underWay;
+    }
+
     /** @param asking the slot of the keys is just arriving from another server of the cluster. */
     send(script: Script<unknown>, commands: readonly Command<unknown>[], asking = false): void {
+        this._underWay += commands.length;
         this._connection.post(
             (client) => script.send(client, commands, this._frameOf(script, commands, asking)),
             (reply, sentAt) => this._answered(script, commands, reply, sentAt),
@@ -45,6 +55,7 @@ export class ScriptCalls {
     }
 
     private _failed(commands: readonly Command<unknown>[], error: unknown): void {
+        this._underWay -= commands.length;
         for (const command of commands) void this._refuse(command, this._explained(error, command));
     }
 
@@ -61,6 +72,8 @@ export class ScriptCalls {
             this._failed(commands, error);
             return;
         }
+        this._underWay -= commands.length;
+        this._server.answered();
         commands.forEach((command, at) => this._settle(command, answers[at], sentAt));
     }
 

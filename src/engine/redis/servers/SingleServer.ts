@@ -74,6 +74,7 @@ export class SingleServer implements RedisServers {
         this._calls = new ScriptCalls(this._connection, {
             keyspace: () => this._keyspace,
             channel: () => this._subscription.channel,
+            answered: () => this._lanes.answered(),
         });
         this._lanes = new Lanes(this._calls, () => this._keyspace);
     }
