@@ -3,12 +3,14 @@ import type { LockErrorDetails } from '../port/errors';
 import type { Answers } from './awaitVotes';
 import { FenceHint } from './FenceHint';
 import type { NodeSet } from './NodeSet';
+import { Renewals } from './Renewals';
 import { Undelivered } from './Undelivered';
 import type { Vote } from './votes';
 
 /** What everything that a quorum is asked for has in common. */
 export class QuorumContext {
     readonly hint = new FenceHint();
+    readonly renewals = new Renewals();
     readonly undelivered: Undelivered;
     private _isClosed = false;
     private _attempts = 0;

@@ -120,6 +120,7 @@ export class QuorumStore implements LockStore {
 
     release(request: ReleaseRequest, callback: Callback<ReleaseAnswer>): void {
         const over = this._heldBy(request);
+        this._context.renewals.released(request.key, request.holder);
         const answered = (node: QuorumNode, answer: ReleaseAnswer): void => {
             for (const acquisition of over) acquisition.onReleased(node, answer);
         };

@@ -8,6 +8,7 @@ import type { StoredHolder } from './names';
 import type { QuorumContext } from './QuorumContext';
 import type { QuorumNode } from './QuorumNode';
 import { leaseOf } from './reads';
+import type { RenewalUnderWay } from './Renewals';
 import { deadlineOfVotes, verdictOf } from './votes';
 import type { Vote } from './votes';
 
@@ -33,13 +34,24 @@ async function lengthen(context: QuorumContext, renewed: Renewed, ask: Ask): Pro
     const { key, holder, ttl } = renewed;
     const error = context.wrongTtl(ttl, { key, holder });
     if (error !== undefined) throw error;
+    return context.renewals.run(key, holder, (underWay) => lengthenBy(ask, context, renewed, underWay));
+}
+
+async function lengthenBy(
+    ask: Ask,
+    context: QuorumContext,
+    renewed: Renewed,
+    underWay: RenewalUnderWay,
+): Promise<RenewAnswer> {
+    const { key, holder } = renewed;
     const { nodes } = context;
     const stored = readStored(holder);
     const votes = await votesFor(context, { ...renewed, holder: stored?.attempt ?? holder }, ask);
     const verdict = verdictOf(votes);
     if (verdict === 'won') {
         const gone = nodes.all.filter((_, at) => votes[at]?.kind === 'no');
-        if (gone.length > 0) await heal(context, renewed, stored, gone);
+        const lease = gone.length > 0 ? (stored ?? (await storedFor(context, renewed))) : undefined;
+        if (lease !== undefined) await heal(context, { ...renewed, lease, underWay }, gone);
         return { kind: 'renewed', deadline: deadlineOfVotes(votes) };
     }
     if (votes.filter((vote) => vote?.kind === 'no').length > nodes.all.length - nodes.quorum) return { kind: 'gone' };
@@ -74,16 +86,21 @@ function voteOf(answer: RenewAnswer | LockError | undefined): Vote | undefined {
     return answer.kind === 'renewed' ? { kind: 'yes', fence: 0, deadline: answer.deadline } : { kind: 'no' };
 }
 
+/** What the nodes store for a holder that the caller has chosen; undefined: that cannot be told now. */
+function storedFor(context: QuorumContext, { key, holder }: Renewed): Promise<StoredHolder | undefined> {
+    return leaseOf(context, key, holder).catch(() => undefined);
+}
+
+interface Healed extends Renewed {
+    readonly lease: StoredHolder;
+    readonly underWay: RenewalUnderWay;
+}
+
 /** A vote that a node has lost, by a restart say, is asked for again: or the next node that fails would cost the lease. */
-async function heal(
-    context: QuorumContext,
-    { holder, key, shared, ttl }: Renewed,
-    stored: StoredHolder | undefined,
-    gone: readonly QuorumNode[],
-): Promise<void> {
+async function heal(context: QuorumContext, healed: Healed, gone: readonly QuorumNode[]): Promise<void> {
     const { nodes } = context;
-    const lease = stored ?? (await leaseOf(context, key, holder).catch(() => undefined));
-    if (lease === undefined) return;
+    const { key, lease, shared, ttl, underWay } = healed;
+    if (underWay.isOver) return;
     const { attempt, fence } = lease;
     const share = shared === true ? READER : undefined;
     await awaitVotes<boolean>(nodes, {
@@ -91,16 +108,33 @@ async function heal(
         within: nodes.timeout(ttl),
         ask: (node, callback) => {
             const asked = (answer: AcquireAnswer | LockError): void => {
-                if (answer instanceof Error) callback(answer);
-                else if (answer.kind === 'busy') callback(false);
-                else
+                if (answer instanceof Error) {
+                    if (answer.unknown) takeBack(context, node, healed, true);
+                    callback(answer);
+                } else if (answer.kind === 'busy') callback(false);
+                else if (underWay.isOver) {
+                    takeBack(context, node, healed, false);
+                    callback(false);
+                } else {
                     node.raise(key, attempt, fence).then(callback, (error: unknown) =>
                         callback(asLockError(error, key)),
                     );
+                }
             };
             node.acquire({ key, id: attempt, ttl, ticket: undefined, share }, asked);
         },
     });
+}
+
+/** Takes back a vote that comes too late: it would outlive the lease. @param mayArrive its request may still reach the node. */
+function takeBack(
+    { undelivered }: QuorumContext,
+    node: QuorumNode,
+    { key, lease: { attempt, name } }: Healed,
+    mayArrive: boolean,
+): void {
+    undelivered.giveUp(node, { key, id: attempt, underWay: false });
+    if (mayArrive) undelivered.giveUp(node, { key, id: `${name}:`, underWay: true });
 }
 
 /** Renews a lease of the same owner that another acquisition was granted. Undefined: it is gone, or that is unknown. */

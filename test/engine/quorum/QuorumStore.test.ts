@@ -469,6 +469,72 @@ suite('QuorumStore', () => {
             });
         }
 
+        for (const chosen of [undefined, 'job']) {
+            const whose = chosen ?? 'an id of our own';
+
+            /** A lease of which the last node has lost its vote, and a renewal that goes on for so many ms. */
+            async function renewing(
+                passed: number,
+            ): Promise<{ holder: string; id: string; renewed: Promise<unknown> }> {
+                const id = newId(chosen);
+                const { holder } = await one.granted({ id });
+                nodes[2]?.delete(KEY);
+                for (const link of links) link.delay = 10;
+                const renewed = one.store.renew(KEY, holder, TTL).catch(() => undefined);
+                await clock.advance(passed);
+                return { holder, id, renewed };
+            }
+
+            async function released({ holder, id }: { holder: string; id: string }): Promise<void> {
+                const request = chosen === undefined ? { key: KEY, holder } : { key: KEY, holder, id };
+                await one.during(
+                    new Promise((resolve) => {
+                        one.store.release(request, resolve);
+                    }),
+                );
+            }
+
+            test(`asks for no vote once the lease was released, whenever that is, of ${whose}`, async () => {
+                for (let passed = 0; passed <= 80; passed += 5) {
+                    const lease = await renewing(passed);
+                    const { sent } = links[2];
+                    await released(lease);
+                    await one.during(lease.renewed);
+                    await clock.advance(100);
+                    assert.deepEqual(values(), FREE, `released after ${passed} ms`);
+                    // The release, and a look at what the owner has.
+                    if (passed < 20) assert.isAtMost(links[2].sent - sent, chosen === undefined ? 1 : 2);
+                }
+            });
+
+            test(`takes back a vote that comes after the release, of ${whose}`, async () => {
+                const lease = await renewing(chosen === undefined ? 25 : 45);
+                links[2].isHeld = true;
+                await clock.advance(20);
+                await released(lease);
+                links[2].resume('reversed');
+                await one.during(lease.renewed);
+                await clock.advance(100);
+                assert.deepEqual(values(), FREE);
+            });
+
+            test(`takes back a vote whose request arrives by a lost connection, of ${whose}`, async () => {
+                for (const arrives of ['before', 'after']) {
+                    const lease = await renewing(chosen === undefined ? 25 : 45);
+                    links[2].isHeld = true;
+                    await clock.advance(20);
+                    links[2].cut();
+                    if (arrives === 'before') links[2].deliverStrays();
+                    links[2].reconnect();
+                    await one.during(lease.renewed);
+                    await released(lease);
+                    links[2].deliverStrays();
+                    await clock.advance(100);
+                    assert.deepEqual(values(), FREE, `it arrives ${arrives} the release`);
+                }
+            });
+        }
+
         test('counts the vote of this attempt only', async () => {
             const id = newId();
             const { holder } = await one.granted({ id });
