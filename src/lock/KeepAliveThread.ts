@@ -19,22 +19,24 @@ const BEAT = 100;
 /** A thread that has shown nothing for so many of our beats does not work. */
 const SILENT = 100;
 
-const ALONE = 'Leases are renewed by the main thread alone, as without options.keep_alive_thread.';
+/** How long until one that has ended is started again, ms. */
+const PAUSE = 5000;
+
+const ALONE = 'Until it works, leases are renewed by the main thread alone, as without options.keep_alive_thread.';
 
 /**
  * The thread that renews leases while the event loop is blocked, with a connection of its own. It starts in the background. Whatever
- * happens to it is told once, as a warning: the main thread renews as it would without it.
+ * happens to it is told once, as a warning: the main thread renews as it would without it. One that has ended is started again.
  */
 export class KeepAliveThread {
     readonly deputy: ThreadDeputy;
     private readonly _pulse = new Pulse();
-    private readonly _told = new Set<string>();
-    /** What the thread is to be told when it is there. */
-    private _unsent: ToDeputy[] = [];
     private _worker: Worker | undefined;
     private _isClosed = false;
-    private _isGone = false;
+    /** It was told that it does not work. */
+    private _isTold = false;
     private _timer: Timer | undefined;
+    private _again: Timer | undefined;
     private _beats = 0;
     private _lastSeen = 0;
 
@@ -48,16 +50,15 @@ export class KeepAliveThread {
     }
 
     start(): void {
-        this._start().catch((error: unknown) =>
-            this._fell('failed', `could not be started: ${asError(error).message}`),
-        );
+        this._start().catch((error: unknown) => this._fell(`could not be started: ${asError(error).message}`));
     }
 
     async close(): Promise<void> {
         this._isClosed = true;
         this._timer?.cancel();
-        this.deputy.gone();
+        this._again?.cancel();
         await this._worker?.terminate();
+        this.deputy.gone();
     }
 
     private async _start(): Promise<void> {
@@ -77,21 +78,22 @@ export class KeepAliveThread {
         };
         this._pulse.beat(this._clock);
         const worker = new Worker(program, { name: 'redis-lock', execArgv: [], workerData });
-        this._worker = worker;
+        let how = 'ended';
         worker.unref();
         worker.on('message', (message: FromThread) => this._heard(message));
-        worker.on('error', (error) => this._fell('failed', `failed: ${asError(error).message}`));
-        worker.on('exit', () => this._fell('failed', 'ended'));
-        for (const message of this._unsent) this._send(message);
-        this._unsent = [];
+        worker.on('error', (error) => {
+            how = `failed: ${asError(error).message}`;
+        });
+        worker.on('exit', () => this._fell(how));
+        this._worker = worker;
+        this._beats = 0;
+        this.deputy.arrived();
     }
 
     private _tell(message: ToDeputy): void {
-        if (this._isClosed || this._isGone) return;
         // It is renewed only while we live.
         if (message.kind === 'kept' && this._timer === undefined) this._beat();
-        if (this._worker === undefined) this._unsent.push(message);
-        else this._send(message);
+        this._send(message);
     }
 
     private _send(message: ToThread): void {
@@ -104,10 +106,11 @@ export class KeepAliveThread {
                 this.deputy.lost(message.row);
                 break;
             case 'failed':
-                this._warnOnce('away', `cannot connect, and tries on: ${message.message}`);
+                this._warnOnce(`cannot connect, and tries on: ${message.message}`);
                 break;
             case 'ready':
-                if (this._told.has('away')) this._warn('The keep-alive thread is connected now.');
+                if (this._isTold) this._warn('The keep-alive thread works now.');
+                this._isTold = false;
                 break;
             case 'connects':
                 // Those that it was told last do, too, as long as they are right.
@@ -121,34 +124,36 @@ export class KeepAliveThread {
     /** As long as something is held. */
     private _beat(): void {
         this._timer = undefined;
-        if (this._isClosed || this._isGone || this.deputy.size === 0) return;
+        if (this._isClosed || this._worker === undefined || this.deputy.size === 0) return;
         this._pulse.beat(this._clock);
-        this._listen();
+        this._listen(this._worker);
         this._timer = this._clock.timer(BEAT, () => this._beat());
         this._timer.keepsAlive(false);
     }
 
     /** Counted in our beats: while the whole process stands still nobody shows anything. */
-    private _listen(): void {
+    private _listen(worker: Worker): void {
         const { beatsOfDeputy } = this._pulse;
-        if (this._worker === undefined || beatsOfDeputy !== this._lastSeen) this._beats = 0;
+        if (beatsOfDeputy !== this._lastSeen) this._beats = 0;
         this._lastSeen = beatsOfDeputy;
         this._beats += 1;
-        if (this._beats > SILENT) this._warnOnce('silent', 'shows no sign of life');
+        if (this._beats !== SILENT) return;
+        this._warnOnce('shows no sign of life');
+        void worker.terminate();
     }
 
-    private _fell(what: string, how: string): void {
-        if (this._isClosed) return;
-        this._isGone = true;
+    private _fell(how: string): void {
         this._worker = undefined;
-        this._unsent = [];
+        if (this._isClosed) return;
         this.deputy.gone();
-        this._warnOnce(what, how);
+        this._warnOnce(how);
+        this._again = this._clock.timer(PAUSE, () => this.start());
+        this._again.keepsAlive(false);
     }
 
-    private _warnOnce(what: string, how: string): void {
-        if (this._told.has(what) || this._isClosed) return;
-        this._told.add(what);
+    private _warnOnce(how: string): void {
+        if (this._isTold || this._isClosed) return;
+        this._isTold = true;
         this._warn(`The keep-alive thread ${how.replace(/\.$/, '')}. ${ALONE}`);
     }
 }

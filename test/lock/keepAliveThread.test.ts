@@ -21,6 +21,21 @@ import { runInProcess } from './nodeProcess';
 const TTL = 2000;
 const THREAD = { keep_alive_thread: true, ttl: TTL };
 
+const WORKER = `const { parentPort } = require('node:worker_threads');
+    const hang = () => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);`;
+
+/** Before it works; when it is told of a lease; in the middle of a renewal. */
+const HANGS = [
+    'hang();',
+    "parentPort.on('message', ({ kind }) => kind === 'kept' && hang());",
+    `const { Socket } = require('node:net');
+    const { write } = Socket.prototype;
+    Socket.prototype.write = function (data, ...rest) {
+        if (String(data).includes('hung:')) hang();
+        return write.call(this, data, ...rest);
+    };`,
+];
+
 suite('The keep-alive thread', function () {
     this.timeout(60_000);
     let server: RedisServer;
@@ -138,25 +153,56 @@ suite('The keep-alive thread', function () {
         assert.isBelow(left, TTL / 2);
     });
 
-    test('leaves the main thread alone when it ends, with a warning', async () => {
+    test('leaves the main thread alone when it ends, with a warning, and is started again', async () => {
         const lock = await opened();
         const lease = await lock.acquire(null, 'key');
         await threads?.workers[0]?.terminate();
         await until(() => warnings.length > 0);
-        assert.match(warnings[0] ?? '', /^The keep-alive thread ended\. Leases are renewed by the main thread alone/);
-        await sleep(1.5 * TTL);
+        assert.match(warnings[0] ?? '', /^The keep-alive thread ended\. Until it works, .* by the main thread alone/);
+        await threads?.ready(2);
         assert.isTrue(lease.isHeld());
-        assert.lengthOf(warnings, 1);
+        block(2 * TTL);
+        assert.isTrue(lease.isHeld());
+        assert.deepEqual(warnings.slice(1), ['The keep-alive thread works now.']);
         assert.isTrue(await lease.release());
     });
 
-    test('leaves the main thread alone when it hangs, with a warning', async () => {
-        instead((_, options) => ['for (;;);', { ...options, eval: true }]);
+    test('leaves the main thread alone when it fails, and says why', async () => {
+        instead((_, options) => ['throw new Error("It is broken.");', { ...options, eval: true }]);
         const lock = await locks.open(THREAD);
         const lease = await lock.acquire(null, 'key');
-        await until(() => warnings.length > 0, 30_000);
-        assert.match(warnings[0] ?? '', /^The keep-alive thread shows no sign of life\./);
+        await until(() => warnings.length > 0, 20_000);
+        assert.match(warnings[0] ?? '', /^The keep-alive thread failed: It is broken\. Until it works/);
+        await until(() => (threads?.workers.length ?? 0) > 1, 20_000);
         assert.isTrue(lease.isHeld());
+        assert.lengthOf(warnings, 1);
+    });
+
+    test('leaves the main thread alone wherever it hangs, with a warning, and is started again', async () => {
+        let started = 0;
+        instead((file, options) => {
+            const hang = HANGS[started];
+            started += 1;
+            if (hang === undefined) return [file, options];
+            return [`${WORKER} ${hang} require(${JSON.stringify(file)});`, { ...options, eval: true }];
+        });
+        const ttl = 2 * TTL;
+        const line: RedisLock[] = [];
+        for (const [at] of HANGS.entries()) {
+            line.push(await locks.open({ ...THREAD, ttl }));
+            await until(() => started === at + 1);
+        }
+        await threads?.ready(HANGS.length - 1);
+        const leases = await Promise.all(line.map((lock, at) => lock.acquire(null, `hung:${at}`)));
+        // Long enough for a renewal of the thread.
+        block(0.7 * ttl);
+        const silent = (): number => warnings.filter((warning) => warning.includes('shows no sign of life')).length;
+        await until(() => silent() === HANGS.length, 60_000);
+        assert.isTrue(leases.every((lease) => lease.isHeld()));
+        await threads?.ready(2 * HANGS.length - 1);
+        block(1.5 * ttl);
+        assert.isTrue(leases.every((lease) => lease.isHeld()));
+        for (const lease of leases) assert.isTrue(await lease.release());
     });
 
     test('leaves the main thread alone when it cannot connect, with a warning, and tries on', async () => {
@@ -175,7 +221,7 @@ suite('The keep-alive thread', function () {
         await using late = await RedisServer.start({ port });
         assert.isTrue(late.isRunning);
         await threads?.ready();
-        assert.deepEqual(warnings.slice(1), ['The keep-alive thread is connected now.']);
+        assert.deepEqual(warnings.slice(1), ['The keep-alive thread works now.']);
     });
 
     test('has the credentials, the database and the prefix', async () => {

@@ -54,6 +54,11 @@ export class LeaseTable {
         return this._blocks.length * ROWS;
     }
 
+    /** As `grow` was given them. */
+    get blocks(): readonly SharedArrayBuffer[] {
+        return this._blocks.map(({ buffer }) => buffer as SharedArrayBuffer);
+    }
+
     /** Adds a block of rows that the other thread adds, too. */
     grow(block: SharedArrayBuffer): void {
         this._blocks.push(new Int32Array(block));
@@ -129,6 +134,11 @@ export class LeaseTable {
     /** Whether a renewal of the deputy is under way: the row cannot be given to another lease. */
     isBusy(row: number): boolean {
         return (Atomics.load(this._cells(row), first(row) + WORD) & DEPUTY) !== 0;
+    }
+
+    /** The deputy has died: nothing of it is under way. */
+    endDeputies(): void {
+        for (let row = 0; row < this.size; row += 1) Atomics.and(this._cells(row), first(row) + WORD, ~DEPUTY);
     }
 
     // What the deputy does.

@@ -20,11 +20,10 @@ export class ThreadDeputy implements Deputy {
     private _waiting: number[] = [];
     /** By row. */
     private readonly _leases: (LookedAfter | undefined)[] = [];
-    private _kept: KeptKey[] = [];
+    private _untold: KeptKey[] = [];
     private _size = 0;
-    private _isGone = false;
 
-    /** @param _tell called in order. */
+    /** @param _tell called in order. Where there is no thread, nobody hears it. */
     constructor(
         private readonly _clock: Clock,
         private readonly _tell: (message: ToDeputy) => void,
@@ -35,9 +34,16 @@ export class ThreadDeputy implements Deputy {
         return this._size;
     }
 
-    /** There is no such thread any more: nothing of it is under way. */
+    /** There is a thread now, which knows nothing yet. */
+    arrived(): void {
+        for (const block of this._table.blocks) this._tell({ kind: 'block', block });
+        this._untold = this._leases.flatMap(keyOf).map((one) => this._kept(one));
+        this._flush();
+    }
+
+    /** The thread has ended: nothing of it is under way. */
     gone(): void {
-        this._isGone = true;
+        this._table.endDeputies();
     }
 
     adopt(one: LeasedKey): LeasedKey {
@@ -58,9 +64,8 @@ export class ThreadDeputy implements Deputy {
 
     begin(lease: LookedAfter, anyway: boolean): boolean {
         const now = this._clock.now();
-        const force = anyway || this._isGone;
         for (const one of lease.leased) {
-            if (!isTabled(one) || this._table.beginMain(one.row, now, force)) continue;
+            if (!isTabled(one) || this._table.beginMain(one.row, now, anyway)) continue;
             this.done(lease);
             return false;
         }
@@ -79,7 +84,7 @@ export class ThreadDeputy implements Deputy {
             this._table.retire(row);
             this._leases[row] = undefined;
             this._size -= 1;
-            if (!this._table.isBusy(row) || this._isGone) this._free.push(row);
+            if (!this._table.isBusy(row)) this._free.push(row);
             else {
                 this._waiting.push(row);
                 busy.push(row);
@@ -93,18 +98,21 @@ export class ThreadDeputy implements Deputy {
         if (row < this._table.size && this._table.generation(row) === generation) this._leases[row]?.isHeld();
     }
 
-    private _keep(lease: LookedAfter, { key, holder, row, shared }: TabledKey): void {
-        this._leases[row] = lease;
-        if (this._isGone) return;
+    private _keep(lease: LookedAfter, one: TabledKey): void {
+        this._leases[one.row] = lease;
         // Before whoever waits for the lease goes on, perhaps with a computation that blocks the event loop.
-        if (this._kept.length === 0) inMicrotask(() => this._flush());
-        this._kept.push({ row, generation: this._table.generation(row), key, holder, shared: shared === true });
+        if (this._untold.length === 0) inMicrotask(() => this._flush());
+        this._untold.push(this._kept(one));
+    }
+
+    private _kept({ key, holder, row, shared }: TabledKey): KeptKey {
+        return { row, generation: this._table.generation(row), key, holder, shared: shared === true };
     }
 
     private _flush(): void {
-        const keys = this._kept;
-        this._kept = [];
-        this._tell({ kind: 'kept', keys });
+        const keys = this._untold;
+        this._untold = [];
+        if (keys.length > 0) this._tell({ kind: 'kept', keys });
     }
 
     private _take(): number {
@@ -113,7 +121,7 @@ export class ThreadDeputy implements Deputy {
 
     private _takeAgain(): number | undefined {
         const busy: number[] = [];
-        for (const row of this._waiting) (this._table.isBusy(row) && !this._isGone ? busy : this._free).push(row);
+        for (const row of this._waiting) (this._table.isBusy(row) ? busy : this._free).push(row);
         this._waiting = busy;
         return this._free.pop();
     }
@@ -130,13 +138,18 @@ export class ThreadDeputy implements Deputy {
     private _quiet(rows: readonly number[], until: number): Promise<void> {
         return new Promise((resolve) => {
             const look = (): void => {
-                const isOver = this._isGone || this._clock.now() >= until;
-                if (isOver || !rows.some((row) => this._table.isBusy(row))) resolve();
+                const isOver = this._clock.now() >= until || !rows.some((row) => this._table.isBusy(row));
+                if (isOver) resolve();
                 else this._clock.timer(LOOK, look);
             };
             look();
         });
     }
+}
+
+/** That key of the lease which has the row. */
+function keyOf(lease: LookedAfter | undefined, row: number): readonly TabledKey[] {
+    return lease?.leased.filter(isTabled).filter((one) => one.row === row) ?? [];
 }
 
 /** Whether it has a row: until its lease has ended. */

@@ -62,7 +62,9 @@ suite('A deputy', () => {
     let another: FakeStore;
     let thief: FakeStore;
     let deputy: ThreadDeputy;
-    let rounds: Rounds;
+    /** Undefined: there is no thread. */
+    let rounds: Rounds | undefined;
+    let startRounds: () => void;
     let keepAlive: KeepAlive;
     let events: LockEvent[];
     /** Where the deputy renews; undefined: it is not connected. */
@@ -82,20 +84,29 @@ suite('A deputy', () => {
             main.timer(100, beat);
         };
         beat();
-        deputy = new ThreadDeputy(main, (message) => rounds.heard(message));
-        rounds = new Rounds({
-            pulse,
-            clock: { now: () => pulse.now(), timer: (delay, action) => clock.timer(delay, action) },
-            maxBlock: MAX_BLOCK,
-            store: () => connected,
-            lost: (row) => void main.timer(0, () => deputy.lost(row)),
-        });
+        deputy = new ThreadDeputy(main, (message) => rounds?.heard(message));
+        startRounds = () => {
+            rounds = new Rounds({
+                pulse,
+                clock: { now: () => pulse.now(), timer: (delay, action) => clock.timer(delay, action) },
+                maxBlock: MAX_BLOCK,
+                store: () => connected,
+                lost: (row) => void main.timer(0, () => deputy.lost(row)),
+            });
+        };
+        startRounds();
         const tell = (event: LockEvent): void => void events.push(event);
         keepAlive = new KeepAlive(store, main, new GiveUps(store, main), tell, (error) => error, deputy);
         await Promise.all([store.open(listenerOf()), another.open(listenerOf()), thief.open(listenerOf())]);
     });
 
-    teardown(() => rounds.close());
+    teardown(() => rounds?.close());
+
+    function die(): void {
+        rounds?.close();
+        rounds = undefined;
+        deputy.gone();
+    }
 
     interface Wanted {
         readonly holder?: string | undefined;
@@ -375,12 +386,34 @@ suite('A deputy', () => {
         another.holding = true;
         main.block();
         await clock.advance(TTL / 2 + 50);
-        rounds.close();
-        deputy.gone();
+        die();
         await main.goOn();
         await clock.advance(10 * TTL);
         assert.isTrue(lease.isHeld());
         assert.isTrue(await lease.release());
+        assert.strictEqual(deputy.size, 0);
+    });
+
+    test('that comes after one that died renews what is held, and what will be', async () => {
+        const [lease, released] = [await acquire(), await acquire('released')];
+        another.holding = true;
+        main.block();
+        await clock.advance(TTL / 2 + 50);
+        await main.goOn();
+        die();
+        await released.release();
+        const unheard = await acquire('unheard');
+        another.holding = false;
+        startRounds();
+        deputy.arrived();
+        const later = await acquire('later');
+        main.block();
+        store.renewals.splice(0);
+        await clock.advance(3 * TTL);
+        assert.isTrue([lease, unheard, later].every((one) => one.isHeld()));
+        assert.isUndefined(store.holderOf('released'));
+        await main.goOn();
+        await Promise.all([lease, unheard, later].map((one) => one.release()));
         assert.strictEqual(deputy.size, 0);
     });
 
