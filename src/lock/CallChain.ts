@@ -75,7 +75,12 @@ export class CallChain {
         const member: Member = { ttl, keepAlive, share, atLeast };
         for (;;) {
             const shares = this._held({ keys, holder });
-            for (const one of shares) if (!one.fits(member)) throw this._waitsForItself(one, member);
+            const unfit = shares.find((one) => !one.fits(member));
+            if (unfit !== undefined) {
+                // One that turns out to be lost is in nobody's way.
+                if (await unfit.isHeld()) throw this._waitsForItself(unfit, member);
+                continue;
+            }
             const missing = keys.filter((key) => !shares.some(({ lease }) => lease.keys.includes(key)));
             // Until all are there, none may run out.
             const waiting: Member = { ttl, keepAlive: true, share, atLeast: 0 };

@@ -45,9 +45,13 @@ export class LeaseShare {
     }
 
     /** Whether a member may have it, too: as a share of what others of the call chain hold. */
-    fits({ share }: Pick<Member, 'share'>): boolean {
-        if (this.lease.mode === 'exclusive') return true;
-        return share !== undefined && share.permits <= this.lease.permits;
+    fits(member: Pick<Member, 'share'>): boolean {
+        return this.lease.mode === 'exclusive' || this._fitsShared(member);
+    }
+
+    /** Whether the lease is held, as soon as that is known. */
+    isHeld(): Promise<boolean> {
+        return this._locker.isHeld(this.lease);
     }
 
     /** Whether its lease has ended. Else it is held, or that is not known yet: then `join` and `leave` wait until it is. */
@@ -77,7 +81,7 @@ export class LeaseShare {
         this._ttl = longest;
     }
 
-    /** Shares the lease with others as soon as no member holds it alone any more. */
+    /** Shares the lease with others as soon as every member has its share of one permit. */
     async downgrade(member: Member): Promise<void> {
         member.share ??= READER;
         this._isToBeShared = true;
@@ -94,7 +98,7 @@ export class LeaseShare {
         this._keep();
         // It never fails for the one that leaves: the others may ask again.
         if (this._isToBeShared && this._mayBeShared()) this.lease.downgrade().catch(() => undefined);
-        return this._locker.isHeld(this.lease);
+        return this.isHeld();
     }
 
     /** Hands the lease over, which was held a moment ago. */
@@ -103,8 +107,12 @@ export class LeaseShare {
         this._ended(this);
     }
 
+    private _fitsShared({ share }: Pick<Member, 'share'>): boolean {
+        return share !== undefined && share.permits <= this.lease.permits;
+    }
+
     private _mayBeShared(): boolean {
-        return [...this._members].every(({ share }) => share !== undefined);
+        return [...this._members].every((member) => this._fitsShared(member));
     }
 
     private _keep(): void {

@@ -156,6 +156,34 @@ suite('A call chain', () => {
         });
     });
 
+    suite('that has a share, which may have run out, and asks to have the key alone', () => {
+        let inner: Promise<SharedLease>;
+
+        setup(async () => {
+            const outer = await acquire({ mode: 'shared' });
+            store.holding = true;
+            await clock.advance(TTL / 3 + 10);
+            clock.skip((TTL * 2) / 3);
+            assert.isFalse(outer.isHeld(), 'it is not known');
+            inner = acquire();
+            inner.catch(() => undefined);
+            await settled();
+        });
+
+        test('is told that it would wait for itself when the share turns out to be held', async () => {
+            store.renewals[0]?.reply({ kind: 'renewed', deadline: clock.now() + TTL / 2 });
+            assert.match((await rejection(inner, 'BAD_PARAMETER')).message, /would wait for itself/);
+        });
+
+        test('gets the key when the share turns out to be lost', async () => {
+            await clock.advance(100);
+            store.holding = false;
+            store.proceed();
+            await clock.advance(1000);
+            assert.strictEqual((await inner).mode, 'exclusive');
+        });
+    });
+
     test('whose work ended when its renewal was done but not read has done it, if the store released it', async () => {
         const outer = await acquire();
         const work = holding(outer, async () => {

@@ -131,6 +131,17 @@ suite('Re-entrancy with sharing', () => {
         assert.isTrue(await reader.release());
     });
 
+    test('keeps the key alone as long as a call of the chain has more permits than a share has', async () => {
+        const outer = await lock.acquire(chain(), key);
+        const inner = await lock.acquire(chain(), key, { limit: 5, permits: 2 });
+        await outer.downgrade();
+        assert.isNull(await other.tryAcquire(null, key, { limit: 5, permits: 4 }));
+        await inner.release();
+        const sharer = await other.acquire(null, key, { limit: 5, permits: 4, timeout: 8000 });
+        assert.isTrue(outer.isHeld());
+        for (const lease of [outer, sharer]) await lease.release();
+    });
+
     test('keeps the key for as long as any call of the chain asked for', async () => {
         const outer = await lock.acquire(chain(), key);
         const inner = await lock.acquire(chain(), key, { atLeast: 60_000 });
