@@ -48,7 +48,9 @@ export abstract class LockLine extends StoredLock {
         this._write();
         this._place({ id, score: ticket });
         this._write();
-        const record = { id, lease: whole(this.now + this.durations.waiterLease), ttl, spare, share, channel };
+        const { pollerLease, waiterLease } = this.durations;
+        const lease = whole(this.now + (channel === '' ? pollerLease : waiterLease));
+        const record = { id, lease, ttl, spare, share, channel };
         const records = [...this.waiters.value.filter((one) => one.id !== id), record];
         this.waiters = { value: records, expires: this._ms + this.durations.queueLife };
     }

@@ -1,5 +1,5 @@
 import type { Share } from '../engine/port/LockStore';
-import { CLAIM_WINDOW, CLOCK_LIFE, QUEUE_LIFE, WAITER_LEASE } from '../engine/port/protocol';
+import { CLAIM_WINDOW, CLOCK_LIFE, POLLER_LEASE, QUEUE_LIFE, WAITER_LEASE } from '../engine/port/protocol';
 
 /** A Redis key with its expiry as an instant on the server's clock; Infinity: none. */
 export interface Stored<Value> {
@@ -49,6 +49,7 @@ export interface Sharers {
 export interface Durations {
     readonly claimWindow: number;
     readonly waiterLease: number;
+    readonly pollerLease: number;
     readonly queueLife: number;
     readonly clockLife: number;
 }
@@ -56,6 +57,7 @@ export interface Durations {
 export const DURATIONS: Durations = {
     claimWindow: CLAIM_WINDOW,
     waiterLease: WAITER_LEASE,
+    pollerLease: POLLER_LEASE,
     queueLife: QUEUE_LIFE,
     clockLife: CLOCK_LIFE,
 };

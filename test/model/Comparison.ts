@@ -1,7 +1,7 @@
 import { assert } from 'chai';
 import type { Redis } from 'ioredis';
 import { chosenHolder, holderOf } from '../../src/engine/port/holder';
-import { CLAIM_WINDOW, QUEUE_LIFE, WAITER_LEASE } from '../../src/engine/port/protocol';
+import { CLAIM_WINDOW, POLLER_LEASE, QUEUE_LIFE, WAITER_LEASE } from '../../src/engine/port/protocol';
 import { acquireQueuedScript, acquireScript, acquireSharedScript } from '../../src/engine/redis/scripts/acquire';
 import { downgradeScript } from '../../src/engine/redis/scripts/downgrade';
 import { inspectScript } from '../../src/engine/redis/scripts/inspect';
@@ -432,7 +432,7 @@ export const KEPT = 40_000;
 export const TTLS = [1500, 30_000, 90_000] as const;
 
 /** By how much an instant that a step writes may be ahead of its time, ms. */
-const SPANS = [WAITER_LEASE, CLAIM_WINDOW, PAUSE, KEPT, ...TTLS];
+const SPANS = [WAITER_LEASE, POLLER_LEASE, CLAIM_WINDOW, PAUSE, KEPT, ...TTLS];
 
 /** How many fences are reserved with a grant in these tests, when there are any. */
 export const SPARE = 8;

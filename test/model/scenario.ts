@@ -24,6 +24,7 @@ export const FAULTS: readonly Fault[] = [
 const DURATIONS: Durations = {
     claimWindow: 2,
     waiterLease: 6,
+    pollerLease: 6,
     // That they are lost is a fault.
     queueLife: Infinity,
     clockLife: Infinity,

@@ -11,6 +11,12 @@ export const HEARTBEAT = 10_000;
 /** A waiter that was not heard of for so long is taken to be dead. */
 export const WAITER_LEASE = 3 * HEARTBEAT;
 
+/** A waiter that polls asks at least so often: twice in the time that it is given to claim its turn. */
+export const LONGEST_POLL = CLAIM_WINDOW / 2;
+
+/** A waiter that polls and was not heard of for so long is taken to be dead. One that lives comes back to its place. */
+export const POLLER_LEASE = 3 * LONGEST_POLL;
+
 /** How long the queue and the tombstones of a lock outlive their last use. */
 export const QUEUE_LIFE = 2 * WAITER_LEASE;
 

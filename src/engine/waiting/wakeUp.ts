@@ -1,5 +1,5 @@
 import type { Busy } from '../port/LockStore';
-import { CLAIM_WINDOW, HEARTBEAT } from '../port/protocol';
+import { HEARTBEAT, LONGEST_POLL } from '../port/protocol';
 
 /*
  * When a waiter asks, if no message wakes it before. Each of these times is there for a message that was lost, or for somebody
@@ -16,14 +16,11 @@ const AFTER_EXPIRY = 2;
 const STAND_IN = 50;
 
 /** Pause between two looks of the second in line on behalf of the first; the third pauses twice as long, and so on. */
-const STAND_IN_PAUSE = 1000;
+const STAND_IN_PAUSE = 250;
 
 /** How many behind the first show that they are there more often, and how often. They take over when those before them and the holder die. */
 const FRONT = 2;
 const FRONT_HEARTBEAT = 3000;
-
-/** A waiter that polls asks at least twice in the time that it is given to claim its turn. */
-const LONGEST_POLL = CLAIM_WINDOW / 2;
 
 /** The last attempt leaves its answer this long to arrive in time. */
 const SHORTEST_LAST_TRY = 5;

@@ -110,7 +110,8 @@ end
 -- Takes or keeps the place in line, and shows that the waiter lives. Returns its ticket.
 local function enqueue(lock, me, request, ticket)
     redis.call('ZADD', lock.queue, whole(ticket), me)
-    redis.call('HSET', lock.waiters, me, whole(micros() / 1000 + WAITER_LEASE) .. ' ' .. request .. ' ' .. ARGV[1])
+    local lease = whole(micros() / 1000 + (ARGV[1] == '' and POLLER_LEASE or WAITER_LEASE))
+    redis.call('HSET', lock.waiters, me, lease .. ' ' .. request .. ' ' .. ARGV[1])
     redis.call('PEXPIRE', lock.queue, QUEUE_LIFE)
     redis.call('PEXPIRE', lock.waiters, QUEUE_LIFE)
     return ticket

@@ -1,5 +1,5 @@
 import { assert } from 'chai';
-import { CLAIM_WINDOW, CLOCK_LIFE, QUEUE_LIFE, WAITER_LEASE } from '../../../../src/engine/port/protocol';
+import { CLAIM_WINDOW, CLOCK_LIFE, POLLER_LEASE, QUEUE_LIFE, WAITER_LEASE } from '../../../../src/engine/port/protocol';
 import { holderOf, newId } from '../../../../src/engine/port/holder';
 import { acquireScript } from '../../../../src/engine/redis/scripts/acquire';
 import { rejection } from '../../../fixtures/rejection';
@@ -279,6 +279,21 @@ suite('acquire_queued.lua', () => {
         for (const key of [scene.queue, scene.waiters]) {
             const life = await scene.client.pttl(key);
             assert.isTrue(life > WAITER_LEASE && life <= QUEUE_LIFE, String(life));
+        }
+    });
+
+    test('takes a waiter to be dead when it was not heard of: sooner if it polls', async () => {
+        await scene.held();
+        for (const [on, life] of [
+            [scene.channel, WAITER_LEASE],
+            ['', POLLER_LEASE],
+        ] as const) {
+            const id = newId();
+            const before = Math.floor((await scene.micros()) / 1000);
+            await scene.wait(id, { on });
+            const after = Math.ceil((await scene.micros()) / 1000);
+            const lease = Number((await scene.client.hget(scene.waiters, id))?.split(' ')[0]);
+            assert.isTrue(lease >= before + life && lease <= after + life, String(lease));
         }
     });
 
