@@ -38,7 +38,7 @@ Examples:
   redis-lock status nightly-report
   redis-lock watch 'nightly-*'
   redis-lock release nightly-report --force --reason 'host 7 is off'
-  redis-lock doctor --config config/config.yml`;
+  redis-lock doctor --config report.yml`;
 
 /** Runs the command line. @returns its exit code. */
 export async function main(args: readonly string[]): Promise<number> {

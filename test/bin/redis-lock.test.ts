@@ -898,6 +898,11 @@ suite('redis-lock', function () {
                 assert.include(cli.stdout, text);
             assert.include((await done('run', '--help')).stdout, 'cron');
         });
+
+        test('looks in its example at the file that README makes', async () => {
+            const [example] = /redis-lock doctor --config .*/.exec((await done('--help')).stdout) ?? assert.fail();
+            assert.include(readFileSync('README.md', 'utf8'), example);
+        });
     });
 });
 
