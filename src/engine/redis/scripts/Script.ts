@@ -122,8 +122,9 @@ export class Script<Answer> {
     }
 }
 
-/** The server does not have the script, or does not do EVALSHA at all. */
-const WITHOUT_HASH = /^NOSCRIPT|^(NOPERM|ERR unknown command) .*\bevalsha\b/i;
+/** The server does not have the script, or refuses EVALSHA itself. Proxies say so in several ways. An error of a script names the script. */
+const WITHOUT_HASH =
+    /^NOSCRIPT|^NOPERM .*\bevalsha\b|^ERR (?!.*\bscript\b).*\b(unknown|unsupported|not (supported|allowed|available|implemented))\b/i;
 
 interface ScriptText {
     readonly lua: string;
