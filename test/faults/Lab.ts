@@ -66,6 +66,8 @@ export class Lab implements AsyncDisposable {
     private readonly _crashed: number[] = [];
     private readonly _watches: ServerWatch[] = [];
     private readonly _client: Redis;
+    /** What the foreign client writes, which is in this process. */
+    private readonly _foreigner: History;
     private _ticker: NodeJS.Timeout | undefined;
     private _foreign: Promise<void> | undefined;
     private _resourcePort = 0;
@@ -84,6 +86,7 @@ export class Lab implements AsyncDisposable {
         const [server] = ground.servers;
         this._client = new Redis({ host: '127.0.0.1', port: server?.port ?? 0, protocol: 2 });
         this._client.on('error', () => undefined);
+        this._foreigner = new History(_options.history, 'foreign');
     }
 
     static async start(options: LabOptions): Promise<Lab> {
@@ -165,11 +168,17 @@ export class Lab implements AsyncDisposable {
         for (const watch of this._watches) watch[Symbol.dispose]();
         await Promise.all(this.workers.map((worker) => worker[Symbol.asyncDispose]()));
         this._client.disconnect();
+        await this.foreignerLeft();
         const exit = this._resource.exitCode === null ? once(this._resource, 'exit') : undefined;
         this._resource.kill('SIGKILL');
         await exit;
         await this.ground[Symbol.asyncDispose]();
-        this._history[Symbol.dispose]();
+        for (const history of this._ours) history[Symbol.dispose]();
+    }
+
+    /** Whose events are written by this process. */
+    private get _ours(): readonly History[] {
+        return [this._history, this._foreigner];
     }
 
     private async _begin(): Promise<void> {
@@ -185,7 +194,8 @@ export class Lab implements AsyncDisposable {
         let ticked = instant();
         this._ticker = setInterval(() => {
             const now = instant();
-            if (now - ticked > STILL) this._history.note({ operation: 'blocked', from: ticked }, now);
+            const from = ticked;
+            if (now - from > STILL) for (const history of this._ours) history.note({ operation: 'blocked', from }, now);
             ticked = now;
         }, TICK);
         const names = Array.from({ length: this._options.workers ?? 4 }, (_, at) => `w${at}`);
@@ -276,13 +286,11 @@ export class Lab implements AsyncDisposable {
                 await sleep(5);
                 continue;
             }
-            const history = new History(this._options.history, 'foreign');
             const lease = { key, attempt, holder, fence: 0 };
-            history.note({ operation: 'grant', ...lease, held: true, deadline: from + ttl * 0.99 - 2 });
+            this._foreigner.note({ operation: 'grant', ...lease, held: true, deadline: from + ttl * 0.99 - 2 });
             await sleep(20);
-            history.note({ operation: 'release-start', ...lease });
+            this._foreigner.note({ operation: 'release-start', ...lease });
             await this._client.eval(COMPARE_AND_DELETE, 1, key, holder).catch(() => undefined);
-            history[Symbol.dispose]();
         }
     }
 }
