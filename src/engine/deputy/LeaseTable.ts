@@ -1,4 +1,4 @@
-import { TAKEN } from '../lease/HeldLease';
+import { TAKEN } from '../lease/LeasedKey';
 
 /*
  * What the main thread and its deputy know of the leases in common: a table in shared memory, with a row for each key that is held.

@@ -1,4 +1,4 @@
-import type { LeasedKey } from '../lease/HeldLease';
+import type { LeasedKey } from '../lease/LeasedKey';
 import type { LeaseTable } from './LeaseTable';
 
 /** A key of a lease whose deadline is in the table. */

@@ -1,5 +1,5 @@
 import type { Deputy, LookedAfter } from '../lease/Deputy';
-import type { LeasedKey } from '../lease/HeldLease';
+import type { LeasedKey } from '../lease/LeasedKey';
 import type { Clock } from '../time/Clock';
 import { inMicrotask } from '../time/hostTime';
 import { LeaseTable, newBlock, ROWS } from './LeaseTable';

@@ -1,4 +1,4 @@
-import type { LeasedKey } from './HeldLease';
+import type { LeasedKey } from './LeasedKey';
 
 /** What a deputy sees of a lease. */
 export interface LookedAfter {

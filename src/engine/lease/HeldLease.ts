@@ -4,58 +4,10 @@ import type { LockMode } from '../port/LockStore';
 import type { Clock } from '../time/Clock';
 import { INSPECT, describe } from './describe';
 import type { Lease } from './Lease';
-
-/** Instead of a deadline: the key is known to be somebody else's, see Deputy. */
-export const TAKEN = -Infinity;
-
-/** One key of a lease. */
-export interface LeasedKey {
-    readonly key: string;
-    /** The value that the key holds in Redis. */
-    readonly holder: string;
-    readonly fence: number;
-    deadline: number;
-    /** @see ReleaseRequest.buried */
-    readonly buried?: string | undefined;
-    /** @see ReleaseRequest.id */
-    readonly id?: string | undefined;
-    readonly permits: number;
-    /** Whether it has a share of the key; undefined: the answer to a downgrade was lost. */
-    shared: boolean | undefined;
-    /** Until this instant the key stays taken, also when it is released. */
-    keptUntil: number | undefined;
-}
-
-/** How a lease ends. */
-export type LeaseEnd =
-    | { readonly kind: 'released' }
-    /** The lock was closed, which releases it. */
-    | { readonly kind: 'closed' }
-    | { readonly kind: 'handed over' }
-    | { readonly kind: 'lost'; readonly error: LockError };
-
-/** Looks after one lease: does for it what takes the store. */
-export interface LeaseKeeper {
-    renew(ttl: number): Promise<void>;
-    /** Renews the lease from now on until it ends, or no more. */
-    keep(whether: boolean): void;
-    /** The key, as it is looked after. */
-    adopt(one: LeasedKey): LeasedKey;
-    /** Makes the lease a shared one. */
-    downgrade(): Promise<void>;
-    /** The lease has got another key. @param confirmed the store has it for the whole ttl. */
-    extended(confirmed: boolean): void;
-    /** The lease has ended. Called once. @returns whether it was still ours then. */
-    ended(end: LeaseEnd): Promise<boolean>;
-    /** Why the last renewal failed, if it did. */
-    readonly failure: LockError | undefined;
-    /** A renewal was sent in time, and the event loop was blocked ever since: its answer may be there, and only not read. */
-    mayBeRenewed(): boolean;
-    /** Settles when the renewal that is under way is answered, or the lease has ended. */
-    answered(): Promise<unknown>;
-    /** Makes what is thrown of an error of ours. */
-    exceptionOf(error: LockError): Error;
-}
+import { TAKEN } from './LeasedKey';
+import type { LeasedKey } from './LeasedKey';
+import { errorOf, lost } from './leaseErrors';
+import type { LeaseEnd, LeaseKeeper } from './LeaseKeeper';
 
 type State =
     | { readonly kind: 'held' }
@@ -168,7 +120,7 @@ export class HeldLease implements Lease {
         if (this.isHeld()) return;
         const { _state: state } = this;
         const unclear = 'may have run out: the answer to its renewal has not been read';
-        throw this._thrown(state.kind === 'ended' ? this._errorOf(state.end) : this._lost(unclear));
+        throw this._thrown(state.kind === 'ended' ? errorOf(state.end, this) : lost(this, unclear));
     }
 
     async renew(ttl: number = this.ttl): Promise<void> {
@@ -223,7 +175,7 @@ export class HeldLease implements Lease {
     /** Ends the lease without our wish. */
     lose(how: string): void {
         if (this._state.kind === 'ended') return;
-        void this._end({ kind: 'lost', error: this._lost(how, this.keeper.failure) });
+        void this._end({ kind: 'lost', error: lost(this, how, this.keeper.failure) });
     }
 
     /** Releases the lease because the lock is closed: whoever works under it is told. */
@@ -256,26 +208,7 @@ export class HeldLease implements Lease {
     private _abort(controller: AbortController): void {
         if (this._state.kind === 'held') return;
         const { end } = this._state;
-        if (end.kind === 'lost' || end.kind === 'closed') controller.abort(this._thrown(this._errorOf(end)));
-    }
-
-    private _errorOf(end: LeaseEnd): LockError {
-        const { key, holder } = this;
-        switch (end.kind) {
-            case 'lost':
-                return end.error;
-            case 'closed':
-                return new LockError('CLOSED', `The lock was closed while ${key} was held.`, { key, holder });
-            case 'released':
-            case 'handed over':
-                return this._lost(`was ${end.kind}`);
-        }
-    }
-
-    private _lost(how: string, cause?: LockError): LockError {
-        const { key, holder } = this;
-        const why = cause === undefined ? '' : ` Its last renewal failed: ${cause.message}`;
-        return new LockError('LOCK_LOST', `The lease ${how}: ${this.keys.join(', ')}.${why}`, { key, holder, cause });
+        if (end.kind === 'lost' || end.kind === 'closed') controller.abort(this._thrown(errorOf(end, this)));
     }
 
     private _thrown(error: LockError): Error {

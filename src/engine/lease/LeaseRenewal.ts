@@ -1,6 +1,7 @@
 import type { LockError } from '../port/errors';
 import type { Renewal, RenewAnswer } from '../port/LockStore';
-import type { HeldLease, LeasedKey } from './HeldLease';
+import type { HeldLease } from './HeldLease';
+import type { LeasedKey } from './LeasedKey';
 
 /** A renewal, or a downgrade, of every key of a lease, until each has been answered. Very many of them may be under way at a time. */
 export class LeaseRenewal {

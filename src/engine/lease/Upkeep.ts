@@ -2,7 +2,8 @@ import type { LockError } from '../port/errors';
 import type { Due } from '../time/TimerHeap';
 import type { Clock } from '../time/Clock';
 import { HeldLease } from './HeldLease';
-import type { LeasedKey, LeaseEnd, LeaseKeeper } from './HeldLease';
+import type { LeasedKey } from './LeasedKey';
+import type { LeaseEnd, LeaseKeeper } from './LeaseKeeper';
 import type { LeaseRenewal } from './LeaseRenewal';
 
 /** On what terms a lease is held. */

@@ -1,6 +1,7 @@
 import type { GiveUps } from '../followups/GiveUps';
-import type { HeldLease, LeasedKey } from '../lease/HeldLease';
+import type { HeldLease } from '../lease/HeldLease';
 import type { KeepAlive } from '../lease/KeepAlive';
+import type { LeasedKey } from '../lease/LeasedKey';
 import { LockError, asLockError } from '../port/errors';
 import { chosenHolder, nameOf } from '../port/holder';
 import type { LockEvent } from '../port/LockObserver';

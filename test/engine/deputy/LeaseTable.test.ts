@@ -1,6 +1,6 @@
 import { assert } from 'chai';
 import { LeaseTable, newBlock, patience } from '../../../src/engine/deputy/LeaseTable';
-import { TAKEN } from '../../../src/engine/lease/HeldLease';
+import { TAKEN } from '../../../src/engine/lease/LeasedKey';
 import { interleavings } from './interleavings';
 import type { Threads } from './interleavings';
 

@@ -1,6 +1,7 @@
 import { assert } from 'chai';
 import { HeldLease } from '../../../src/engine/lease/HeldLease';
-import type { LeaseEnd, LeaseKeeper, LeasedKey } from '../../../src/engine/lease/HeldLease';
+import type { LeasedKey } from '../../../src/engine/lease/LeasedKey';
+import type { LeaseEnd, LeaseKeeper } from '../../../src/engine/lease/LeaseKeeper';
 import { LockError } from '../../../src/engine/port/errors';
 import { rejection } from '../../fixtures/rejection';
 import { VirtualClock } from '../../fixtures/VirtualClock';

@@ -1,4 +1,4 @@
-import type { LeasedKey } from '../../../src/engine/lease/HeldLease';
+import type { LeasedKey } from '../../../src/engine/lease/LeasedKey';
 import { deadlineOf } from '../../../src/engine/port/validity';
 import type { VirtualClock } from '../../fixtures/VirtualClock';
 
