@@ -30,3 +30,12 @@ export interface Deputy {
     /** The lease has ended: the deputy begins no renewal of it any more. @returns settles when none is under way; undefined: none is. */
     end(lease: LookedAfter): Promise<void> | undefined;
 }
+
+/** Where no thread renews in our place. */
+export const NO_DEPUTY: Deputy = {
+    adopt: (one) => one,
+    keep: () => undefined,
+    begin: () => true,
+    done: () => undefined,
+    end: () => undefined,
+};

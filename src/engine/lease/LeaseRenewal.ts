@@ -1,5 +1,6 @@
 import type { LockError } from '../port/errors';
-import type { Renewal, RenewAnswer } from '../port/LockStore';
+import { answerWith } from '../port/LockStore';
+import type { LockStore, Renewal, RenewAnswer } from '../port/LockStore';
 import type { HeldLease } from './HeldLease';
 import type { LeasedKey } from './LeasedKey';
 
@@ -67,16 +68,17 @@ export class KeyRenewal implements Renewal {
         return this._one.shared;
     }
 
-    /** It is to be downgraded. @returns what is to be told of the answer. */
-    downgrade(): (answer: RenewAnswer | LockError) => void {
-        const before = this._one.shared;
+    /** Has the store downgrade the key. */
+    downgrade(store: LockStore): void {
+        const { _one: one, key, holder, ttl } = this;
+        const before = one.shared;
         // Until there is an answer it may be either.
-        this._one.shared = undefined;
-        return (answer) => {
-            if (answer instanceof Error) this._one.shared = answer.unknown ? undefined : before;
-            else if (answer.kind === 'renewed') this._one.shared = true;
+        one.shared = undefined;
+        answerWith(store.downgrade(key, holder, ttl), this, (answer) => {
+            if (answer instanceof Error) one.shared = answer.unknown ? undefined : before;
+            else if (answer.kind === 'renewed') one.shared = true;
             this.answered(answer);
-        };
+        });
     }
 
     answered(answer: RenewAnswer | LockError): void {
