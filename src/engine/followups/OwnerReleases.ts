@@ -1,4 +1,5 @@
 import type { LockError } from '../port/errors';
+import { chosenHolder } from '../port/holder';
 
 /** Who waits for what an owner gives back. */
 export interface OwnerListener {
@@ -17,16 +18,15 @@ export class OwnerReleases {
     private readonly _underWay = new Map<string, number>();
     private _listener: OwnerListener | undefined;
 
-    get size(): number {
-        return this._underWay.size;
-    }
-
     listen(listener: OwnerListener): void {
         this._listener = listener;
     }
 
-    has(key: string, owner: string): boolean {
-        return this._underWay.has(nameOf(key, owner));
+    /** Whether an acquisition has to wait: its owner gives the key back just now. */
+    holdsUp({ id, key }: { readonly id: string; readonly key: string }): boolean {
+        if (this._underWay.size === 0) return false;
+        const owner = chosenHolder(id);
+        return owner !== undefined && this._underWay.has(nameOf(key, owner));
     }
 
     begin(key: string, owner: string): void {

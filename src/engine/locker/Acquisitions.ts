@@ -9,7 +9,7 @@ import { promised } from '../port/LockStore';
 import { latestEnd } from '../port/validity';
 import type { Busy, Callback } from '../port/LockStore';
 import type { Clock } from '../time/Clock';
-import type { Acquired, Outcome, WaitRequest } from '../waiting/Waiter';
+import type { Acquired, Outcome, WaitRequest } from '../waiting/WaitRequest';
 import type { Waiters } from '../waiting/Waiters';
 import { tooLate } from '../waiting/waitErrors';
 

@@ -13,7 +13,7 @@ import { newId } from '../port/holder';
 import { READER } from '../port/LockStore';
 import type { LockMode, Share } from '../port/LockStore';
 import { LONGEST } from '../time/Clock';
-import type { WaitRequest } from '../waiting/Waiter';
+import type { WaitRequest } from '../waiting/WaitRequest';
 
 /** How a lease is wanted. */
 export interface LeaseOptions {

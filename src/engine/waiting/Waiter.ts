@@ -1,52 +1,37 @@
+import type { GiveUps } from '../followups/GiveUps';
+import { isTemporary } from '../port/errors';
 import type { LockError } from '../port/errors';
-import type { AcquireAnswer, Busy, Callback, Granted, Share } from '../port/LockStore';
+import { nameOf } from '../port/holder';
+import type { LockEvent } from '../port/LockObserver';
+import type { AcquireAnswer, Busy, Callback, Granted, LockStore } from '../port/LockStore';
+import { WAITER_LEASE } from '../port/protocol';
+import { grantByMessage } from '../port/validity';
 import type { GrantMessage } from '../port/validity';
-import type { Due } from '../time/TimerHeap';
-import { lastTryOf } from './wakeUp';
+import type { Clock } from '../time/Clock';
+import type { Alarmed, Alarms } from './Alarms';
+import type { DifferingLimits } from './DifferingLimits';
+import type { Outage } from './Outage';
+import { ASLEEP, SETTLED } from './Phase';
+import type { Asking } from './Phase';
+import { notGivenBack, tooLate, unanswered, unserved } from './waitErrors';
+import type { Acquired, Outcome, WaitRequest } from './WaitRequest';
+import { isFresh, lastTryOf } from './wakeUp';
 
-/** A key that is wanted, and for how long. */
-export interface WaitRequest {
-    readonly key: string;
-    /** Names the acquisition, see holder.ts. */
-    readonly id: string;
-    readonly ttl: number;
-    /** Undefined: exclusive. */
-    readonly share?: Share | undefined;
-    /** From its grant on the key stays taken for so long, also when it is released, ms. */
-    readonly atLeast?: number;
-    /** How long to wait; 0: one attempt. */
-    readonly timeout: number;
-    /** One attempt, without a place in line: the timeout is how long its answer may take. One of timeout 0 always is. */
-    readonly once?: boolean;
-    /** What the caller gave as its timeout, for messages; without it, `timeout`. */
-    readonly whole?: number;
-    readonly signal: AbortSignal | undefined;
-    /** For the observer. */
-    readonly context: unknown;
+/** What waiting for a key takes. */
+export interface WaiterParts {
+    readonly store: LockStore;
+    readonly clock: Clock;
+    readonly giveUps: GiveUps;
+    readonly alarms: Alarms<Waiter>;
+    readonly outage: Outage;
+    readonly limits: DifferingLimits;
+    readonly tell: (event: LockEvent) => void;
+    /** It waits no more. */
+    readonly settled: (waiter: Waiter) => void;
 }
 
-/** A key that became ours. */
-export interface Acquired extends Granted {
-    /** @see ReleaseRequest.buried */
-    readonly buried: string | undefined;
-}
-
-export type Outcome = Acquired | Busy | LockError;
-
-/** asking ⇄ asleep, until it is settled. An outcome that took no time is told in the next turn of the event loop: it is ending. */
-export type Phase =
-    /** An attempt is under way. `heard`: what the store told meanwhile, to be looked at after the answer. */
-    | { readonly kind: 'asking'; heard: GrantMessage | 'wake-up' | undefined }
-    | { readonly kind: 'asleep' }
-    | { readonly kind: 'ending'; readonly outcome: Outcome }
-    | { readonly kind: 'settled' };
-
-/** Of all waiters: they have no data. */
-export const ASLEEP: Phase = { kind: 'asleep' };
-export const SETTLED: Phase = { kind: 'settled' };
-
-/** A caller that wants a key. Of few fields: there may be very many. */
-export class Waiter implements Due {
+/** A caller that wants a key, from its first attempt to its outcome. Of few fields: there may be very many. */
+export class Waiter implements Alarmed {
     place = -1;
     phase = ASLEEP;
     /** The last answer. */
@@ -54,30 +39,172 @@ export class Waiter implements Due {
     /** Why the last attempt has no answer, and how many in a row have none. */
     failure: LockError | undefined;
     failures = 0;
-    /** An attempt had no answer and may reach the store yet, by a connection that was lost. */
-    isAstray = false;
-    /** When it last looked on behalf of those before it. */
     stoodInAt = -Infinity;
     giveUpAt: number;
-    /** Undefined: the last try was made. */
     lastTryAt: number | undefined;
-    /** Of each attempt. */
-    readonly answered: Callback<AcquireAnswer>;
+    /** An attempt had no answer and may reach the store yet, by a connection that was lost. */
+    private _isAstray = false;
+
+    constructor(
+        private readonly _parts: WaiterParts,
+        readonly request: WaitRequest,
+        private readonly _caller: Callback<Acquired | Busy>,
+    ) {
+        const since = _parts.clock.now();
+        this.giveUpAt = since + request.timeout;
+        this.lastTryAt = since + lastTryOf(request.timeout);
+    }
+
+    /** Asks the store, if that is possible now; while an attempt is under way, once more after it. */
+    attempt(): void {
+        const { phase, request } = this;
+        if (phase.kind === 'asking') phase.heard ??= 'wake-up';
+        if (phase.kind !== 'asleep' || this._isHeldUp()) return;
+        const asking: Asking = { kind: 'asking', isSent: false, heard: undefined };
+        this.phase = asking;
+        const { key, id, share, ttl } = request;
+        const ticket = this._isOnce ? undefined : (this.busy?.ticket ?? 0);
+        this._parts.store.acquire({ key, id, ttl, ticket, share }, this._answered);
+        asking.isSent = true;
+    }
+
+    /** The store says that it was granted the key. */
+    granted(message: GrantMessage): void {
+        if (this.phase.kind === 'asking') this.phase.heard = message;
+        else this._trustGrant(message);
+    }
+
+    /** The store says that it is the first in line. */
+    first(remaining: number): void {
+        const { busy, phase, request } = this;
+        const { alarms, clock, store } = this._parts;
+        const fresh = busy !== undefined && isFresh(clock.now() - busy.sentAt, request.ttl);
+        if (phase.kind !== 'asleep' || busy === undefined || (!fresh && store.confirmsGrants !== true)) {
+            this.attempt();
+            return;
+        }
+        this.busy = { ...busy, rank: 0 };
+        alarms.sleep(this, { ...this.busy, remaining });
+    }
+
+    /** Nobody knows what became of the release of its owner, which it waits for. */
+    heldUp(cause: LockError): void {
+        if (this.phase.kind !== 'asleep') return;
+        this.failure = notGivenBack(this.request, cause);
+        if (this._isOnce) this.end(this.failure);
+    }
+
+    /** Tells its caller of the outcome, but not in this turn of the event loop. */
+    end(outcome: Outcome): void {
+        this.phase = { kind: 'ending', outcome };
+        this._parts.alarms.end(this);
+    }
+
+    /** Its time is over, or that for which its caller had to wait for an outcome. */
+    timedOut(): void {
+        const { busy, failure, phase, request } = this;
+        if (phase.kind === 'ending') this.leave(phase.outcome);
+        else if (failure !== undefined) this.leave(unserved(request, failure));
+        else this.leave(busy ?? unanswered(request));
+    }
+
+    /** Ends the wait before its grant: at once for the caller, and in the background for the store. */
+    leave(outcome: Outcome): void {
+        const { busy, phase, request } = this;
+        if (phase.kind === 'settled') return;
+        this._settle(outcome);
+        const { clock, giveUps } = this._parts;
+        const { key, id, ttl } = request;
+        const underWay = phase.kind === 'asking' || this._isAstray;
+        const isInLine = busy !== undefined && !this._isOnce;
+        if (isInLine || underWay) giveUps.giveUp({ key, id, underWay }, clock.now() + Math.max(ttl, WAITER_LEASE));
+    }
 
     /** It has one attempt, and no place in line. */
-    get isOnce(): boolean {
+    private get _isOnce(): boolean {
         const { once = false, timeout } = this.request;
         return once || timeout === 0;
     }
 
-    constructor(
-        readonly request: WaitRequest,
-        readonly caller: Callback<Acquired | Busy>,
-        since: number,
-        answered: (waiter: Waiter, answer: AcquireAnswer | LockError) => void,
-    ) {
-        this.answered = (answer) => answered(this, answer);
-        this.giveUpAt = since + request.timeout;
-        this.lastTryAt = since + lastTryOf(request.timeout);
+    private readonly _answered = (answer: AcquireAnswer | LockError): void => {
+        const { phase } = this;
+        // Whoever left has given the acquisition up already.
+        if (phase.kind !== 'asking') return;
+        this.phase = ASLEEP;
+        if (answer instanceof Error) {
+            this._failed(answer);
+            return;
+        }
+        if (answer.kind === 'granted' && answer.deadline <= this._parts.clock.now()) {
+            this._failed(tooLate(this.request));
+            return;
+        }
+        this.failure = undefined;
+        this.failures = 0;
+        if (answer.kind === 'granted') this._grant(answer);
+        else this._stillBusy(answer, phase);
+    };
+
+    private _stillBusy(busy: Busy, { heard, isSent }: Asking): void {
+        const { key, id, context, share } = this.request;
+        const { alarms, limits, tell } = this._parts;
+        const isFirst = this.busy === undefined;
+        this.busy = busy;
+        // (Readers have no limit: they differ from nobody.)
+        if (busy.limit !== undefined && share !== undefined && share.limit < Infinity)
+            limits.differ(key, share.limit, busy.limit);
+        if (this._isOnce) {
+            if (isSent) this._settle(busy);
+            else this.end(busy);
+            return;
+        }
+        if (isFirst) tell({ kind: 'waiting', key, holder: nameOf(id), context, rank: busy.rank });
+        if (heard === undefined) alarms.sleep(this, busy);
+        else if (heard === 'wake-up') this.attempt();
+        else this._trustGrant(heard);
+    }
+
+    /** Believes a grant without asking, if it can be relied on. */
+    private _trustGrant(message: GrantMessage): void {
+        const { busy, failure, phase, request } = this;
+        const reliable = phase.kind === 'asleep' && failure === undefined && !this._isHeldUp();
+        const granted =
+            reliable && busy !== undefined
+                ? grantByMessage(request, message, busy, this._parts.clock.now())
+                : undefined;
+        if (granted === undefined) this.attempt();
+        else this._grant(granted);
+    }
+
+    private _grant({ holder, fence, deadline, confirmed }: Granted): void {
+        const buried = this._isAstray ? this.request.id : undefined;
+        this._settle({ kind: 'granted', holder, fence, deadline, confirmed, buried });
+    }
+
+    private _failed(error: LockError): void {
+        const { key, id, context } = this.request;
+        const { alarms, clock, outage, tell } = this._parts;
+        this.failure = error;
+        this.failures += 1;
+        this._isAstray ||= error.unknown;
+        if (this._isOnce || !isTemporary(error)) {
+            this.end(error);
+            return;
+        }
+        outage.failed(error, clock.now());
+        if (this.failures === 1) tell({ kind: 'failed', key, holder: nameOf(id), context, error });
+        alarms.pause(this);
+    }
+
+    /** Its owner gives the key back just now. */
+    private _isHeldUp(): boolean {
+        return this._parts.giveUps.owners.holdsUp(this.request);
+    }
+
+    private _settle(outcome: Outcome): void {
+        this.phase = SETTLED;
+        this._parts.alarms.delete(this);
+        this._parts.settled(this);
+        this._caller(outcome);
     }
 }

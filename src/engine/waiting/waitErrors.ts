@@ -1,6 +1,6 @@
 import { LockError } from '../port/errors';
 import { nameOf } from '../port/holder';
-import type { WaitRequest } from './Waiter';
+import type { WaitRequest } from './WaitRequest';
 
 /** The signal of the caller aborted. */
 export function aborted({ key, id }: WaitRequest, signal: AbortSignal): LockError {
@@ -31,4 +31,16 @@ export function unserved({ key, id, timeout, whole = timeout }: WaitRequest, cau
     const { code, message, unknown, votes } = cause;
     const text = `${key} could not be had within the timeout of ${Math.round(whole)} ms: ${message}`;
     return new LockError(code, text, { key, holder: nameOf(id), cause, unknown, votes });
+}
+
+/** As many wait as may. */
+export function tooMany({ key, id }: WaitRequest, waiting: number): LockError {
+    const text = `${waiting} callers wait already, as many as options.max_waiting allows.`;
+    return new LockError('TOO_MANY', text, { key, holder: nameOf(id) });
+}
+
+/** It waits until its owner has given the key back. @param cause why the release of that has no answer. */
+export function notGivenBack({ key, id }: WaitRequest, cause: LockError): LockError {
+    const text = `It is unknown whether ${key} was given back: ${cause.message}`;
+    return new LockError(cause.code, text, { key, holder: nameOf(id), cause });
 }

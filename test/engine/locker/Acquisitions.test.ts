@@ -5,7 +5,7 @@ import { Acquisitions } from '../../../src/engine/locker/Acquisitions';
 import type { AcquisitionParts } from '../../../src/engine/locker/Acquisitions';
 import { newId } from '../../../src/engine/port/holder';
 import { promised } from '../../../src/engine/port/LockStore';
-import type { Acquired, WaitRequest } from '../../../src/engine/waiting/Waiter';
+import type { Acquired, WaitRequest } from '../../../src/engine/waiting/WaitRequest';
 import { Waiters } from '../../../src/engine/waiting/Waiters';
 import { FakeStore } from '../../fixtures/FakeStore';
 import { listenerOf } from '../../fixtures/listenerOf';

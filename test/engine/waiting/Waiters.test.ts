@@ -6,7 +6,7 @@ import type { LockEvent } from '../../../src/engine/port/LockObserver';
 import { promised } from '../../../src/engine/port/LockStore';
 import type { AcquireRequest, Busy, Granted } from '../../../src/engine/port/LockStore';
 import { Waiters } from '../../../src/engine/waiting/Waiters';
-import type { Acquired, WaitRequest } from '../../../src/engine/waiting/Waiter';
+import type { Acquired, WaitRequest } from '../../../src/engine/waiting/WaitRequest';
 import { holderOf, nameOf } from '../../../src/engine/port/holder';
 import { acquireFrom, releaseTo } from '../../fixtures/asks';
 import { FakeStore } from '../../fixtures/FakeStore';
