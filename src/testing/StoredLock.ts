@@ -1,3 +1,4 @@
+import { chosenHolder, readHolder } from '../engine/port/holder';
 import type { Share } from '../engine/port/LockStore';
 import { CLAIM_WINDOW, CLOCK_LIFE, POLLER_LEASE, QUEUE_LIFE, WAITER_LEASE } from '../engine/port/protocol';
 
@@ -68,6 +69,9 @@ export class Refusal extends Error {}
 export const NO_QUEUE: Stored<readonly Place[]> = { value: [], expires: Infinity };
 export const NO_WAITERS: Stored<readonly WaiterRecord[]> = { value: [], expires: Infinity };
 export const NO_SHARERS: Stored<Sharers> = { value: { members: [], limit: 0 }, expires: Infinity };
+
+/** How many numbers a command draws from the clock at a time that is not of the common case, besides the spare ones. */
+export const QUEUED_NUMBERS = 5;
 
 /** The expiry of the clock is set once in so many µs. */
 const MINUTE = 60_000_000;
@@ -173,6 +177,22 @@ export abstract class StoredLock {
     /** Sets another expiry of the key, which is there. */
     protected _expire(expires: number): void {
         if (this.key !== undefined) this.key = { value: this.key.value, expires };
+    }
+
+    /** Whether the key has exactly this value. */
+    protected _holds(holder: string): boolean {
+        return this.key?.value === holder;
+    }
+
+    /** The fence that a holder tells. */
+    protected _fenceOf(holder: string): number | undefined {
+        return readHolder(holder)?.fence;
+    }
+
+    /** The key is of this acquisition, or of its owner. */
+    protected _isOf(id: string): boolean {
+        const chosen = chosenHolder(id);
+        return chosen === undefined ? this.key?.value.startsWith(id) === true : this.key?.value === chosen;
     }
 }
 
