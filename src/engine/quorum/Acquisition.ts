@@ -1,44 +1,21 @@
 import type { Timer } from '../time/Clock';
-import { LockError, isTemporary } from '../port/errors';
-import { chosenHolder, holderOf, nameOf } from '../port/holder';
+import type { LockError } from '../port/errors';
+import { chosenHolder, holderOf } from '../port/holder';
 import type { AcquireAnswer, Busy, Callback, ReleaseAnswer } from '../port/LockStore';
 import type { ReservedGrant, ReservingRequest } from '../port/ReservingRequest';
+import { detailsOf, givenUp, tooSlow } from './acquisitionErrors';
 import { Attempt } from './Attempt';
 import type { AttemptOwner, NodeVote } from './Attempt';
+import { Call } from './Call';
 import { decideFence, spreadFence, writeFence } from './fences';
 import type { DecidedFence } from './fences';
 import type { QuorumContext } from './QuorumContext';
 import { Leftovers } from './Leftovers';
 import { Lines } from './Lines';
-import { attemptIdOf, nodeIdOf, publicHolder, readStored } from './names';
+import { attemptIdOf, nodeIdOf, publicBusy } from './names';
 import type { QuorumNode } from './QuorumNode';
 import { ownerHas, regain } from './regain';
 import { deadlineOfVotes, verdictOf } from './votes';
-
-/** Between two attempts of an acquisition whose turn it is, ms: a release and a grant may just cross each other. */
-const SHORTEST_PAUSE = 2;
-const LONGEST_PAUSE = 40;
-
-/**
- * An acquisition that the lead lets in, and that gets no quorum for so many ms, lets the next in line try; and asks again after
- * `ASK_AGAIN`. The first time is shorter, so that a caller with a short timeout is told that the key is busy.
- */
-const PATIENCE = 500;
-const FIRST_PATIENCE = 50;
-const ASK_AGAIN = 100;
-
-/** The lead lets it in, and others refuse it for so many ms: it takes a place in their lines, too. */
-const LINE_UP_AFTER = 20;
-
-/** A call of the store. */
-interface Call {
-    readonly request: ReservingRequest;
-    readonly callback: Callback<AcquireAnswer>;
-    readonly since: number;
-    /** No attempt is made after that. */
-    readonly until: number;
-    readonly pause: number;
-}
 
 /** One acquisition on a quorum, over all its attempts: until it is granted or given up, and nothing of it is under way. */
 export class Acquisition implements AttemptOwner {
@@ -66,10 +43,8 @@ export class Acquisition implements AttemptOwner {
     }
 
     acquire(request: ReservingRequest, callback: Callback<AcquireAnswer>): void {
-        const since = this._context.nodes.clock.now();
-        const patience = this.lines.lead === undefined ? FIRST_PATIENCE : PATIENCE;
-        const until = since + Math.min(patience, request.ttl / 3);
-        this._try({ request, callback, since, until, pause: SHORTEST_PAUSE });
+        const isFirst = this.lines.lead === undefined;
+        this._try(new Call(request, callback, this._context.nodes.clock.now(), isFirst));
     }
 
     /** A node told that it has handed the key to it. */
@@ -104,7 +79,7 @@ export class Acquisition implements AttemptOwner {
         const { all } = this._context.nodes;
         votes.forEach((vote, at) => this._note(all[at], vote));
         if (this._isOver) {
-            this._leftovers.takeBack(attempt, all);
+            this._leftovers.takeBack(attempt);
             this._answer(this._givenUp());
         } else if (ownerHas(this.id, attempt)) void this._regain(attempt);
         else if (led?.kind === 'no') this._busy(attempt, led.busy);
@@ -123,12 +98,12 @@ export class Acquisition implements AttemptOwner {
 
     private _try(call: Call): void {
         const { hint, nodes } = this._context;
-        const { id, key, share, spare, ticket, ttl } = call.request;
+        const { key, share, spare, ticket, ttl } = call.request;
         const { lead } = nodes;
         this._call = call;
         this._pausing = undefined;
         if (lead === undefined) {
-            this._fail(this._context.noQuorum(`No node can be asked for ${key}`, [], { key, holder: nameOf(id) }));
+            this._fail(this._context.noQuorum(`No node can be asked for ${key}`, [], detailsOf(this)));
             return;
         }
         // Where another node leads now, it stands in line there.
@@ -144,8 +119,7 @@ export class Acquisition implements AttemptOwner {
             hint: hint.next(now),
         };
         const leadFirst = this.lines.lead !== undefined && (ticket ?? 0) > 0 && !this._isItsTurn;
-        const isRefused = ticket !== undefined && now - call.since >= LINE_UP_AFTER;
-        const linesUp = isRefused || this.lines.isElsewhere;
+        const linesUp = call.linesUp(now) || this.lines.isElsewhere;
         this._isItsTurn = false;
         this._last = new Attempt(nodes, { request, lead, ticket, leadFirst, linesUp }, this);
         this._last.begin();
@@ -159,14 +133,15 @@ export class Acquisition implements AttemptOwner {
     }
 
     private _busy(attempt: Attempt, busy: Busy): void {
-        const { nodes } = this._context;
-        this._leftovers.takeBack(
-            attempt,
-            nodes.all.filter((node) => node !== attempt.options.lead),
-        );
-        if (attempt.options.ticket !== undefined) this.lines.lead = attempt.options.lead;
-        this._answer({ ...publicBusy(busy), sentAt: attempt.sentAt });
-        if (attempt.options.ticket === undefined) this.end();
+        this._leftovers.takeBack(attempt, attempt.options.lead);
+        this._refuse(attempt, { ...publicBusy(busy), sentAt: attempt.sentAt });
+    }
+
+    /** Answers by busy. One without a place in line is over then. */
+    private _refuse({ options: { lead, ticket } }: Attempt, busy: Busy): void {
+        if (ticket !== undefined) this.lines.lead = lead;
+        this._answer(busy);
+        if (ticket === undefined) this.end();
     }
 
     /** The lease may be used when a quorum has its fence, and if there is time left. */
@@ -181,14 +156,12 @@ export class Acquisition implements AttemptOwner {
     private async _writeFence(attempt: Attempt, decided: DecidedFence): Promise<void> {
         const { answers, isWritten } = await writeFence(this._context, attempt, decided);
         if (this._isOver) {
-            this._leftovers.takeBack(attempt, this._context.nodes.all);
+            this._leftovers.takeBack(attempt);
             this._answer(this._givenUp());
         } else if (isWritten) this._grant(attempt, decided.fence);
         else {
             const text = `The fencing token of ${this.key} could not be stored`;
-            const { behind } = decided;
-            const all = attempt.votes.map((vote, at) => (behind.includes(at) ? answers[behind.indexOf(at)] : vote));
-            this._fail(this._context.noQuorum(text, all, { ...this._details(), unknown: true }), attempt);
+            this._fail(this._context.noQuorum(text, answers, { ...detailsOf(this), unknown: true }), attempt);
         }
     }
 
@@ -197,8 +170,7 @@ export class Acquisition implements AttemptOwner {
         const { ttl } = attempt.options.request;
         const deadline = deadlineOfVotes(attempt.votes);
         if (deadline <= nodes.clock.now()) {
-            const text = `The nodes took longer to answer than the lease of ${this.key} would have lasted (ttl ${ttl}).`;
-            this._fail(new LockError('NO_QUORUM', text, { ...this._details(), unknown: true }), attempt);
+            this._fail(tooSlow(this, ttl), attempt);
             return;
         }
         this.lines.granted((node) => attempt.votes[nodes.all.indexOf(node)]?.kind === 'yes');
@@ -211,41 +183,33 @@ export class Acquisition implements AttemptOwner {
         this._forget();
     }
 
-    /** Gives the votes back; but for that of the lead, which keeps our turn where others only have to let go. */
+    /** No quorum has voted for it, though the lead may have: it tries again, fails, or lets the next in line try. */
     private _lost(attempt: Attempt): void {
+        const { _call: call } = this;
         const { nodes } = this._context;
         const { votes } = attempt;
-        const { lead } = attempt.options;
-        const call = this._call;
         const refusal = votes.find((vote) => vote?.kind === 'no');
         const answered = votes.filter((vote) => vote !== undefined && vote.kind !== 'unknown').length;
         if (answered < nodes.quorum || refusal === undefined || call === undefined) {
-            // What is wrong with the key, or with our rights, is more than a node that is away.
-            const wrong = votes.find((vote) => vote?.kind === 'unknown' && !isTemporary(vote.error));
             const text = `Too few nodes answered for ${this.key}`;
-            const error = this._context.noQuorum(text, votes, { ...this._details(), unknown: true });
-            this._fail(wrong?.kind === 'unknown' && wrong.error instanceof LockError ? wrong.error : error, attempt);
-        } else if (nodes.clock.now() < call.until) {
-            this._leftovers.takeBack(
-                attempt,
-                nodes.all.filter((node) => node !== lead),
-            );
-            const pause = call.pause * (0.5 + Math.random());
-            this._call = { ...call, pause: Math.min(2 * call.pause, LONGEST_PAUSE) };
-            this._pausing = nodes.clock.timer(pause, () => this._call !== undefined && this._try(this._call));
-        } else {
-            this._leftovers.takeBack(attempt, nodes.all);
-            const { ticket } = call.request;
-            const { remaining, ...busy } = publicBusy(refusal.busy);
-            if (ticket !== undefined) this.lines.lead = lead;
-            this._answer({ ...busy, ticket: ticket ?? 0, rank: 0, remaining: Math.min(remaining, ASK_AGAIN) });
-            if (ticket === undefined) this.end();
+            this._fail(this._context.tooFew(text, votes, { ...detailsOf(this), unknown: true }), attempt);
+            return;
         }
+        const pause = call.pause(nodes.clock.now(), Math.random());
+        if (pause !== undefined) {
+            this._leftovers.takeBack(attempt, attempt.options.lead);
+            this._pausing = nodes.clock.timer(pause, () => this._call !== undefined && this._try(this._call));
+            return;
+        }
+        this._leftovers.takeBack(attempt);
+        const { ticket = 0 } = call.request;
+        const { remaining, ...busy } = publicBusy(refusal.busy);
+        this._refuse(attempt, { ...busy, ticket, rank: 0, remaining: call.askAgain(remaining) });
     }
 
     /** The key is its owner's already, as it seems. */
     private async _regain(attempt: Attempt): Promise<void> {
-        this._leftovers.takeBack(attempt, this._context.nodes.all);
+        this._leftovers.takeBack(attempt);
         const granted = await regain(this._context, this.id, attempt).catch(() => undefined);
         if (this._isOver) this._answer(this._givenUp());
         else if (granted !== undefined) {
@@ -257,7 +221,7 @@ export class Acquisition implements AttemptOwner {
     }
 
     private _fail(error: LockError, attempt?: Attempt): void {
-        if (attempt !== undefined) this._leftovers.takeBack(attempt, this._context.nodes.all);
+        if (attempt !== undefined) this._leftovers.takeBack(attempt);
         this._answer(error);
         // One that waits keeps its place until it is given up.
         if (this.lines.lead === undefined) this.end();
@@ -284,19 +248,6 @@ export class Acquisition implements AttemptOwner {
     }
 
     private _givenUp(): LockError {
-        const text = `The acquisition of ${this.key} was given up.`;
-        return this._context.closed(this._details()) ?? new LockError('LOCK_ABORTED', text, this._details());
+        return this._context.closed(detailsOf(this)) ?? givenUp(this);
     }
-
-    private _details(): { readonly key: string; readonly holder: string } {
-        return { key: this.key, holder: nameOf(this.id) };
-    }
-}
-
-/** For those who do not know of attempts. */
-function publicBusy(busy: Busy): Busy {
-    const stored = readStored(busy.holder);
-    return stored === undefined
-        ? busy
-        : { ...busy, holder: publicHolder(busy.holder), foreign: stored.chosen !== undefined };
 }

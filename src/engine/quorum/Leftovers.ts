@@ -25,13 +25,17 @@ export class Leftovers {
         if (vote.kind === 'unknown' && mayArrive(vote.error)) (this._strays ??= new Set()).add(node);
     }
 
-    /** Takes back what an attempt got or may still get, but nothing of what a later one gets, however late it arrives. */
-    takeBack(attempt: Attempt, from: readonly QuorumNode[]): void {
+    /**
+     * Takes back what an attempt got or may still get, but nothing of what a later one gets, however late it arrives.
+     *
+     * @param but keeps its vote, and so our turn. The others only have to let go.
+     */
+    takeBack(attempt: Attempt, but?: QuorumNode): void {
         this._context.nodes.all.forEach((node, at) => {
             const vote = attempt.votes[at];
             const wasAsked = attempt.hasAskedAll || node === attempt.options.lead;
             const hasNone = vote?.kind === 'no' || (vote?.kind === 'unknown' && !mayArrive(vote.error));
-            if (wasAsked && !hasNone && from.includes(node)) this.giveBack(attempt, node);
+            if (wasAsked && !hasNone && node !== but) this.giveBack(attempt, node);
         });
     }
 

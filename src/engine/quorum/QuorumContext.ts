@@ -1,4 +1,4 @@
-import { LockError } from '../port/errors';
+import { LockError, isTemporary } from '../port/errors';
 import type { LockErrorDetails } from '../port/errors';
 import type { Answers } from './awaitVotes';
 import { FenceHint } from './FenceHint';
@@ -41,6 +41,19 @@ export class QuorumContext {
     /** Undefined: it is open. */
     closed(details: LockErrorDetails): LockError | undefined {
         return this._isClosed ? new LockError('CLOSED', 'The lock was closed.', details) : undefined;
+    }
+
+    /** Why too few nodes answered. What is wrong with the key, or with our rights, is more than a node that is away. */
+    tooFew(
+        what: string,
+        answers: readonly (Vote | undefined)[] | Answers<unknown>,
+        details: LockErrorDetails,
+    ): LockError {
+        for (const answer of answers) {
+            const error = isVote(answer) && answer.kind === 'unknown' ? answer.error : answer;
+            if (error instanceof LockError && !isTemporary(error)) return error;
+        }
+        return this.noQuorum(what, answers, details);
     }
 
     /** The error that says what each node answered. */

@@ -1,11 +1,8 @@
 import { systemClock } from '../time/Clock';
 import type { Clock } from '../time/Clock';
-import { LockError } from '../port/errors';
-import { chosenHolder, nameOf } from '../port/holder';
-import { renewEach } from '../port/LockStore';
+import { NO_LISTENER, renewEach } from '../port/LockStore';
 import type {
     AcquireAnswer,
-    AcquireRequest,
     Callback,
     GiveUpRequest,
     LockInfo,
@@ -18,9 +15,10 @@ import type {
 } from '../port/LockStore';
 import type { NodeListener, ReservingRequest } from '../port/ReservingRequest';
 import { Acquisition } from './Acquisition';
+import { wrongRequest } from './checks';
 import { giveUp, release } from './giveBack';
-import { idOf, nodeIdOf, publicHolder, readStored } from './names';
-import type { StoredHolder } from './names';
+import { handedOver, idOf, nodeIdOf, publicHolder, readStored } from './names';
+import { NodeOutages } from './NodeOutages';
 import { NodeSet } from './NodeSet';
 import type { NodeSetOptions } from './NodeSet';
 import { openNodes } from './opening';
@@ -46,14 +44,12 @@ export class QuorumStore implements LockStore {
     private readonly _context: QuorumContext;
     /** By their ids at the nodes and their keys: those that wait, and those of which something is under way. */
     private readonly _acquisitions = new Map<string, Acquisition>();
-    private _listener: StoreListener | undefined;
-    /** It was told that too few nodes are there. */
-    private _isOut = false;
+    private _listener = NO_LISTENER;
 
     /** @param nodes in the order in which they lead, the same for everybody. */
     constructor(nodes: readonly QuorumNode[], options: QuorumStoreOptions, clock: Clock = systemClock) {
         // When another node leads, those who wait have to stand in line there.
-        this._nodes = new NodeSet(nodes, options, clock, () => this._listener?.reconnected());
+        this._nodes = new NodeSet(nodes, options, clock, () => this._listener.reconnected());
         this._context = new QuorumContext(this._nodes);
     }
 
@@ -64,10 +60,11 @@ export class QuorumStore implements LockStore {
     /** @throws what openNodes throws. */
     async open(listener: StoreListener): Promise<void> {
         this._listener = listener;
+        const outages = new NodeOutages(this._nodes, listener);
         try {
             await openNodes(
                 this._context,
-                (node) => this._listenerFor(node),
+                (node) => this._listenerFor(node, outages),
                 (text) => listener.warned(text),
             );
         } catch (error) {
@@ -85,10 +82,9 @@ export class QuorumStore implements LockStore {
     }
 
     acquire(request: ReservingRequest, callback: Callback<AcquireAnswer>): void {
-        const { id, key, ttl } = request;
-        const details = { key, holder: nameOf(id) };
-        const error = this._context.wrongTtl(ttl, details) ?? wrongHolder(request) ?? wrongLimit(request);
-        const lease = handedOver(request);
+        const { id, key } = request;
+        const error = wrongRequest(request, this._context);
+        const lease = handedOver(id);
         if (error !== undefined) {
             callback(error);
             return;
@@ -179,75 +175,36 @@ export class QuorumStore implements LockStore {
         return [...this._acquisitions.values()].filter((one) => one.key === key && one.isGrantedTo(holder));
     }
 
-    private _listenerFor(node: QuorumNode): NodeListener {
-        const listener = this._listener;
+    private _listenerFor(node: QuorumNode, outages: NodeOutages): NodeListener {
+        const { _listener: listener } = this;
         return {
             granted: (key, id) => this._woken(key, id),
             woken: (key, id) => this._woken(key, id),
             first: (key, id, remaining) => {
-                if (this._acquisitions.get(id + key)?.lines.lead === node) listener?.first(key, idOf(id), remaining);
+                if (this._acquisitions.get(id + key)?.lines.lead === node) listener.first(key, idOf(id), remaining);
             },
             handedOn: (key, window) => {
-                if (node === this._nodes.lead) listener?.handedOn(key, window);
+                if (node === this._nodes.lead) listener.handedOn(key, window);
             },
-            changed: (key) => listener?.changed(key),
+            changed: (key) => listener.changed(key),
             reconnected: () => {
                 this._context.undelivered.deliver(node);
-                if (node === this._nodes.lead) listener?.reconnected();
+                if (node === this._nodes.lead) listener.reconnected();
                 else this._nodes.checkLead();
             },
             departed: () => this._nodes.checkLead(),
-            disconnected: (error) => this._disconnected(error),
-            recovered: () => this._recovered(),
-            warned: (message) => listener?.warned(message),
+            disconnected: (error) => {
+                outages.began(error);
+                this._nodes.checkLead();
+            },
+            recovered: () => outages.ended(),
+            warned: (message) => listener.warned(message),
         };
     }
 
     /** A node handed the key to a waiter: it has to ask the others. */
     private _woken(key: string, id: string): void {
         this._acquisitions.get(id + key)?.onGrant();
-        this._listener?.woken(key, idOf(id));
+        this._listener.woken(key, idOf(id));
     }
-
-    private _disconnected(error: Error): void {
-        const { all, quorum, ready } = this._nodes;
-        if (ready < quorum) {
-            this._isOut = true;
-            this._listener?.disconnected(error);
-        } else this._listener?.warned(`One of ${all.length} nodes is away; ${ready} are there. ${error.message}`);
-        this._nodes.checkLead();
-    }
-
-    private _recovered(): void {
-        const { all, quorum, ready } = this._nodes;
-        const message = `One of ${all.length} nodes works again; ${ready} are there.`;
-        if (!this._isOut) this._listener?.warned(message);
-        else if (ready >= quorum) {
-            this._isOut = false;
-            this._listener?.recovered(message);
-        }
-    }
-}
-
-/** The lease that the holder of the request is of, if it is one of ours. */
-function handedOver({ id }: AcquireRequest): StoredHolder | undefined {
-    const stored = readStored(chosenHolder(id) ?? '');
-    return stored?.chosen === undefined ? stored : undefined;
-}
-
-/** Nodes count permits, each for itself: different ones of them could admit different callers, more than the limit in all. */
-function wrongLimit({ id, key, share }: AcquireRequest): LockError | undefined {
-    if (share === undefined || share.limit === Infinity) return undefined;
-    const text =
-        `A quorum cannot keep a limit, as ${key} is to have: its nodes count permits independently of each other, and more ` +
-        'would be out than the limit allows. Take one server for it, or a cluster.';
-    return new LockError('BAD_PARAMETER', text, { key, holder: nameOf(id) });
-}
-
-/** `#` separates what the nodes store behind it. */
-function wrongHolder(request: AcquireRequest): LockError | undefined {
-    const { id, key } = request;
-    const holder = chosenHolder(id);
-    if (holder === undefined || !holder.includes('#') || handedOver(request) !== undefined) return undefined;
-    return new LockError('BAD_HOLDER', `With a quorum a holder must not contain #: ${holder}.`, { key, holder });
 }

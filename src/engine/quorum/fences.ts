@@ -25,12 +25,12 @@ export function decideFence({ options, votes }: Attempt, quorum: number): Decide
     return { fence, behind: lacking, missing: quorum - having };
 }
 
-/** Writes a fence to the nodes that do not have it. @returns their answers; undefined: too few have it now. */
+/** Writes a fence to the nodes that do not have it. @returns whether enough have it now, and what each node answered last. */
 export async function writeFence(
     { nodes }: QuorumContext,
     attempt: Attempt,
     { behind, fence, missing }: DecidedFence,
-): Promise<{ readonly isWritten: boolean; readonly answers: Answers<boolean> }> {
+): Promise<{ readonly isWritten: boolean; readonly answers: Answers<unknown> }> {
     const { key, spare = 0, ttl } = attempt.options.request;
     const { votes } = attempt;
     votes.forEach((vote, at) => {
@@ -45,7 +45,8 @@ export async function writeFence(
         },
         isDecided: isWritten,
     });
-    return { isWritten: isWritten(answers), answers };
+    const all = votes.map((vote, at) => (behind.includes(at) ? answers[behind.indexOf(at)] : vote));
+    return { isWritten: isWritten(answers), answers: all };
 }
 
 /** A node that voted late is told the fence, too, so that all tell the same holder. A quorum has it without that node. */

@@ -1,3 +1,6 @@
+import { chosenHolder } from '../port/holder';
+import type { Busy } from '../port/LockStore';
+
 /*
  * An acquisition is called `host:pid:random:counter`, or `chosen#host:pid:random:counter` where the caller has chosen the holder.
  * Behind that name its nodes see:
@@ -35,6 +38,12 @@ export function readStored(value: string): StoredHolder | undefined {
     return { attempt: value.slice(0, end), name, chosen, fence: Number(value.slice(end)) };
 }
 
+/** The lease that the caller names, whose holder it has chosen for its acquisition: one of ours that was handed over. Undefined: none. */
+export function handedOver(id: string): StoredHolder | undefined {
+    const stored = readStored(chosenHolder(id) ?? '');
+    return stored?.chosen === undefined ? stored : undefined;
+}
+
 /** The id of an acquisition at its nodes. */
 export function nodeIdOf(id: string): string {
     return id.replace('\r', '#');
@@ -53,6 +62,14 @@ export function attemptIdOf(nodeId: string, number: number): string {
 /** The holder, for those who do not know of attempts. */
 export function publicHolder(stored: string): string {
     return readStored(stored)?.chosen ?? stored;
+}
+
+/** An answer of a node, for those who do not know of attempts. */
+export function publicBusy(busy: Busy): Busy {
+    const stored = readStored(busy.holder);
+    return stored === undefined
+        ? busy
+        : { ...busy, holder: publicHolder(busy.holder), foreign: stored.chosen !== undefined };
 }
 
 /** A waiter, for those who do not know how nodes name it. */

@@ -76,8 +76,7 @@ async function infosOf(
     });
     const infos = given(answers);
     if (infos.length < nodes.quorum) {
-        const wrong = answers.find((answer) => answer instanceof Error && !isTemporary(answer));
-        throw wrong instanceof Error ? wrong : context.noQuorum(`It is unknown who has ${key}`, answers, { key });
+        throw context.tooFew(`It is unknown who has ${key}`, answers, { key });
     }
     const led = answers[at];
     return { infos, led: led instanceof Error ? undefined : led };
