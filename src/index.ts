@@ -14,7 +14,7 @@ export type { QuorumStoreOptions } from './engine/quorum/QuorumStore';
 export { RedisStore } from './engine/redis/RedisStore';
 export type { RedisStoreOptions } from './engine/redis/RedisStore';
 export { ClusterServers } from './engine/redis/servers/ClusterServers';
-export type { ClusterServersOptions } from './engine/redis/servers/ClusterServers';
+export type { ClusterServersOptions } from './engine/redis/servers/ClusterServersOptions';
 export { SingleServer } from './engine/redis/servers/SingleServer';
 export type { SingleServerOptions } from './engine/redis/servers/SingleServer';
 export type { ILock } from './lock/ILock';
