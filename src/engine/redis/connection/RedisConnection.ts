@@ -1,11 +1,13 @@
-import type { Redis, RedisOptions } from 'ioredis';
+import type { Redis } from 'ioredis';
 import type { Clock, Timer } from '../../time/Clock';
 import { LockError, asError, isTemporary } from '../../port/errors';
+import { Changes } from './Changes';
 import { BorrowedLink, OwnLink, isWritable } from './ClientLink';
 import type { ClientLink, Refresh } from './ClientLink';
 import { ConnectAttempt } from './ConnectAttempt';
+import type { ConnectionEvents } from './ConnectionEvents';
 import { greet } from './Greeting';
-import type { Greeting } from './Greeting';
+import { secondClient, secondRefresh } from './secondClient';
 import { ServerHealth } from './ServerHealth';
 import { SentCommands, closed, later } from './SentCommands';
 
@@ -22,23 +24,6 @@ export interface RedisConnectionOptions {
     readonly refresh?: Refresh | undefined;
 }
 
-/** What the owner of a connection does when its state changes. */
-export interface ConnectionEvents {
-    /**
-     * A server is connected. It does what has to work before the connection is ready. If it throws, the connection is not
-     * ready, and it is called again with the next attempt.
-     */
-    prepare?(server: Greeting): Promise<void>;
-    /** The connection is ready, again or for the first time. */
-    ready?(): void;
-    /** The connection ended. It may be back at once. */
-    departed?(): void;
-    /** The server cannot be reached, or refuses to work. Told once for each outage that lasts. */
-    lost?(error: Error): void;
-    /** The outage is over. @param lasted ms. */
-    recovered?(lasted: number): void;
-}
-
 type State =
     | { readonly kind: 'new' }
     | { readonly kind: 'connecting'; readonly error: LockError | undefined }
@@ -47,20 +32,6 @@ type State =
 
 /** A connection that lasted this long was of use, ms: the pauses between attempts begin anew. */
 const STABLE = 5000;
-
-/** The options of a second client, whatever those of the first one are. */
-const SECOND = {
-    protocol: 2,
-    disableClientInfo: true,
-    disconnectTimeout: 50,
-    lazyConnect: true,
-    enableOfflineQueue: false,
-    enableReadyCheck: false,
-    autoResendUnfulfilledCommands: false,
-    autoResubscribe: false,
-    maxRetriesPerRequest: 0,
-    retryStrategy: null,
-} as const satisfies RedisOptions;
 
 /**
  * Commands to one server. Wraps an ioredis client that has no offline queue and resends nothing, so that every command is
@@ -81,7 +52,7 @@ export class RedisConnection {
     private readonly _link: ClientLink;
     private readonly _health: ServerHealth;
     private readonly _attempt: ConnectAttempt;
-    private readonly _arrivals = new Set<() => void>();
+    private readonly _changes: Changes;
     private readonly _sent: SentCommands;
     private readonly _listeners: readonly [event: string, listener: (error: Error) => void][] = [
         ['connecting', () => this._attempt.started()],
@@ -89,7 +60,7 @@ export class RedisConnection {
         ['close', () => this._departed()],
         ['connect', () => this._connected()],
         ['ready', () => void this._arrived()],
-        ['end', () => this._announce()],
+        ['end', () => this._changes.tell()],
     ];
 
     /** @param client made with `lazyConnect`, not yet connected; or one that is borrowed. */
@@ -99,6 +70,7 @@ export class RedisConnection {
         private readonly _clock: Clock,
     ) {
         this._attempt = new ConnectAttempt(client);
+        this._changes = new Changes(_clock);
         const events = { connected: () => void this._arrived(), failed: (error: Error) => this._failed(error) };
         const { borrowed, commandTimeout, refresh } = _options;
         this._link =
@@ -136,7 +108,7 @@ export class RedisConnection {
         this._state = { kind: 'closed' };
         this._handshake?.cancel();
         this._health.close();
-        this._announce();
+        this._changes.tell();
         await this._link.close();
         if (this._options.borrowed !== true) this._sent.clear();
         for (const [event, listener] of this._listeners) this.client.off(event, listener);
@@ -187,13 +159,9 @@ export class RedisConnection {
 
     /** A second connection to the same server, not open, for what RESP3 or ioredis does not do beside commands. */
     second(connectTimeout = this._options.connectTimeout): RedisConnection {
-        const refresh = async (second: Redis): Promise<void> => {
-            await this._options.refresh?.(this.client);
-            // Its owner may have changed them.
-            Object.assign(second.options, this.client.options, SECOND);
-        };
+        const refresh = secondRefresh(this.client, this._options.refresh);
         const options = { ...this._options, connectTimeout, borrowed: false, refresh };
-        return new RedisConnection(this.client.duplicate(SECOND), options, this._clock);
+        return new RedisConnection(secondClient(this.client), options, this._clock);
     }
 
     /** Waits until the connection is ready, or has failed for a lasting reason, or the time is over. */
@@ -217,26 +185,8 @@ export class RedisConnection {
             if (lasting && (left <= 0 || this._failures > failures)) throw error;
             if (left <= 0) throw this._attempt.unreachable(within, error);
             // A timer that fires early is not started again: ioredis would end the attempt before it, and knows less of why.
-            left = (await this._arrival(left)) ? started + within - this._clock.now() : 0;
+            left = (await this._changes.next(left)) ? started + within - this._clock.now() : 0;
         }
-    }
-
-    /** @returns true when the state changes; false after `within`. */
-    private _arrival(within: number): Promise<boolean> {
-        return new Promise((resolve) => {
-            const settle = (hasChanged: boolean): void => {
-                timer.cancel();
-                this._arrivals.delete(changed);
-                resolve(hasChanged);
-            };
-            const changed = (): void => settle(true);
-            const timer = this._clock.timer(within, () => settle(false));
-            this._arrivals.add(changed);
-        });
-    }
-
-    private _announce(): void {
-        for (const arrival of [...this._arrivals]) arrival();
     }
 
     private _failed(thrown: Error): void {
@@ -246,7 +196,7 @@ export class RedisConnection {
         this._state = { kind: 'connecting', error };
         this._failures += 1;
         if (this._opened) this._health.failed(error);
-        this._announce();
+        this._changes.tell();
     }
 
     private _connected(): void {
@@ -291,7 +241,7 @@ export class RedisConnection {
         this._state = { kind: 'ready', since: this._clock.now() };
         this._opened = true;
         this._health.well();
-        this._announce();
+        this._changes.tell();
         this._events?.ready?.();
     }
 
