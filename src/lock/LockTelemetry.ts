@@ -53,12 +53,13 @@ export class LockTelemetry {
         for (const counters of this._counters) count(counters, event, load);
     }
 
-    /** Runs an operation in a span of each tracer. What a tracer throws is dropped. */
-    trace<T>(context: LockContext, operation: string, run: () => Promise<T>): Promise<T> {
-        return this._tracers.length === 0 ? run() : this._traced(context, operation, run);
+    /** Whether there is a tracer. */
+    get traces(): boolean {
+        return this._tracers.length > 0;
     }
 
-    private async _traced<T>(context: LockContext, operation: string, run: () => Promise<T>): Promise<T> {
+    /** Runs an operation in a span of each tracer. What a tracer throws is dropped. */
+    async trace<T>(context: LockContext, operation: string, run: () => Promise<T>): Promise<T> {
         const spans = this._tracers.flatMap((tracer) => tracer.beginTrace(context, COMPONENT, operation) ?? []);
         try {
             const result = await run();

@@ -28,6 +28,8 @@ import { storeOf } from './storeOf';
 /** How a lease is wanted. Times in ms. */
 export type LeaseOptions = Omit<LockerLeaseOptions, 'context'>;
 
+const NO_OPTIONS: LeaseOptions = {};
+
 /** Who takes a key from its holder, why, and from whom. */
 export type ForceReleaseOptions = Omit<LockerForceReleaseOptions, 'context'>;
 
@@ -182,12 +184,12 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
      *
      * @param context (optional) of the call chain: the one that acquired, where several use this component.
      * @param key     of the lock.
-     * @throws ConnectionException CONNECTION_FAILED: it is unknown whether it was released; that is tried on until the ttl
-     * has passed.
+     * @throws ConnectionException CONNECTION_FAILED: it is unknown whether it was released. The release is retried until
+     * the ttl has passed.
      */
     async releaseLock(context: LockContext, key: string): Promise<void> {
         if (this._lifecycle.holdsNothing) return;
-        await this._run(context, 'release_lock', (session) => session.release(context, key));
+        await this._in(context, 'release_lock', (session) => session.release(context, key));
     }
 
     /**
@@ -409,7 +411,19 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
         context: LockContext,
         operation: string,
         run: (session: Session) => Promise<T>,
-        options: LeaseOptions = {},
+        options: LeaseOptions = NO_OPTIONS,
+    ): Promise<T> {
+        const { session } = this._lifecycle;
+        // The common case takes no closure and no promise beside those of the operation.
+        if (session !== undefined && !this._telemetry.traces) return run(session);
+        return this._spanned(context, operation, run, options);
+    }
+
+    private _spanned<T>(
+        context: LockContext,
+        operation: string,
+        run: (session: Session) => Promise<T>,
+        options: LeaseOptions,
     ): Promise<T> {
         const { session } = this._lifecycle;
         return this._telemetry.trace(context, operation, () =>

@@ -73,18 +73,14 @@ export class Session {
         } catch (error) {
             return Promise.reject(exceptionOf(error as LockError, context));
         }
-        const wanted = { ...options, context };
-        // Without a trace id it is not known who comes again.
-        const traceId = this._settings.reentrant ? traceIdOf(context) : undefined;
-        if (traceId !== undefined) return this._again(traceId, key, wanted, how);
-        return how === 'wait' ? this.locker.acquire(key, wanted) : this.locker.tryAcquire(key, wanted);
+        return this._lease(context, key, { ...options, context }, how);
     }
 
     /** Acquires a key that is to be released by it alone, see {@link release}. @returns whether it is ours now. */
     async lock(context: LockContext, key: string, ttl: number, how: How, timeout?: number): Promise<boolean> {
         const { keepAlive } = this._settings;
-        const options = { ttl, keepAlive, timeout: this._settings.budget(timeout) };
-        const lease = await this.acquire(context, key, options, how);
+        const options = { ttl, keepAlive, timeout: this._settings.budget(timeout), context };
+        const lease = await this._lease(context, key, options, how);
         if (lease === null) return false;
         const caller = callerOf(context);
         const isAgain = this._held.add(caller, lease, ttl);
@@ -100,6 +96,13 @@ export class Session {
     /** This lease is held for as long as it can be. */
     leads({ holder }: Lease): void {
         this._longHeld.expect(holder);
+    }
+
+    private _lease(context: LockContext, key: Keys, options: LeaseOptions, how: How): Promise<Lease | null> {
+        // Without a trace id it is not known who comes again.
+        const traceId = this._settings.reentrant ? traceIdOf(context) : undefined;
+        if (traceId !== undefined) return this._again(traceId, key, options, how);
+        return how === 'wait' ? this.locker.acquire(key, options) : this.locker.tryAcquire(key, options);
     }
 
     /** What the call chain has already, or a lease that it may come back to. */

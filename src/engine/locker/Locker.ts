@@ -277,21 +277,18 @@ export class Locker {
             try {
                 this._checkOpen();
                 const call = leaseCall(key, options, this._options, how);
-                this._start(call, (outcome) => {
+                const done = (outcome: HeldLease | BusyKey | Error): void => {
                     if (outcome instanceof HeldLease) resolve(outcome);
                     else if (outcome instanceof Error) reject(this._exception(outcome, call.request.context));
                     else if (how === 'try') resolve(null);
                     else reject(this._exception(timedOut(outcome, call), call.request.context));
-                });
+                };
+                if (call.rest.length > 0) this._several.acquire(call, done);
+                else this._acquisitions.begin(call.request, call.keepAlive, done);
             } catch (error) {
                 reject(this._exception(error, options?.context));
             }
         });
-    }
-
-    private _start(call: LeaseCall, done: (outcome: HeldLease | BusyKey | Error) => void): void {
-        if (call.rest.length > 0) this._several.acquire(call, done);
-        else this._acquisitions.begin(call.request, call.keepAlive, done);
     }
 
     private _exception(error: unknown, context: unknown): Error {
