@@ -23,7 +23,6 @@ const undisturbed = (): Promise<void> => sleep(1500);
 /** Whoever waits, waits; nobody gives up. */
 const PATIENT: Partial<Pace> = { tries: 0, impatient: 0, cancel: 0, overstay: 0 };
 
-const STORE = 'engine/local/LocalGrants.js';
 const TURN = 'engine/local/Turn.js';
 
 /** The Lua scripts, each in one line of a module. */
@@ -58,11 +57,7 @@ export const MUTANT_CASES: Readonly<Record<string, MutantCase>> = {
     },
     'a loss has no timer': {
         replacements: [
-            [
-                'engine/lease/KeepAlive.js',
-                '(upkeep) => this._due(upkeep)',
-                '(upkeep) => upkeep.isKept && this._due(upkeep)',
-            ],
+            ['engine/lease/KeepAlive.js', '(upkeep) => upkeep.due()', '(upkeep) => upkeep.isKept && upkeep.due()'],
         ],
         breaks: ['I2'],
         options: { keys: 1 },
@@ -95,9 +90,9 @@ export const MUTANT_CASES: Readonly<Record<string, MutantCase>> = {
     'a keep-alive outlives the release': {
         replacements: [
             [
-                'engine/lease/KeepAlive.js',
-                'const { leased } = upkeep.lease;\n        if (leased.length === 1)',
-                'const { leased, ttl } = upkeep.lease;\n        const [{ key, holder }] = leased;\n        setInterval(() => void this._store.renew(key, holder, ttl), ttl / 3);\n        if (leased.length === 1)',
+                'engine/lease/LeaseEndings.js',
+                'const { leased } = ended.lease;\n        if (leased.length === 1)',
+                'const { leased, ttl } = ended.lease;\n        const [{ key, holder }] = leased;\n        setInterval(() => void this._store.renew(key, holder, ttl), ttl / 3);\n        if (leased.length === 1)',
             ],
         ],
         breaks: ['I7'],
@@ -155,9 +150,9 @@ export const MUTANT_CASES: Readonly<Record<string, MutantCase>> = {
     'a waiter asks again at once': {
         replacements: [
             [
-                'engine/waiting/Waiters.js',
-                'waiter.stoodInAt = now + delay;\n        this._wake(waiter, delay);',
-                'waiter.stoodInAt = now + delay;\n        this._wake(waiter, 0);',
+                'engine/waiting/Alarms.js',
+                'waiter.stoodInAt = now + delay;\n        this._set(waiter, delay);',
+                'waiter.stoodInAt = now + delay;\n        this._set(waiter, 0);',
             ],
         ],
         breaks: ['I8'],
@@ -189,13 +184,13 @@ export const MUTANT_CASES: Readonly<Record<string, MutantCase>> = {
     'a key is passed on when its lease was lost': {
         replacements: [
             [
-                STORE,
-                '(line) => this._over(line)',
+                'engine/local/LocalGrants.js',
+                '(line) => line.over()',
                 `(line) => {
                     const deadline = _clock.now() + line.ttl;
-                    Object.assign(line.turn, { isFree: true, _fence: line.turn._fence + 1, deadline });
+                    Object.assign(line._turn, { isFree: true, _fence: line._turn._fence + 1, deadline });
                     this._queue.set(line, deadline);
-                    this._wake(line);
+                    line._wake();
                 }`,
             ],
         ],
@@ -221,11 +216,11 @@ export const MUTANT_CASES: Readonly<Record<string, MutantCase>> = {
     'who comes to a process is the second in its line': {
         replacements: [
             [
-                STORE,
-                'line.waiting.add(id);',
-                `const others = [...line.waiting].slice(1);
-                for (const other of others) line.waiting.delete(other);
-                for (const one of [id, ...others]) line.waiting.add(one);`,
+                'engine/local/Line.js',
+                'this._waiting.add(id);',
+                `const others = [...this._waiting].slice(1);
+                for (const other of others) this._waiting.delete(other);
+                for (const one of [id, ...others]) this._waiting.add(one);`,
             ],
         ],
         breaks: ['I5'],
