@@ -3,28 +3,33 @@ import type { Granted } from './LockStore';
 import { CLAIM_WINDOW } from './protocol';
 
 /**
- * The instant after which a lease is not ours, counted from *before* the request was sent: the server cannot have started
- * the ttl any earlier. One per cent and 2 ms are taken off for clocks that run at different speed and for the rounding of
- * expiry to milliseconds (Redis, "Distributed Locks with Redis", the section on drift).
+ * The instant after which a lease is not ours. It counts from *before* the request was sent: the server cannot have started
+ * the ttl any earlier. Taken off are the drift, for a server whose clock runs faster than ours, and 2 ms, because the server
+ * rounds an expiry to milliseconds (Redis, "Distributed Locks with Redis", the section on drift).
+ *
+ * @param drift as a part of the ttl.
  */
 export function deadlineOf(sentAt: number, ttl: number, drift = 0.01): number {
     return sentAt + ttl - ttl * drift - 2;
 }
 
 /**
- * The latest instant at which a key may run out by itself that was ours until `deadline`. Not the ttl from now: the server may have been asked
- * for more before, also by the lease that was passed on to this one. A deadline is earlier than the end of the key, see {@link deadlineOf}.
+ * The instant by which a key has run out by itself that was ours until `deadline`.
  *
- * @param longest that the server may be about to be asked for, ms.
+ * The ttl from now is too early: the server may have been asked for more before, also for another lease that was passed on to this one.
+ * The deadline is too early, too: it is before the end of the key, see {@link deadlineOf}.
+ *
+ * @param longest the longest ttl that the server is asked for by what may still arrive, ms.
  */
 export function latestEnd(now: number, longest: number, deadline: number): number {
     return Math.max(now + longest, now + 1.02 * (deadline - now) + 10);
 }
 
 /**
- * Until when a grant can be relied on that a message tells of; undefined: the store has to be asked. It must be newer than
- * what we last saw, and enough of it left. At the *send* of the attempt that was answered busy the key was not ours, so the
- * grant holds at least until that moment + its ttl.
+ * Until when the grant can be relied on that a message tells of. Undefined: it cannot, and the store has to be asked.
+ *
+ * The key was not ours when the attempt was *sent* that was answered by busy. A grant whose fence is greater than the one in that
+ * answer was made later, so it holds at least until that moment + its ttl. It is relied on while half of its ttl is left.
  */
 export function deadlineByMessage(
     message: GrantMessage,
