@@ -55,11 +55,11 @@ export type ForceReleaseOptions = Omit<LockerForceReleaseOptions, 'context'>;
  *   - warn_held_after: warn once when a lease is renewed for longer, 3600000 ms; 0: never
  *   - reentrant: a call chain (trace id) may acquire again what it holds; false
  *   - wait: queue, poll, or auto: queue where the server has publish/subscribe
- *   - yield_after: after so many hand-offs in a row leave the key free for one retry_timeout, so that other editions'
- *     pollers are not starved; 0: never
+ *   - yield_after: how many hand-offs in a row are made before the key is left free for one retry_timeout, so that other
+ *     editions' pollers are not starved; 0: it never is
  *   - local_grants: how many times in a row a process may pass a key among its own callers without asking Redis, and no
  *     longer than a third of the ttl; 0: strict order over all processes
- *   - acks: how many replicas must confirm a grant for it to count, 0; acks_timeout: within so many ms, 1000
+ *   - acks: how many replicas must confirm a grant for it to count, 0; acks_timeout: in what time, 1000 ms
  *   - node_timeout: how long a node of a quorum may take to answer; 5 % of the ttl by default
  *   - drift_factor: how much faster than ours the clock of a server may run, 0.01
  *   - command_timeout: no call to Redis takes longer, 3000 ms
@@ -167,7 +167,7 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
     }
 
     /**
-     * Waits for a key; whoever came first is served first.
+     * Waits for a key. Callers are served in the order in which they came.
      *
      * @param context (optional) of the call chain.
      * @param key     of the lock.
@@ -209,7 +209,7 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
     }
 
     /**
-     * Waits for a key, or for several (all or nothing, in sorted order); whoever came first is served first.
+     * Waits for a key, or for several (all or nothing, in sorted order). Callers are served in the order in which they came.
      *
      * @param context (optional) of the call chain.
      * @param key     one key or several.
@@ -377,7 +377,7 @@ export class RedisLock implements ILock, IConfigurable, IReferenceable, IOpenabl
      *
      * @param context (optional) of the call chain.
      * @param key     of the lock.
-     * @param options who does it, why, and from whom; without a holder: from whoever has it.
+     * @param options who does it, why, and from whom; without a holder: from the one that has it.
      * @returns the holder that lost the key; undefined: nobody had it, or the one that had it gave it back just now.
      * @throws see {@link tryAcquire}.
      */

@@ -88,7 +88,7 @@ export class Session {
         return true;
     }
 
-    /** Releases a key that was acquired by {@link lock}; HeldLocks tells which of them. */
+    /** Releases a key that was acquired by {@link lock}; HeldLocks says which of them. @throws what releasing a lease throws. */
     release(context: LockContext, key: string): Promise<void> {
         return this._held.release(callerOf(context), key);
     }

@@ -20,7 +20,7 @@ interface HandOff {
     readonly window: number;
     /** What is free now may still be there. */
     readonly state: KeyState;
-    /** Somebody is before whoever asks. */
+    /** Somebody is before the one that asks. */
     readonly waits: boolean;
 }
 

@@ -76,7 +76,7 @@ export abstract class SharedLock extends LockLine {
     }
 
     /**
-     * The key outlives whoever shares it.
+     * The key outlives all who share it.
      *
      * @param _isNew somebody joins.
      */

@@ -73,7 +73,7 @@ export const NO_SHARERS: Stored<Sharers> = { value: { members: [], limit: 0 }, e
 /** How many numbers a command draws from the clock at a time that is not of the common case, besides the spare ones. */
 export const QUEUED_NUMBERS = 5;
 
-/** The expiry of the clock is set once in so many µs. */
+/** The expiry of the clock is set at most this often, µs. */
 const MINUTE = 60_000_000;
 
 /**

@@ -178,19 +178,19 @@ export class HeldLease implements Lease {
         void this._end({ kind: 'lost', error: lost(this, how, this.keeper.failure) });
     }
 
-    /** Releases the lease because the lock is closed: whoever works under it is told. */
+    /** Releases the lease because the lock is closed. Its signal aborts: the work under it is told. */
     close(): Promise<boolean> {
         return this.isOver() ? this._answer() : this._end({ kind: 'closed' });
     }
 
     private _end(end: LeaseEnd): Promise<boolean> {
         const state: State = { kind: 'ended', end, answer: undefined };
-        // First: whoever is told of it and asks finds it ended.
+        // First, so that a caller that is told of the end finds it ended.
         this._state = state;
         try {
             state.answer = this.keeper.ended(end);
         } catch (error) {
-            // A store that throws: whoever asks again is told, too.
+            // The store threw. A second call is told, too.
             state.answer = Promise.reject(asError(error));
             state.answer.catch(() => undefined);
         }
@@ -204,7 +204,7 @@ export class HeldLease implements Lease {
         return Promise.resolve().then(() => this._answer());
     }
 
-    /** Tells whoever works under the lease, if it ended without their wish. */
+    /** Tells the work under the lease, if the lease ended without its wish. */
     private _abort(controller: AbortController): void {
         if (this._state.kind === 'held') return;
         const { end } = this._state;

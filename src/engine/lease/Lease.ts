@@ -23,8 +23,8 @@ export interface Lease extends AsyncDisposable {
     readonly permits: number;
     /**
      * Aborts when the lease is lost, at its deadline at the latest, with a LOCK_LOST error as the reason; or with CLOSED, when
-     * the lock is closed and releases it. Whoever reads it late is told the same. It does not abort when the lease is released or
-     * handed over.
+     * the lock is closed and releases it. One that is read after that has aborted, too. It does not abort when the lease is released
+     * or handed over.
      */
     readonly signal: AbortSignal;
     /** ms of validity left on our clock; 0 when the lease has ended. */
@@ -57,8 +57,8 @@ export interface Lease extends AsyncDisposable {
      */
     release(): Promise<boolean>;
     /**
-     * Stops looking after the lease without releasing it: it is no longer ours, but that of whoever renews and releases it
-     * by its holder, in another process say. It runs out when nobody does.
+     * Stops looking after the lease without releasing it. It is no longer ours: another process, say, renews and releases it by its
+     * holder. It runs out when nobody does.
      *
      * @returns the holder.
      * @throws LOCK_LOST when the lease is not ours any more, CLOSED.

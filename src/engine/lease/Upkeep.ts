@@ -174,8 +174,8 @@ export class Upkeep implements Due, LeaseKeeper, EndedLease {
     }
 
     /**
-     * Asks for the whole ttl of keys that the store has for less so far. The request is on its way when this returns: whoever is
-     * told of the lease next may keep the event loop busy for longer than the claim window.
+     * Asks for the whole ttl of keys that the store has for less so far. The request is on its way when this returns: the caller
+     * that is told of the lease next may keep the event loop busy for longer than the claim window.
      */
     private _confirm(): void {
         const { deputy, renewals } = this._parts;

@@ -5,7 +5,7 @@ import type { LeaseEnd } from './LeaseKeeper';
 /** A lease that is needed, and is not held. */
 type EndedLease = Pick<Lease, 'key' | 'keys' | 'holder'>;
 
-/** What whoever needs the lease is told of its end. */
+/** What a caller that needs the lease is told of its end. */
 export function errorOf(end: LeaseEnd, lease: EndedLease): LockError {
     const { key, holder } = lease;
     switch (end.kind) {

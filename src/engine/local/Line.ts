@@ -41,8 +41,8 @@ export interface LineParts {
 }
 
 /**
- * One key, as far as it is asked for with one ttl: those of this process who wait for it, in the order in which they came. The first of
- * them has a place in line at the store, or a turn that is passed on to it. A line is due when its turn runs out.
+ * The callers of this process who want one key with one ttl, in the order in which they came. The first of those who wait has a place
+ * in line at the store, or takes the turn that is passed on. A line is due when its turn runs out.
  */
 export class Line implements Due {
     place = -1;
@@ -88,7 +88,7 @@ export class Line implements Due {
             byId.set(id, this);
         }
         const { _turn: turn } = this;
-        // Whoever stands in line at the store is served there.
+        // With a place in line at the store, the first is served there.
         const here = this._atStore === undefined && turn !== undefined && turn.deadline > clock.now();
         if (this._first !== id || (here && !turn.isFree)) this._answer(id, callback, came);
         else if (here) callback(this._take(turn, id));
@@ -193,7 +193,7 @@ export class Line implements Due {
                 if (came && !answer.unknown && this._waiting.has(id)) this._drop(id);
                 callback(answer);
             } else if (answer.kind === 'granted') {
-                // Whoever has left meanwhile has given it up; whoever hears of it too late asks again.
+                // One that has left meanwhile has given it up. One that hears of the grant too late asks again.
                 const late = !this._waiting.has(id) || answer.deadline <= clock.now();
                 callback(late ? answer : this._take(this._begin(id, place.reservedBy(answer)), id));
             } else {

@@ -23,12 +23,12 @@ import { TurnRenewals } from './TurnRenewals';
 import { UnreleasedTurns } from './UnreleasedTurns';
 
 /**
- * A store in front of another: those of one process who wait for a key have one place in line there, that of the first of
- * them, and a key that the process has is passed on among them so many times in a row without asking the store, and no
- * longer than a third of the ttl. (Dice, Marathe and Shavit, "Lock Cohorting", with a process for a NUMA node.)
+ * A store in front of another. The callers of one process who wait for a key have one place in line there: that of the first of
+ * them. A key that the process has is passed on among them without asking the store: a limited number of times in a row, and for
+ * no longer than a third of the ttl. (Dice, Marathe and Shavit, "Lock Cohorting", with a process for a NUMA node.)
  *
- * The fences of these leases are reserved with the grant, so that they rise strictly. In the store they all have the holder
- * of the first: each ends before the next begins, and none outlives what the store was last heard to promise.
+ * The fences of these leases are reserved with the grant, so they rise strictly. In the store all of them have the holder of
+ * the first. Each ends before the next begins, and none outlives what the store was last heard to promise.
  */
 export class LocalGrants implements PassingStore {
     /** By ttl and key. */

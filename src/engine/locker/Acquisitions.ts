@@ -67,7 +67,7 @@ export class Acquisitions {
 
     /**
      * Asks for several keys at once, without a place in line. Those before the first that is refused become a lease. Those behind it are
-     * given back: whoever waits for a key must not have a later one. Nobody is told of the refusal.
+     * given back: a caller that waits for a key must not have a later one. Nobody is told of the refusal.
      */
     tryAll(requests: readonly WaitRequest[], at: number, callback: (tried: FirstTry) => void): void {
         const outcomes: Outcome[] = [];

@@ -98,7 +98,7 @@ export class Locker {
         this._waiters.close();
         this._leaders.close();
         this._claims.close();
-        // Leases end in this turn: whoever releases its own then is to find it released by this.
+        // Leases end in this turn: a caller that releases its own after that finds it released by this.
         await Promise.all([this._keepAlive.close(), this._several.idle(), this._giveUps.close()]);
         await this._store.close();
     }

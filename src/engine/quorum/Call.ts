@@ -6,14 +6,14 @@ const SHORTEST_PAUSE = 2;
 const LONGEST_PAUSE = 40;
 
 /**
- * An acquisition that the lead lets in, and that gets no quorum for so many ms, lets the next in line try; and asks again after
+ * How long an acquisition tries that the lead lets in and that gets no quorum, ms. Then the next in line may try, and it asks again after
  * `ASK_AGAIN`. The first time is shorter, so that a caller with a short timeout is told that the key is busy.
  */
 const PATIENCE = 500;
 const FIRST_PATIENCE = 50;
 const ASK_AGAIN = 100;
 
-/** The lead lets it in, and others refuse it for so many ms: it takes a place in their lines, too. */
+/** When others refuse for this long what the lead lets in, it takes a place in their lines, too, ms. */
 const LINE_UP_AFTER = 20;
 
 /** A call of the store for a key, and how long attempts are made for it. */

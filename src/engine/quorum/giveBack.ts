@@ -29,7 +29,7 @@ export function release(
         within: nodes.timeout(nodes.longestTtl),
         ask: (node: QuorumNode, heard: Callback<ReleaseAnswer>) => node.release(asked, heard),
         answered,
-        // The lead is waited for: whoever is told of the release would be refused there.
+        // The lead is waited for: a caller that is told of the release and asks at once would be refused there.
         isDecided: (answers: Answers<ReleaseAnswer>) =>
             (lead < 0 || answers[lead] !== undefined) && verdictOf(answers, nodes.quorum) !== undefined,
         failed: (node: QuorumNode, error: Error) => {

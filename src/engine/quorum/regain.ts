@@ -7,7 +7,7 @@ import { leaseOf } from './reads';
 import { renewLease } from './renew';
 
 /*
- * A chosen holder is one owner: whoever asks again for a key with it is granted the key again. Nodes tell acquisitions apart, so
+ * A chosen holder is one owner: a caller that asks again for a key with it is granted the key again. Nodes tell acquisitions apart, so
  * the lease that a quorum has already is renewed.
  */
 

@@ -5,7 +5,7 @@ import type { QuorumContext } from './QuorumContext';
 import { inspect } from './reads';
 import { renew } from './renew';
 
-/** Acquires with the holder of a lease that was handed over: whoever has that gets the lease. */
+/** Acquires with the holder of a lease that was handed over: that holder is what it takes to get the lease. */
 export function takeOver(
     context: QuorumContext,
     request: AcquireRequest,

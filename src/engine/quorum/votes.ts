@@ -12,7 +12,7 @@ export function quorumOf(nodes: number): number {
     return Math.floor(nodes / 2) + 1;
 }
 
-/** Whether so many are enough, or can still become enough; undefined stands for a node that has not answered yet. */
+/** Whether these votes are enough, or can still become enough. Undefined stands for a node that has not answered yet. */
 export function verdictOf(votes: readonly (Vote | undefined)[]): 'won' | 'lost' | 'open' {
     const quorum = quorumOf(votes.length);
     let yes = 0;

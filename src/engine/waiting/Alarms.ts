@@ -26,8 +26,8 @@ export interface Alarmed extends Due {
 }
 
 /**
- * Wakes waiters, in case that no message does: each has a time at which it asks again, one for its last try, and one at which it gives up.
- * There is one timer for all of them.
+ * Wakes waiters when no message does, because it was lost or somebody died. Each has a time at which it asks again, one for its last
+ * try, and one at which it gives up. There is one timer for all of them.
  */
 export class Alarms<Waiter extends Alarmed> {
     private readonly _queue: TimerHeap<Waiter>;

@@ -128,7 +128,7 @@ export class Waiter implements Alarmed {
 
     private readonly _answered = (answer: AcquireAnswer | LockError): void => {
         const { phase } = this;
-        // Whoever left has given the acquisition up already.
+        // One that has left has given the acquisition up already.
         if (phase.kind !== 'asking') return;
         this.phase = ASLEEP;
         if (answer instanceof Error) {

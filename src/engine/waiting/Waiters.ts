@@ -21,10 +21,10 @@ export interface WaitersOptions {
 
 /**
  * Those who want a key, from their first attempt to their grant. They stand in line in the store and sleep until they are
- * woken; every timer here is there for the case that a wake-up was lost or somebody died.
+ * woken.
  *
- * What is temporary is retried until the timeout. A refusal that took no time is told in the next turn of the event loop: a
- * caller that asks in a loop must not keep that from running which would end the refusal.
+ * What is temporary is retried until the timeout. A refusal that took no time is told in the next turn of the event loop:
+ * a caller that asks in a loop must not block what would end the refusal.
  */
 export class Waiters {
     private readonly _byId = new RecycledMap<Waiter>();

@@ -68,7 +68,7 @@ export function foreignWakeUp({ remaining }: Busy, retryTimeout: number, random:
     return Math.min(pollPause(retryTimeout, random), remaining + AFTER_EXPIRY);
 }
 
-/** When the next attempt is made after so many failures in a row. */
+/** When the next attempt is made. @param failures in a row, before it. */
 export function retryPause(failures: number, random: number): number {
     return Math.min(PAUSE * 2 ** (failures - 1), LONGEST_PAUSE) * (0.5 + random);
 }
