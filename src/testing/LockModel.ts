@@ -196,7 +196,6 @@ export class LockModel extends LockRelease {
         const left = this._timeToWait(this._hasRoom(state, share) ? Infinity : share.limit);
         return { left, limit: limit === share.limit ? 0 : limit };
     }
-
 }
 
 function byEnd(one: Sharer, other: Sharer): number {
