@@ -62,7 +62,7 @@ suite('TLS', () => {
     }
 
     function make(settings: Settings): RedisLock {
-        lock = lockOf({ host: '127.0.0.1', port }, { 'options.connect_timeout': 400, ...settings });
+        lock = lockOf({ host: '127.0.0.1', port }, settings);
         return lock;
     }
 
@@ -73,7 +73,15 @@ suite('TLS', () => {
     }
 
     async function refused(settings: Settings, cause: RegExp): Promise<Rejection> {
-        const error = await rejection(make(settings).open('trace-1'), 'CONNECTION_FAILED');
+        let error: Rejection | undefined;
+        // On a machine with much to do one attempt may take longer.
+        for (let patience = 400; patience < 20_000; patience *= 3) {
+            const opening = make({ ...settings, 'options.connect_timeout': patience }).open('trace-1');
+            // oxlint-disable-next-line no-await-in-loop
+            error = await rejection(opening, 'CONNECTION_FAILED');
+            if (cause.test(error.message)) break;
+        }
+        if (error === undefined) assert.fail();
         assert.match(error.message, cause);
         assert.strictEqual(error.constructor.name, 'ConnectionException');
         return error;
@@ -128,7 +136,7 @@ suite('TLS', () => {
             { 'options.tls.ca': new Authority('another authority').cert },
             /certificate|signature/i,
         );
-        assert.include(error.message, '400 ms');
+        assert.match(error.message, /within \d+ ms/);
         assert.isFalse(lock.isOpen());
     });
 
@@ -167,9 +175,8 @@ suite('TLS', () => {
     });
 
     test('is refused by a server that does not speak it', async () => {
-        // Long enough for the connection to be made, also on a machine with much to do: the server only keeps silent.
-        const settings = { 'connection.port': server?.port ?? 0, 'options.connect_timeout': 2000 };
-        await refused({ ...settings, 'options.tls.ca': authority.cert }, /does not (answer to|speak) TLS/);
+        const settings = { 'connection.port': server?.port ?? 0, 'options.tls.ca': authority.cert };
+        await refused(settings, /does not (answer to|speak) TLS/);
     });
 
     test('is needed by a server that speaks nothing else', async () => {
