@@ -20,7 +20,7 @@ import { TAKEN } from '../lease/LeasedKey';
  * 2. It does not set it while the other's flag is set. One that is set for longer than `patience` is passed over: a thread that is
  *    blocked, or whose connection is dead, cannot clear it. A renewal only lengthens, so two of them do no harm.
  * 3. The deputy writes the deadline before it clears its flag, and the main thread gives no row to another lease while that flag is set.
- *    So an answer never lengthens another lease than its own.
+ *    So an answer never lengthens another lease than its own. Of a deputy that has ended the main thread clears the flag.
  * 4. A deadline is only ever raised.
  */
 
