@@ -10,7 +10,7 @@ import { QUORUM_MUTANTS, quorumScenario } from '../model/quorum/quorumScenario';
 import { MUTANTS, scenario } from '../model/scenario';
 import { check } from './Checker';
 import type { Verdict } from './Checker';
-import { readHistory } from './History';
+import { instant, readHistory } from './History';
 import { INVARIANTS } from './HistoryEvent';
 import type { Invariant } from './HistoryEvent';
 import { Lab } from './Lab';
@@ -18,6 +18,9 @@ import { Mutant } from './Mutant';
 import { MUTANT_CASES } from './mutants';
 import type { MutantCase } from './mutants';
 import { totals } from './tally';
+
+/** Between two looks at the history, ms. */
+const LOOK = 300;
 
 suite('The fault lab', function () {
     this.timeout(180_000);
@@ -27,14 +30,19 @@ suite('The fault lab', function () {
     setup(() => (folder = mkdtempSync(join(tmpdir(), 'mutants-'))));
     teardown(() => rmSync(folder, { recursive: true }));
 
-    async function judge({ breaks, options, pace, run, afterwards }: MutantCase, library?: string): Promise<Verdict> {
+    async function judge(
+        { breaks, options, pace, run, lasts = 0, afterwards }: MutantCase,
+        library?: string,
+    ): Promise<Verdict> {
         const history = join(folder, 'history.jsonl');
         {
             await using lab = await Lab.start({
                 ...{ seed: 8, patience: breaks.includes('I7') ? 10_000 : 200, history, ...options, pace: pace ?? {} },
                 ...(library === undefined ? {} : { library }),
             });
-            await run(lab);
+            await run?.(lab);
+            const isSeen = (): boolean => check(readHistory(history), breaks).violations.length > 0;
+            for (const end = instant() + lasts; instant() < end && !isSeen();) await sleep(LOOK);
             await lab.quiesce(breaks.includes('I7'), () => afterwards?.(lab));
             // A mutant that breaks down is no proof of anything.
             for (const { client, isRunning } of lab.workers) assert.isTrue(isRunning, `${client} broke down`);
@@ -71,8 +79,7 @@ suite('The fault lab', function () {
     for (const topology of ['single', 'quorum'] as const) {
         test(`finds nothing broken where keys are passed on within processes: ${topology}`, async () => {
             const options = { topology, localGrants: 3, keys: 1, workers: 3, patience: 10_000 };
-            const run = (): Promise<void> => sleep(3000);
-            const verdict = await judge({ replacements: [], breaks: [], options, run });
+            const verdict = await judge({ replacements: [], breaks: [], options, lasts: 3000 });
             assert.deepEqual(verdict.violations, []);
             const { grants, passed } = totals([verdict]);
             assert.isAbove(passed, grants / 3);

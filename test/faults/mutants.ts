@@ -13,12 +13,13 @@ export interface MutantCase {
     readonly breaks: readonly Invariant[];
     readonly options?: Partial<Omit<LabOptions, 'pace'>>;
     readonly pace?: Partial<Pace>;
-    readonly run: (lab: Lab) => Promise<void>;
+    /** What is done to the workers, if anything. */
+    readonly run?: (lab: Lab) => Promise<void> | void;
+    /** For how long the workers go on after that, at most: until it is seen, ms. */
+    readonly lasts?: number;
     /** Before it comes to rest; to be undone after the workers have stopped. */
     readonly afterwards?: (lab: Lab) => void;
 }
-
-const undisturbed = (): Promise<void> => sleep(1500);
 
 /** Whoever waits, waits; nobody gives up. */
 const PATIENT: Partial<Pace> = { tries: 0, impatient: 0, cancel: 0, overstay: 0 };
@@ -41,7 +42,7 @@ export const MUTANT_CASES: Readonly<Record<string, MutantCase>> = {
         breaks: ['I9'],
         options: { keys: 1 },
         pace: { cancel: 0.5 },
-        run: undisturbed,
+        lasts: 6000,
     },
     'a deadline counts from the reply': {
         replacements: [['engine/port/validity.js', 'return sentAt + ttl', 'return performance.now() + ttl']],
@@ -49,11 +50,8 @@ export const MUTANT_CASES: Readonly<Record<string, MutantCase>> = {
         options: { keys: 1, workers: 2 },
         // Both keep a key beyond its end, and one hears of its grants late.
         pace: { ...PATIENT, loops: 1, ttl: [300, 310], keepAlive: 0, overstay: 1 },
-        run: async ({ workers: [late] }) => {
-            late?.proxies[0]?.delay(80);
-            await sleep(3500);
-            late?.proxies[0]?.delay(0);
-        },
+        run: ({ workers: [late] }) => late?.proxies[0]?.delay(80),
+        lasts: 6000,
     },
     'a loss has no timer': {
         replacements: [
@@ -62,7 +60,7 @@ export const MUTANT_CASES: Readonly<Record<string, MutantCase>> = {
         breaks: ['I2'],
         options: { keys: 1 },
         pace: { ...PATIENT, keepAlive: 0, overstay: 1 },
-        run: () => sleep(2500),
+        lasts: 6000,
     },
     'a renewal takes the key whoever has it': {
         replacements: [
@@ -97,14 +95,14 @@ export const MUTANT_CASES: Readonly<Record<string, MutantCase>> = {
         ],
         breaks: ['I7'],
         pace: { keepAlive: 1 },
-        run: () => sleep(500),
+        lasts: 500,
     },
     'nothing is published': {
         replacements: [[LUA, "if channel == '' then\\nreturn true", 'if true then\\nreturn true']],
         breaks: ['I6'],
         options: { keys: 1, workers: 3, config: { 'options.ttl': 8000 } },
         pace: { ...PATIENT, ttl: [8000, 8000], stay: 30 },
-        run: () => sleep(3000),
+        lasts: 6000,
     },
     'a given up acquisition leaves no tombstone': {
         replacements: [[LUA, "if underway == '1' and acquisition_of(id) == id then", 'if false then']],
@@ -145,7 +143,7 @@ export const MUTANT_CASES: Readonly<Record<string, MutantCase>> = {
         breaks: ['I5'],
         options: { keys: 1 },
         pace: PATIENT,
-        run: undisturbed,
+        lasts: 6000,
     },
     'a waiter asks again at once': {
         replacements: [
@@ -158,14 +156,15 @@ export const MUTANT_CASES: Readonly<Record<string, MutantCase>> = {
         breaks: ['I8'],
         options: { keys: 1 },
         pace: PATIENT,
-        run: () => sleep(3000),
+        // What was sent is counted at the end.
+        lasts: 3000,
     },
     'a key is passed on with the fence of the lease before': {
         replacements: [[TURN, 'this._fence += 1;', '']],
         breaks: ['I3'],
         options: LOCAL,
         pace: PATIENT,
-        run: undisturbed,
+        lasts: 6000,
     },
     'what is passed on is taken for a whole lease': {
         replacements: [
@@ -179,7 +178,7 @@ export const MUTANT_CASES: Readonly<Record<string, MutantCase>> = {
         options: LOCAL,
         // Some keep a key beyond its end.
         pace: { ...PATIENT, keepAlive: 0, stay: 150, overstay: 0.5 },
-        run: () => sleep(4000),
+        lasts: 6000,
     },
     'a key is passed on when its lease was lost': {
         replacements: [
@@ -197,21 +196,21 @@ export const MUTANT_CASES: Readonly<Record<string, MutantCase>> = {
         breaks: ['I1', 'I2'],
         options: LOCAL,
         pace: { ...PATIENT, keepAlive: 0, overstay: 0.5 },
-        run: () => sleep(3000),
+        lasts: 6000,
     },
     'a key is passed on without end': {
         replacements: [[TURN, 'this._passes -= 1;', '']],
         breaks: ['I5'],
         options: LOCAL,
         pace: { ...PATIENT, stay: 20 },
-        run: undisturbed,
+        lasts: 6000,
     },
     'a key is passed on for longer than a third of its ttl': {
         replacements: [[TURN, ' || now >= this._passedUntil', '']],
         breaks: ['I5'],
         options: LOCAL,
         pace: { ...PATIENT, stay: 160 },
-        run: () => sleep(3000),
+        lasts: 6000,
     },
     'who comes to a process is the second in its line': {
         replacements: [
@@ -226,6 +225,6 @@ export const MUTANT_CASES: Readonly<Record<string, MutantCase>> = {
         breaks: ['I5'],
         options: LOCAL,
         pace: PATIENT,
-        run: undisturbed,
+        lasts: 6000,
     },
 };
