@@ -45,7 +45,7 @@ export class Cli {
 
     /** Waits until it has written this. */
     async said(text: string | RegExp): Promise<void> {
-        await until(() => new RegExp(text).test(this.stdout + this.stderr), 8000);
+        await until(() => new RegExp(text).test(this.stdout + this.stderr), 20_000);
     }
 
     answer(text: string): void {

@@ -259,7 +259,7 @@ suite('redis-lock', function () {
                 '-c',
                 `sh -c '${stubborn.replaceAll("'", '"')}' & ${stubborn}`,
             );
-            await until(() => cli.stdout.trim().split('\n').length === 2, 5000);
+            await cli.said(/\d\n\d+\n/);
             await redis.del('job');
             assert.strictEqual(await cli.ended, 75);
             for (const pid of cli.stdout.trim().split('\n').map(Number)) {
