@@ -4,9 +4,7 @@ import { assert } from 'chai';
 import { Context } from 'pip-services4-components-node';
 import { DIAGNOSTICS_CHANNEL } from '../../src';
 import type { LockContext, RedisLock } from '../../src';
-import { Locks } from '../fixtures/Locks';
-import { ServerCommands } from '../fixtures/ServerCommands';
-import { sharedServer } from '../fixtures/sharedServer';
+import { keysOfSuite } from '../fixtures/suiteServer';
 import { until } from '../fixtures/until';
 import { HeldLocks } from '../../src/lock/HeldLocks';
 import { VirtualClock } from '../fixtures/VirtualClock';
@@ -24,28 +22,17 @@ const PAIRS: [what: string, makes: () => [one: LockContext, other: LockContext]]
 ];
 
 suite('Locks of several callers of one component', () => {
-    let locks: Locks;
+    const ours = keysOfSuite('held-locks');
     let lock: RedisLock;
-    let redis: ServerCommands;
     let key: string;
-    let counter = 0;
 
     suiteSetup(async () => {
-        locks = new Locks(await sharedServer());
-        redis = new ServerCommands(await sharedServer());
-        lock = await locks.open();
+        lock = await ours.locks.open();
     });
-    suiteTeardown(async () => {
-        await locks[Symbol.asyncDispose]();
-        await redis[Symbol.asyncDispose]();
-    });
-    setup(() => {
-        counter += 1;
-        key = `held-locks-${process.pid}-${counter}`;
-    });
+    setup(() => void (key = ours.key));
 
     function gone(): Promise<void> {
-        return until(async () => (await redis.client.exists(key)) === 0);
+        return until(async () => (await ours.redis.client.exists(key)) === 0);
     }
 
     for (const [what, makes] of PAIRS) {
@@ -54,10 +41,10 @@ suite('Locks of several callers of one component', () => {
             assert.isTrue(await lock.tryAcquireLock(one, key, SHORT));
             await gone();
             assert.isTrue(await lock.tryAcquireLock(other, key, LONG));
-            const holder = await redis.client.get(key);
+            const holder = await ours.redis.client.get(key);
             await lock.releaseLock(one, key);
-            assert.strictEqual(await redis.client.get(key), holder);
-            await redis.client.del(key);
+            assert.strictEqual(await ours.redis.client.get(key), holder);
+            await ours.redis.client.del(key);
         });
     }
 
@@ -69,7 +56,7 @@ suite('Locks of several callers of one component', () => {
             await lock.tryAcquireLock(other, key, LONG);
             await lock.releaseLock(one, key);
             await lock.releaseLock(other, key);
-            assert.strictEqual(await redis.client.exists(key), 0);
+            assert.strictEqual(await ours.redis.client.exists(key), 0);
         });
     }
 
@@ -79,9 +66,9 @@ suite('Locks of several callers of one component', () => {
             assert.isTrue(await lock.tryAcquireLock(one, key, LONG));
             assert.isFalse(await lock.tryAcquireLock(other, key, LONG));
             await lock.releaseLock(other, key);
-            assert.strictEqual(await redis.client.exists(key), 1);
+            assert.strictEqual(await ours.redis.client.exists(key), 1);
             await lock.releaseLock(one, key);
-            assert.strictEqual(await redis.client.exists(key), 0);
+            assert.strictEqual(await ours.redis.client.exists(key), 0);
         });
 
         test(`told apart by ${what}: a second late release does not free the lock of another either`, async () => {
@@ -91,7 +78,7 @@ suite('Locks of several callers of one component', () => {
             await lock.tryAcquireLock(other, key, LONG);
             await lock.releaseLock(one, key);
             await lock.releaseLock(one, key);
-            assert.strictEqual(await redis.client.exists(key), 1);
+            assert.strictEqual(await ours.redis.client.exists(key), 1);
             await lock.releaseLock(other, key);
         });
     }
@@ -101,7 +88,7 @@ suite('Locks of several callers of one component', () => {
         await gone();
         await lock.tryAcquireLock('held-3', key, LONG);
         await lock.releaseLock('held-3', key);
-        assert.strictEqual(await redis.client.exists(key), 0);
+        assert.strictEqual(await ours.redis.client.exists(key), 0);
     });
 
     test('a lock that was taken with one context is freed with none, and the other way round', async () => {
@@ -112,7 +99,7 @@ suite('Locks of several callers of one component', () => {
         ]) {
             await lock.tryAcquireLock(taking, key, LONG);
             await lock.releaseLock(freeing, key);
-            assert.strictEqual(await redis.client.exists(key), 0);
+            assert.strictEqual(await ours.redis.client.exists(key), 0);
         }
     });
 
@@ -124,25 +111,25 @@ suite('Locks of several callers of one component', () => {
             await gone();
             await lock.tryAcquireLock(context, key, LONG);
             await lock.releaseLock(context, key);
-            assert.strictEqual(await redis.client.exists(key), 1);
+            assert.strictEqual(await ours.redis.client.exists(key), 1);
             await lock.releaseLock(context, key);
-            assert.strictEqual(await redis.client.exists(key), 0);
+            assert.strictEqual(await ours.redis.client.exists(key), 0);
         });
     }
 
     test('a late release without a context does not stop the renewal of the lock of another', async () => {
-        const keeping = await locks.open({ keep_alive: true });
+        const keeping = await ours.locks.open({ keep_alive: true });
         await keeping.tryAcquireLock(null, key, 600);
-        await redis.client.del(key);
+        await ours.redis.client.del(key);
         await lost(key);
         await keeping.tryAcquireLock(null, key, 600);
-        const second = await redis.client.get(key);
+        const second = await ours.redis.client.get(key);
         await keeping.releaseLock(null, key);
         await sleep(1500);
-        assert.strictEqual(await redis.client.get(key), second);
+        assert.strictEqual(await ours.redis.client.get(key), second);
         assert.isFalse(await lock.tryAcquireLock(null, key, LONG));
         await keeping.releaseLock(null, key);
-        assert.strictEqual(await redis.client.exists(key), 0);
+        assert.strictEqual(await ours.redis.client.exists(key), 0);
     });
 
     test('three callers without a context are matched with their releases in the order in which they began', async () => {
@@ -153,7 +140,7 @@ suite('Locks of several callers of one component', () => {
         await lock.tryAcquireLock(null, key, LONG);
         for (const left of [1, 1, 0]) {
             await lock.releaseLock(null, key);
-            assert.strictEqual(await redis.client.exists(key), left);
+            assert.strictEqual(await ours.redis.client.exists(key), left);
         }
     });
 
@@ -162,18 +149,18 @@ suite('Locks of several callers of one component', () => {
         await gone();
         await lock.tryAcquireLock(null, `${key}-2`, LONG);
         await lock.releaseLock(null, `${key}-2`);
-        assert.strictEqual(await redis.client.exists(`${key}-2`), 0);
+        assert.strictEqual(await ours.redis.client.exists(`${key}-2`), 0);
     });
 
     test('a component that was closed and opened again knows no releases from before', async () => {
-        const own = await locks.open();
+        const own = await ours.locks.open();
         await own.tryAcquireLock(null, key, SHORT);
         await gone();
         await own.close(null);
         await own.open(null);
         await own.tryAcquireLock(null, key, LONG);
         await own.releaseLock(null, key);
-        assert.strictEqual(await redis.client.exists(key), 0);
+        assert.strictEqual(await ours.redis.client.exists(key), 0);
     });
 
     suite('the warning about callers without a trace id', () => {
@@ -190,7 +177,7 @@ suite('Locks of several callers of one component', () => {
         teardown(() => unsubscribe(DIAGNOSTICS_CHANNEL, listen));
 
         test('comes once, when one acquires again what it has not released', async () => {
-            const own = await locks.open();
+            const own = await ours.locks.open();
             for (let times = 0; times < 3; times++) {
                 await own.tryAcquireLock(null, key, SHORT);
                 await gone();
@@ -201,7 +188,7 @@ suite('Locks of several callers of one component', () => {
         });
 
         test('does not come for callers that have trace ids, or that release what they acquire', async () => {
-            const own = await locks.open();
+            const own = await ours.locks.open();
             await own.tryAcquireLock('held-5', key, SHORT);
             await gone();
             await own.tryAcquireLock('held-5', key, LONG);
@@ -219,11 +206,11 @@ suite('Locks of several callers of one component', () => {
         for (const one of held) assert.isTrue(await lock.tryAcquireLock(one, one, LONG));
         const many = Array.from({ length: 1200 }, (_, at) => `${key}-${at}`);
         assert.notInclude(await Promise.all(many.map((one) => lock.tryAcquireLock(null, one, 1000))), false);
-        await until(async () => (await redis.client.exists(...many)) === 0);
+        await until(async () => (await ours.redis.client.exists(...many)) === 0);
         assert.isTrue(await lock.tryAcquireLock(null, key, LONG));
         for (const one of [...held, key]) {
             await lock.releaseLock(one === key ? null : one, one);
-            assert.strictEqual(await redis.client.exists(one), 0);
+            assert.strictEqual(await ours.redis.client.exists(one), 0);
         }
     });
 });

@@ -3,38 +3,23 @@ import { assert } from 'chai';
 import { ConfigParams } from 'pip-services4-components-node';
 import { RedisLock } from '../../src';
 import type { Lease } from '../../src';
-import { Locks } from '../fixtures/Locks';
 import { rejection } from '../fixtures/rejection';
-import { ServerCommands } from '../fixtures/ServerCommands';
-import { sharedServer } from '../fixtures/sharedServer';
+import { keysOfSuite } from '../fixtures/suiteServer';
 import { until } from '../fixtures/until';
 
 const TRACE = 'shared-lease';
 
 suite('Leases that a component gives out', () => {
-    let locks: Locks;
-    let redis: ServerCommands;
+    const ours = keysOfSuite('shared-lease');
     let lock: RedisLock;
     let reentrant: RedisLock;
     let key: string;
-    let counter = 0;
 
     suiteSetup(async () => {
-        const server = await sharedServer();
-        locks = new Locks(server);
-        redis = new ServerCommands(server);
-        lock = await locks.open();
-        reentrant = await locks.open({ reentrant: true });
+        lock = await ours.locks.open();
+        reentrant = await ours.locks.open({ reentrant: true });
     });
-    suiteTeardown(async () => {
-        await locks[Symbol.asyncDispose]();
-        await redis[Symbol.asyncDispose]();
-    });
-    setup(() => {
-        counter += 1;
-        key = `shared-lease-${process.pid}-${counter}`;
-    });
-    teardown(() => redis.client.del(key));
+    setup(() => void (key = ours.key));
 
     /** The same lock, twice. */
     async function twice(options: { ttl?: number; keepAlive?: boolean } = {}): Promise<[one: Lease, other: Lease]> {
@@ -45,7 +30,7 @@ suite('Leases that a component gives out', () => {
         const lease = await lock.acquire(null, [`${key}-b`, `${key}-a`]);
         assert.strictEqual(lease.key, `${key}-a`);
         assert.deepEqual(lease.keys, [`${key}-a`, `${key}-b`]);
-        assert.strictEqual(await redis.client.get(lease.key), lease.holder);
+        assert.strictEqual(await ours.redis.client.get(lease.key), lease.holder);
         assert.strictEqual(lease.fenceOf(lease.key), lease.fence);
         assert.isNumber(lease.fenceOf(`${key}-b`));
         assert.isUndefined(lease.fenceOf('another'));
@@ -113,7 +98,7 @@ suite('Leases that a component gives out', () => {
             throw new Error('of the block');
         };
         assert.strictEqual((await rejection(block())).message, 'of the block');
-        assert.strictEqual(await redis.client.exists(key), 0);
+        assert.strictEqual(await ours.redis.client.exists(key), 0);
     });
 
     test('tell of a bad ttl when they are renewed, and stay held', async () => {
@@ -124,7 +109,7 @@ suite('Leases that a component gives out', () => {
         }
         assert.isTrue(lease.isHeld());
         await lease.renew(60_000);
-        assert.isAbove(await redis.client.pttl(key), 40_000);
+        assert.isAbove(await ours.redis.client.pttl(key), 40_000);
         await lease.release();
     });
 
@@ -145,9 +130,9 @@ suite('Leases that a component gives out', () => {
         await rejection(other.renew(), 'LOCK_LOST');
         assert.throws(() => other.handOver(), /released/);
         assert.isTrue(one.isHeld());
-        assert.strictEqual(await redis.client.get(key), one.holder);
+        assert.strictEqual(await ours.redis.client.get(key), one.holder);
         assert.isTrue(await one.release());
-        assert.strictEqual(await redis.client.exists(key), 0);
+        assert.strictEqual(await ours.redis.client.exists(key), 0);
     });
 
     test('that share a lock are lost together', async () => {
@@ -163,7 +148,7 @@ suite('Leases that a component gives out', () => {
         const holder = one.handOver();
         assert.isFalse(one.isHeld() || other.isHeld());
         await Promise.all([one.release(), other.release()]);
-        assert.strictEqual(await redis.client.get(key), holder);
+        assert.strictEqual(await ours.redis.client.get(key), holder);
         assert.isNull(await reentrant.tryAcquire(TRACE, key));
         assert.isTrue(await lock.release(null, key, holder));
     });

@@ -3,11 +3,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { assert } from 'chai';
 import type { Lease, RedisLock } from '../../src';
 import { ALONE, KINDS, lockOfKind } from '../fixtures/kinds';
-import { Locks } from '../fixtures/Locks';
+import type { Locks } from '../fixtures/Locks';
 import { RedisServer } from '../fixtures/RedisServer';
 import { rejection } from '../fixtures/rejection';
 import { ServerCommands } from '../fixtures/ServerCommands';
-import { skipWithoutRedis } from '../fixtures/sharedServer';
+import { suiteServer } from '../fixtures/suiteServer';
 import { TcpProxy } from '../fixtures/TcpProxy';
 import { until } from '../fixtures/until';
 import { WorkerProcess } from '../fixtures/WorkerProcess';
@@ -15,37 +15,17 @@ import { WorkerProcess } from '../fixtures/WorkerProcess';
 for (const kind of KINDS) {
     suite(`Leases${kind.name}`, function () {
         this.timeout(20_000);
-        let server: RedisServer;
-        let commands: ServerCommands;
-        let locks: Locks;
+        const ours = suiteServer();
         let lock: RedisLock;
         let other: RedisLock;
 
-        suiteSetup(skipWithoutRedis);
-
-        suiteSetup(async () => {
-            server = await RedisServer.start();
-            commands = new ServerCommands(server);
-        });
-
-        suiteTeardown(async () => {
-            await commands?.[Symbol.asyncDispose]();
-            await server?.stop();
-        });
-
         setup(async () => {
-            locks = new Locks(server);
-            [lock, other] = [await opened(), await locks.open()];
-        });
-
-        teardown(async () => {
-            await locks[Symbol.asyncDispose]();
-            await commands.client.flushall();
+            [lock, other] = [await opened(), await ours.locks.open()];
         });
 
         /** Its leases are of the kind. */
         async function opened(...parameters: Parameters<Locks['open']>): Promise<RedisLock> {
-            return lockOfKind(await locks.open(...parameters), kind);
+            return lockOfKind(await ours.locks.open(...parameters), kind);
         }
 
         /** Who has the key: what it holds, or the first of those who share it. */
@@ -59,7 +39,7 @@ for (const kind of KINDS) {
                     await using lease = await lock.acquire(null, 'using', { ttl: 30_000 });
                     assert.strictEqual(await holderOf('using'), lease.holder);
                 }
-                assert.strictEqual(await commands.client.exists('using'), 0);
+                assert.strictEqual(await ours.commands.client.exists('using'), 0);
             });
 
             test('release says whether the lease was still ours, and says it again', async () => {
@@ -97,7 +77,7 @@ for (const kind of KINDS) {
                 const lease = await lock.acquire(null, 'longer', { ttl: 500, keepAlive: false });
                 await lease.renew(60_000);
                 assert.isAbove(lease.remaining(), 50_000);
-                assert.isAbove(await commands.client.pttl('longer'), 50_000);
+                assert.isAbove(await ours.commands.client.pttl('longer'), 50_000);
             });
         });
 
@@ -112,21 +92,21 @@ for (const kind of KINDS) {
                 }
                 assert.isUndefined(lease.fenceOf('d'));
                 assert.isTrue(await lease.release());
-                assert.deepEqual(await commands.left(), []);
+                assert.deepEqual(await ours.commands.left(), []);
             });
 
             test('that are all free take one round trip, and one to be given back', async () => {
                 await (await lock.acquire(null, ['x', 'y'])).release();
                 const keys = Array.from({ length: 96 }, (_, at) => `key:${at}`);
-                await commands.reset();
+                await ours.commands.reset();
                 const lease = await lock.acquire(null, keys, { ttl: 30_000 });
                 // 32 in a command.
-                assert.strictEqual(await commands.scripts(), 3);
-                assert.lengthOf(await commands.left('key:*'), 96);
-                await commands.reset();
+                assert.strictEqual(await ours.commands.scripts(), 3);
+                assert.lengthOf(await ours.commands.left('key:*'), 96);
+                await ours.commands.reset();
                 assert.isTrue(await lease.release());
-                assert.strictEqual(await commands.scripts(), 3);
-                assert.deepEqual(await commands.left(), []);
+                assert.strictEqual(await ours.commands.scripts(), 3);
+                assert.deepEqual(await ours.commands.left(), []);
             });
 
             test('have none when one of them is busy', async () => {
@@ -134,14 +114,14 @@ for (const kind of KINDS) {
                 assert.isNull(await lock.tryAcquire(null, ['a', 'b', 'c'], { ttl: 30_000 }));
                 const error = await rejection(lock.acquire(null, ['a', 'b', 'c'], { timeout: 1000 }), 'LOCK_TIMEOUT');
                 assert.strictEqual(error.details?.getAsString('key'), 'b');
-                await until(async () => (await commands.left()).join() === 'b');
+                await until(async () => (await ours.commands.left()).join() === 'b');
                 await holder.release();
             });
 
             test('have none when one of them holds something else', async () => {
-                await commands.client.lpush('b', 'no lock');
+                await ours.commands.client.lpush('b', 'no lock');
                 await rejection(lock.acquire(null, ['a', 'b', 'c'], { ttl: 30_000 }), 'WRONG_TYPE');
-                assert.deepEqual(await commands.left(), ['b']);
+                assert.deepEqual(await ours.commands.left(), ['b']);
             });
 
             test('keep what they have while they wait for the rest', async () => {
@@ -170,14 +150,14 @@ for (const kind of KINDS) {
                     }
                 };
                 await Promise.all([work(lock, ['x', 'y', 'z']), work(other, ['z', 'y', 'x'])]);
-                assert.deepEqual(await commands.left(), []);
+                assert.deepEqual(await ours.commands.left(), []);
             });
 
             test('are lost together', async () => {
                 const lease = await lock.acquire(null, ['a', 'b'], { ttl: 300 });
-                await commands.client.del('b');
+                await ours.commands.client.del('b');
                 await until(() => lease.signal.aborted);
-                await until(async () => (await commands.client.exists('a')) === 0);
+                await until(async () => (await ours.commands.client.exists('a')) === 0);
             });
         });
 
@@ -186,7 +166,7 @@ for (const kind of KINDS) {
                 const lease = await lock.acquire(null, 'mine', { ttl: 500, holder: 'me' });
                 const again = await lockOfKind(other, kind).tryAcquire(null, 'mine', { ttl: 60_000, holder: 'me' });
                 assert.isAtLeast(again?.fence ?? 0, lease.fence + (kind === ALONE ? 1 : 0));
-                assert.isAbove(await commands.client.pttl('mine'), 50_000);
+                assert.isAbove(await ours.commands.client.pttl('mine'), 50_000);
                 assert.isNull(await other.tryAcquire(null, 'mine', { holder: 'somebody else' }));
             });
 
@@ -197,7 +177,7 @@ for (const kind of KINDS) {
                 assert.isTrue(lease.isHeld());
                 assert.isTrue(await other.release(null, 'mine', 'me'));
                 assert.isFalse(await other.renew(null, 'mine', 'me', 60_000));
-                assert.strictEqual(await commands.client.exists('mine'), 0);
+                assert.strictEqual(await ours.commands.client.exists('mine'), 0);
             });
 
             test('wait in line like others', async () => {
@@ -213,12 +193,12 @@ for (const kind of KINDS) {
 
         suite('that are handed over', () => {
             test('are renewed and released by another process', async () => {
-                await using worker = await WorkerProcess.start(server);
+                await using worker = await WorkerProcess.start(ours.server);
                 const lease = await lock.acquire(null, 'over', { ttl: 500 });
                 const holder = lease.handOver();
                 assert.isFalse(lease.isHeld());
                 assert.isTrue(await worker.renew('over', holder, 60_000));
-                assert.isAbove(await commands.client.pttl('over'), 50_000);
+                assert.isAbove(await ours.commands.client.pttl('over'), 50_000);
                 assert.isNull(await other.tryAcquire(null, 'over'));
                 assert.isTrue(await worker.release('over', holder));
                 assert.isFalse(await worker.renew('over', holder, 60_000));
@@ -226,7 +206,7 @@ for (const kind of KINDS) {
             });
 
             test('are taken on from another process', async () => {
-                await using worker = await WorkerProcess.start(server);
+                await using worker = await WorkerProcess.start(ours.server);
                 const { fence } = await worker.acquire('over', { ...kind.options, ttl: 60_000, keepAlive: true });
                 const holder = await worker.handOver('over');
                 await worker.kill();
@@ -238,7 +218,7 @@ for (const kind of KINDS) {
             test('are not renewed by who handed them over', async () => {
                 const lease = await lock.acquire(null, 'over', { ttl: 300 });
                 lease.handOver();
-                await until(async () => (await commands.client.exists('over')) === 0);
+                await until(async () => (await ours.commands.client.exists('over')) === 0);
                 assert.isFalse(lease.signal.aborted);
             });
         });
@@ -249,7 +229,7 @@ for (const kind of KINDS) {
                 await using admin = new ServerCommands(own);
                 const component = await opened({}, own);
                 const fences: number[] = [];
-                const alone = await locks.open({}, own);
+                const alone = await ours.locks.open({}, own);
                 const take = async (keepAlive = true, by = component): Promise<Lease> => {
                     const lease = await by.acquire(null, 'key', { ttl: 200, keepAlive, timeout: 10_000 });
                     fences.push(lease.fence);
@@ -277,7 +257,7 @@ for (const kind of KINDS) {
 
             test('rises also when the clock of the server is behind the last one', async () => {
                 const future = 2 ** 52;
-                await commands.client.set('redis-lock:clock', String(future));
+                await ours.commands.client.set('redis-lock:clock', String(future));
                 const first = await lock.acquire(null, 'ahead', { ttl: 30_000 });
                 assert.strictEqual(first.fence, future + 1);
                 await first.release();
@@ -285,7 +265,7 @@ for (const kind of KINDS) {
             });
 
             test('is the same for all that one acquisition sends', async () => {
-                await using proxy = await TcpProxy.start(server);
+                await using proxy = await TcpProxy.start(ours.server);
                 const component = await opened({ command_timeout: 200 }, proxy);
                 const holder = await other.acquire(null, 'resent', { ttl: 30_000 });
                 const waiting = component.acquire(null, 'resent', { ttl: 30_000, timeout: Infinity });
@@ -304,24 +284,24 @@ for (const kind of KINDS) {
             test('are released on every path', async () => {
                 const options = { ttl: 30_000 };
                 assert.strictEqual(await lock.withLock(null, 'with', options, async () => 42), 42);
-                assert.strictEqual(await commands.client.exists('with'), 0);
+                assert.strictEqual(await ours.commands.client.exists('with'), 0);
                 const thrown = new Error('The work failed');
                 const error = await rejection(lock.withLock(null, 'with', options, () => Promise.reject(thrown)));
                 assert.strictEqual(error, thrown);
-                assert.strictEqual(await commands.client.exists('with'), 0);
+                assert.strictEqual(await ours.commands.client.exists('with'), 0);
             });
 
             test('let the error of the body win over the loss of the lock', async () => {
                 const thrown = new Error('The work failed');
                 const outcome = lock.withLock(null, 'with', { ttl: 30_000 }, async () => {
-                    await commands.client.del('with');
+                    await ours.commands.client.del('with');
                     throw thrown;
                 });
                 assert.strictEqual(await rejection(outcome), thrown);
             });
 
             test('let the error of the body win over that of the release', async () => {
-                await using proxy = await TcpProxy.start(server);
+                await using proxy = await TcpProxy.start(ours.server);
                 const component = await opened({ command_timeout: 200 }, proxy);
                 const thrown = new Error('The work failed');
                 const outcome = component.withLock(null, 'with', { ttl: 30_000 }, async () => {
@@ -330,15 +310,15 @@ for (const kind of KINDS) {
                 });
                 assert.strictEqual(await rejection(outcome), thrown);
                 proxy.resume();
-                await until(async () => (await commands.client.exists('with')) === 0);
+                await until(async () => (await ours.commands.client.exists('with')) === 0);
             });
 
             test('reject with LOCK_LOST when the lock was taken and the body did not notice', async () => {
                 const outcome = lock.withLock(null, 'with', { ttl: 30_000 }, async () => {
-                    await commands.client.set('with', 'somebody');
+                    await ours.commands.client.set('with', 'somebody');
                 });
                 await rejection(outcome, 'LOCK_LOST');
-                assert.strictEqual(await commands.client.get('with'), 'somebody');
+                assert.strictEqual(await ours.commands.client.get('with'), 'somebody');
             });
         });
 
@@ -355,7 +335,7 @@ for (const kind of KINDS) {
                     });
                     const error = await rejection(outcome, 'CLOSED');
                     assert.strictEqual(error.trace_id ?? null, context);
-                    assert.strictEqual(await commands.client.exists('with'), 0);
+                    assert.strictEqual(await ours.commands.client.exists('with'), 0);
                 });
             }
 
@@ -393,7 +373,7 @@ for (const kind of KINDS) {
                 await until(async () => (await other.inspect(null, 'busy')).waiters.length === 1);
                 await lock.close(null);
                 await waiting;
-                assert.deepEqual(await commands.left(), ['busy']);
+                assert.deepEqual(await ours.commands.left(), ['busy']);
                 assert.isFalse(held.some((lease) => lease.isHeld()));
                 await rejection(lock.tryAcquire(null, 'busy'), 'CLOSED');
                 await holder.release();
@@ -406,11 +386,11 @@ for (const kind of KINDS) {
                 await Promise.race(leases);
                 await lock.close(null);
                 await Promise.all(leases);
-                await until(async () => (await commands.left()).length === 0);
+                await until(async () => (await ours.commands.left()).length === 0);
             });
 
             test('close takes no longer than command_timeout when the server is silent', async () => {
-                await using proxy = await TcpProxy.start(server);
+                await using proxy = await TcpProxy.start(ours.server);
                 const component = await opened({ command_timeout: 300 }, proxy);
                 await component.acquire(null, 'silent', { ttl: 500 });
                 proxy.pause();
@@ -454,14 +434,14 @@ for (const kind of KINDS) {
                 await Promise.all(attempts);
                 console.log(`      ${acquired} of 1,000 were served`);
                 // What was given up is taken back in the background.
-                await until(async () => (await commands.left()).length === 0);
+                await until(async () => (await ours.commands.left()).length === 0);
                 for (let at = 0; at < 20; at++) await (await other.acquire(null, `random:${at}`)).release();
                 // The hand-offs that were made are followed for one claim window.
                 await until(() => timersNow() <= timers, 8000);
             });
 
             test('an attempt in flight is given up, and what it was granted late is undone', async () => {
-                await using proxy = await TcpProxy.start(server);
+                await using proxy = await TcpProxy.start(ours.server);
                 const component = await opened({}, proxy);
                 const controller = new AbortController();
                 const { signal } = controller;

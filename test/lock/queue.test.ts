@@ -6,7 +6,7 @@ import { Locks } from '../fixtures/Locks';
 import { RedisServer } from '../fixtures/RedisServer';
 import { rejection } from '../fixtures/rejection';
 import { ServerCommands } from '../fixtures/ServerCommands';
-import { skipWithoutRedis } from '../fixtures/sharedServer';
+import { suiteServer } from '../fixtures/suiteServer';
 import { TcpProxy } from '../fixtures/TcpProxy';
 import { until } from '../fixtures/until';
 import type { Turn } from '../fixtures/worker';
@@ -17,26 +17,13 @@ const LARGE = process.env['REDIS_LOCK_LARGE_TESTS'] !== undefined;
 
 suite('Queue', function () {
     this.timeout(60_000);
-    let server: RedisServer;
-    let commands: ServerCommands;
-
-    suiteSetup(skipWithoutRedis);
-
-    suiteSetup(async () => {
-        server = await RedisServer.start();
-        commands = new ServerCommands(server);
-    });
-
-    suiteTeardown(async () => {
-        await commands?.[Symbol.asyncDispose]();
-        await server?.stop();
-    });
+    const ours = suiteServer();
 
     suite('over processes', () => {
         let workers: WorkerProcess[] = [];
 
         suiteSetup(async () => {
-            workers = await WorkerProcess.startMany(4, server);
+            workers = await WorkerProcess.startMany(4, ours.server);
         });
 
         suiteTeardown(async () => {
@@ -45,11 +32,10 @@ suite('Queue', function () {
 
         for (const count of [1, 10, 100, 1000]) {
             test(`${count} waiters are served in order with at most 3 commands each`, async () => {
-                await using locks = new Locks(server);
-                const lock = await locks.open();
+                const lock = await ours.locks.open();
                 const key = `order:${count}`;
                 const holder = await warmedUp(lock, key);
-                await commands.reset();
+                await ours.commands.reset();
                 await Promise.all(
                     workers.map((worker, at) =>
                         worker.crowd(key, Math.ceil((count - at) / workers.length), { ttl: 30_000, stay: 0 }),
@@ -72,8 +58,8 @@ suite('Queue', function () {
                     line,
                 );
                 oneAtATime(turns);
-                const sent = (await commands.scripts()) - looks;
-                const calls = await commands.calls();
+                const sent = (await ours.commands.scripts()) - looks;
+                const calls = await ours.commands.calls();
                 const messages = calls.get('publish') ?? 0;
                 console.log(
                     `      per turn: ${each(sent, count)} sent, ` +
@@ -88,16 +74,15 @@ suite('Queue', function () {
         }
 
         test('an idle waiter sends nothing', async () => {
-            await using locks = new Locks(server);
-            const lock = await locks.open();
+            const lock = await ours.locks.open();
             const holder = await warmedUp(lock, 'idle');
             for (const worker of workers) await worker.crowd('idle', 50, { ttl: 30_000, stay: 0 });
             await until(async () => (await lock.inspect(null, 'idle')).waiters.length === 200);
             // What the tests before this one still have to see to may take some seconds.
             await until(async () => {
-                await commands.reset();
+                await ours.commands.reset();
                 await sleep(1000);
-                return (await commands.scripts()) === 0;
+                return (await ours.commands.scripts()) === 0;
             }, 15_000);
             await holder.release();
             await turnsOf(workers, 'idle', 200, 20_000);
@@ -122,10 +107,9 @@ suite('Queue', function () {
 
     suite('without some', () => {
         test('killed waiters are passed over at once, however many they are', async () => {
-            await using locks = new Locks(server);
-            const lock = await locks.open();
-            await using dead = await WorkerProcess.start(server);
-            await using alive = await WorkerProcess.start(server);
+            const lock = await ours.locks.open();
+            await using dead = await WorkerProcess.start(ours.server);
+            await using alive = await WorkerProcess.start(ours.server);
             const holder = await lock.acquire(null, 'killed', { ttl: 30_000 });
             for (let at = 1; at <= 10; at++) {
                 await dead.crowd('killed', 30, { ttl: 30_000, stay: 0 });
@@ -145,9 +129,8 @@ suite('Queue', function () {
 
         for (const wait of ['queue', 'poll']) {
             test(`a frozen waiter costs one claim window, comes back and has its old place: ${wait}`, async () => {
-                await using locks = new Locks(server);
-                const lock = await locks.open();
-                await using frozen = await WorkerProcess.start(server, { wait });
+                const lock = await ours.locks.open();
+                await using frozen = await WorkerProcess.start(ours.server, { wait });
                 const key = `frozen:${wait}`;
                 const holder = await lock.acquire(null, key, { ttl: 30_000 });
                 await frozen.crowd(key, 1, { ttl: 30_000, stay: 0 });
@@ -183,9 +166,8 @@ suite('Queue', function () {
         }
 
         test('killed waiters that polled cost two claim windows, however many they are', async () => {
-            await using locks = new Locks(server);
-            const lock = await locks.open();
-            await using dead = await WorkerProcess.start(server, { wait: 'poll' });
+            const lock = await ours.locks.open();
+            await using dead = await WorkerProcess.start(ours.server, { wait: 'poll' });
             const holder = await lock.acquire(null, 'polled', { ttl: 30_000 });
             await dead.crowd('polled', 8, { ttl: 30_000, stay: 0 });
             await until(async () => (await lock.inspect(null, 'polled')).waiters.length === 8);
@@ -203,9 +185,8 @@ suite('Queue', function () {
         });
 
         test('several frozen waiters cost one claim window each', async () => {
-            await using locks = new Locks(server);
-            await using frozen = await WorkerProcess.start(server);
-            const lock = await locks.open();
+            await using frozen = await WorkerProcess.start(ours.server);
+            const lock = await ours.locks.open();
             const holder = await lock.acquire(null, 'ice', { ttl: 30_000 });
             await frozen.crowd('ice', 4, { ttl: 250, stay: 0 });
             await until(async () => (await lock.inspect(null, 'ice')).waiters.length === 4);
@@ -224,9 +205,8 @@ suite('Queue', function () {
         });
 
         test('a dead holder is followed by the first in line, and nobody stampedes', async () => {
-            await using locks = new Locks(server);
-            await using dead = await WorkerProcess.start(server);
-            const line = await locks.openMany(2);
+            await using dead = await WorkerProcess.start(ours.server);
+            const line = await ours.locks.openMany(2);
             await dead.acquire('dead', { ttl: 500, keepAlive: true });
             let goOn = (): void => undefined;
             const counted = new Promise<void>((resolve) => (goOn = resolve));
@@ -242,12 +222,12 @@ suite('Queue', function () {
             await until(async () => (await line[0]?.inspect(null, 'dead'))?.waiters.length === 100);
             const expected = (await line[0]?.inspect(null, 'dead'))?.waiters.map((waiter) => waiter.holder);
             await dead.kill();
-            await commands.reset();
-            const expiry = performance.now() + (await commands.client.pttl('dead'));
+            await ours.commands.reset();
+            const expiry = performance.now() + (await ours.commands.client.pttl('dead'));
             await until(() => taken.length === 1);
             const late = (taken[0] ?? NaN) - expiry;
             // Each step reads the clock, also those that were sent in one list.
-            const steps = (await commands.calls()).get('time') ?? 0;
+            const steps = (await ours.commands.calls()).get('time') ?? 0;
             goOn();
             await Promise.all(visits);
             console.log(`      taken over ${late.toFixed(1)} ms after the expiry, ${steps} steps of 100 waiters`);
@@ -259,25 +239,23 @@ suite('Queue', function () {
 
     suite('that is left', () => {
         test('an aborted waiter leaves in one command', async () => {
-            await using locks = new Locks(server);
-            const lock = await locks.open();
+            const lock = await ours.locks.open();
             const holder = await warmedUp(lock, 'abort');
             const controller = new AbortController();
             const { signal } = controller;
             const waiter = lock.acquire(null, 'abort', { ttl: 30_000, timeout: Infinity, signal });
             await until(async () => (await lock.inspect(null, 'abort')).waiters.length === 1);
-            await commands.reset();
+            await ours.commands.reset();
             controller.abort();
             await rejection(waiter, 'LOCK_ABORTED');
-            await until(async () => (await commands.client.zcard('redis-lock:{abort}:q')) === 0);
-            assert.strictEqual(await commands.scripts(), 1);
+            await until(async () => (await ours.commands.client.zcard('redis-lock:{abort}:q')) === 0);
+            assert.strictEqual(await ours.commands.scripts(), 1);
             await holder.release();
-            assert.deepEqual(await commands.left('*abort*'), []);
+            assert.deepEqual(await ours.commands.left('*abort*'), []);
         });
 
         test('a waiter whose time is over leaves, and the one behind it is served', async () => {
-            await using locks = new Locks(server);
-            const lock = await locks.open();
+            const lock = await ours.locks.open();
             const holder = await lock.acquire(null, 'late', { ttl: 30_000 });
             const waiter = lock.acquire(null, 'late', { ttl: 30_000, timeout: 150 });
             const next = lock.acquire(null, 'late', { ttl: 30_000, timeout: Infinity });
@@ -286,14 +264,13 @@ suite('Queue', function () {
             await until(async () => (await lock.inspect(null, 'late')).waiters.length === 1);
             await holder.release();
             await (await next).release();
-            assert.deepEqual(await commands.left('*late*'), []);
+            assert.deepEqual(await ours.commands.left('*late*'), []);
         });
 
         test('a waiter that leaves when it has just been granted passes the lock on at once', async () => {
-            await using proxy = await TcpProxy.start(server);
-            await using locks = new Locks(server);
-            const lock = await locks.open();
-            const deaf = await locks.open({}, proxy);
+            await using proxy = await TcpProxy.start(ours.server);
+            const lock = await ours.locks.open();
+            const deaf = await ours.locks.open({}, proxy);
             const holder = await lock.acquire(null, 'passed', { ttl: 30_000 });
             const controller = new AbortController();
             const { signal } = controller;
@@ -317,9 +294,8 @@ suite('Queue', function () {
         });
 
         test('close sends waiters away, and those of others are served', async () => {
-            await using locks = new Locks(server);
-            const lock = await locks.open();
-            const leaving = await locks.open();
+            const lock = await ours.locks.open();
+            const leaving = await ours.locks.open();
             const holder = await lock.acquire(null, 'closed', { ttl: 30_000 });
             const waiters = Array.from({ length: 20 }, () =>
                 rejection(leaving.acquire(null, 'closed', { ttl: 30_000, timeout: Infinity }), 'CLOSED'),
@@ -332,12 +308,11 @@ suite('Queue', function () {
             assert.lengthOf((await lock.inspect(null, 'closed')).waiters, 1);
             await holder.release();
             await (await next).release();
-            assert.deepEqual(await commands.left('*closed*'), []);
+            assert.deepEqual(await ours.commands.left('*closed*'), []);
         });
 
         test('1,000 waiters of whom half leave at random: the others are served in order', async () => {
-            await using locks = new Locks(server);
-            const components = await locks.openMany(4);
+            const components = await ours.locks.openMany(4);
             const [lock] = components;
             assert.isDefined(lock);
             const holder = await lock.acquire(null, 'random', { ttl: 30_000 });
@@ -370,20 +345,19 @@ suite('Queue', function () {
             assert.isAtLeast(order.length, 500);
             console.log(`      ${order.length} served, ${aborted} left`);
             await until(async () => (await lock.inspect(null, 'random')).waiters.length === 0);
-            assert.deepEqual(await commands.left('*random*'), []);
+            assert.deepEqual(await ours.commands.left('*random*'), []);
         });
     });
 
     suite('of a locker', () => {
         test('a plain try that finds the key free leaves it to the first in line', async () => {
-            await using locks = new Locks(server);
-            const [one, other] = await locks.openMany(2);
+            const [one, other] = await ours.locks.openMany(2);
             assert.isDefined(one);
             for (let round = 0; round < 20; round++) {
                 const holder = await one.acquire(null, 'try', { ttl: 30_000 });
                 const waiter = one.acquire(null, 'try', { ttl: 30_000, timeout: Infinity });
                 await until(async () => (await one.inspect(null, 'try')).waiters.length === 1);
-                await commands.client.del('try');
+                await ours.commands.client.del('try');
                 assert.isNull(await other?.tryAcquire(null, 'try', { ttl: 30_000 }));
                 const lease = await waiter;
                 assert.isAbove(lease.fence, holder.fence);
@@ -392,21 +366,19 @@ suite('Queue', function () {
         });
 
         test('a lease that was handed on lasts for its own ttl, not for the claim window', async () => {
-            await using locks = new Locks(server);
-            const lock = await locks.open();
+            const lock = await ours.locks.open();
             const holder = await lock.acquire(null, 'window', { ttl: 30_000 });
             const waiter = lock.acquire(null, 'window', { ttl: 30_000, timeout: Infinity, keepAlive: false });
             await until(async () => (await lock.inspect(null, 'window')).waiters.length === 1);
             await holder.release();
             const lease = await waiter;
             await until(() => lease.remaining() > 10_000);
-            assert.isAbove(await commands.client.pttl('window'), 10_000);
+            assert.isAbove(await ours.commands.client.pttl('window'), 10_000);
             await lease.release();
         });
 
         test('inspect tells the holder and who waits how long', async () => {
-            await using locks = new Locks(server);
-            const lock = await locks.open();
+            const lock = await ours.locks.open();
             assert.deepEqual(await lock.inspect(null, 'look'), {
                 key: 'look',
                 holder: undefined,
@@ -441,8 +413,7 @@ suite('Queue', function () {
         });
 
         test('more waiters than max_waiting are told so', async () => {
-            await using locks = new Locks(server);
-            const lock = await locks.open({ max_waiting: 3 });
+            const lock = await ours.locks.open({ max_waiting: 3 });
             const holder = await lock.acquire(null, 'many', { ttl: 30_000 });
             const waiters = Array.from({ length: 3 }, () =>
                 lock.acquire(null, 'many', { ttl: 30_000, timeout: Infinity }),
@@ -454,8 +425,7 @@ suite('Queue', function () {
         });
 
         test('more leases than max_held are refused', async () => {
-            await using locks = new Locks(server);
-            const lock = await locks.open({ max_held: 3 });
+            const lock = await ours.locks.open({ max_held: 3 });
             const keys = ['held:1', 'held:2', 'held:3', 'held:4', 'held:5'];
             const outcomes = await Promise.allSettled(keys.map((key) => lock.acquire(null, key, { ttl: 30_000 })));
             const leases = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []));
@@ -468,8 +438,7 @@ suite('Queue', function () {
         const size = LARGE ? 10_000 : 3000;
 
         test(`${size} waiters for one key are served to the end`, async () => {
-            await using locks = new Locks(server);
-            const lock = await locks.open({ max_waiting: size });
+            const lock = await ours.locks.open({ max_waiting: size });
             const holder = await lock.acquire(null, 'long', { ttl: 30_000 });
             let last = holder;
             const visits = Array.from({ length: size }, async () => {
@@ -478,32 +447,31 @@ suite('Queue', function () {
                 last = lease;
                 await lease.release();
             });
-            await until(async () => (await commands.client.zcard('redis-lock:{long}:q')) === size, 10_000);
+            await until(async () => (await ours.commands.client.zcard('redis-lock:{long}:q')) === size, 10_000);
             const began = performance.now();
             await holder.release();
             await Promise.all(visits);
             console.log(`      ${each(performance.now() - began, size)} ms each`);
-            assert.deepEqual(await commands.left('*long*'), []);
+            assert.deepEqual(await ours.commands.left('*long*'), []);
         });
 
         test(`${size} keys with one waiter each are served to the end`, async () => {
-            await using locks = new Locks(server);
-            const one = await locks.open();
-            const other = await locks.open({ max_waiting: size });
+            const one = await ours.locks.open();
+            const other = await ours.locks.open({ max_waiting: size });
             const keys = Array.from({ length: size }, (_, at) => `wide:${at}`);
             const holders = await Promise.all(
                 keys.map((key) => one.acquire(null, key, { ttl: 60_000, timeout: Infinity })),
             );
             const waiters = keys.map((key) => other.acquire(null, key, { ttl: 60_000, timeout: Infinity }));
             await until(
-                async () => (await commands.client.exists(...keys.map((key) => `redis-lock:{${key}}:q`))) === size,
+                async () => (await ours.commands.client.exists(...keys.map((key) => `redis-lock:{${key}}:q`))) === size,
                 10_000,
             );
             const began = performance.now();
             await Promise.all(holders.map((holder) => holder.release()));
             await Promise.all(waiters.map(async (waiter) => (await waiter).release()));
             console.log(`      ${each(performance.now() - began, size)} ms each`);
-            assert.deepEqual(await commands.left('*wide*'), []);
+            assert.deepEqual(await ours.commands.left('*wide*'), []);
         });
     });
 

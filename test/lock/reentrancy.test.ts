@@ -2,12 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { assert } from 'chai';
 import { Context } from 'pip-services4-components-node';
 import type { Lease, LockContext, RedisLock } from '../../src';
-import { Locks } from '../fixtures/Locks';
-import { RedisServer } from '../fixtures/RedisServer';
+import { ownServer } from '../fixtures/ownServer';
 import { rejection } from '../fixtures/rejection';
-import { ServerCommands } from '../fixtures/ServerCommands';
-import { sharedServer, skipWithoutRedis } from '../fixtures/sharedServer';
+import { sharedServer } from '../fixtures/sharedServer';
 import { TcpProxy } from '../fixtures/TcpProxy';
+import { keysOfSuite } from '../fixtures/suiteServer';
 import { until } from '../fixtures/until';
 
 const TTL = 20_000;
@@ -18,39 +17,26 @@ function chain(name = 'chain-1'): LockContext {
 }
 
 suite('Re-entrancy', () => {
-    let locks: Locks;
-    let redis: ServerCommands;
+    const ours = keysOfSuite('reentrancy');
     let lock: RedisLock;
     let key: string;
-    let counter = 0;
 
     suiteSetup(async () => {
-        const server = await sharedServer();
-        locks = new Locks(server);
-        redis = new ServerCommands(server);
-        lock = await locks.open({ reentrant: true });
+        lock = await ours.locks.open({ reentrant: true });
     });
-    suiteTeardown(async () => {
-        await locks[Symbol.asyncDispose]();
-        await redis[Symbol.asyncDispose]();
-    });
-    setup(() => {
-        counter += 1;
-        key = `reentrancy-${process.pid}-${counter}`;
-    });
-    teardown(() => redis.client.del(key));
+    setup(() => void (key = ours.key));
 
     test('lets a call chain acquire again what it holds, released by the last', async () => {
         assert.isTrue(await lock.tryAcquireLock(chain(), key, TTL));
-        const holder = await redis.client.get(key);
+        const holder = await ours.redis.client.get(key);
         assert.isTrue(await lock.tryAcquireLock(chain(), key, TTL));
         await lock.acquireLock('chain-1', key, TTL, 0);
-        assert.strictEqual(await redis.client.get(key), holder);
+        assert.strictEqual(await ours.redis.client.get(key), holder);
         await lock.releaseLock(chain(), key);
         await lock.releaseLock(chain(), key);
-        assert.strictEqual(await redis.client.get(key), holder);
+        assert.strictEqual(await ours.redis.client.get(key), holder);
         await lock.releaseLock(chain(), key);
-        assert.strictEqual(await redis.client.exists(key), 0);
+        assert.strictEqual(await ours.redis.client.exists(key), 0);
     });
 
     test('counts over all methods', async () => {
@@ -62,9 +48,9 @@ suite('Re-entrancy', () => {
         assert.strictEqual(worked, lease.holder);
         await lease.release();
         await inner?.release();
-        assert.strictEqual(await redis.client.exists(key), 1);
+        assert.strictEqual(await ours.redis.client.exists(key), 1);
         await lock.releaseLock(chain(), key);
-        assert.strictEqual(await redis.client.exists(key), 0);
+        assert.strictEqual(await ours.redis.client.exists(key), 0);
     });
 
     test('excludes two call chains of one component from each other', async () => {
@@ -72,7 +58,7 @@ suite('Re-entrancy', () => {
         assert.isFalse(await lock.tryAcquireLock(chain('chain-2'), key, TTL));
         await rejection(lock.acquireLock(chain('chain-2'), key, TTL, 150), 'LOCK_TIMEOUT');
         await lock.releaseLock(chain('chain-2'), key);
-        assert.strictEqual(await redis.client.exists(key), 1);
+        assert.strictEqual(await ours.redis.client.exists(key), 1);
         await lock.releaseLock(chain('chain-1'), key);
         assert.isTrue(await lock.tryAcquireLock(chain('chain-2'), key, TTL));
         await lock.releaseLock(chain('chain-2'), key);
@@ -90,7 +76,7 @@ suite('Re-entrancy', () => {
     });
 
     test('does not reach over components, though the call chain is the same', async () => {
-        const other = await locks.open({ reentrant: true });
+        const other = await ours.locks.open({ reentrant: true });
         await lock.tryAcquireLock(chain(), key, TTL);
         assert.isFalse(await other.tryAcquireLock(chain(), key, TTL));
         await lock.releaseLock(chain(), key);
@@ -106,16 +92,16 @@ suite('Re-entrancy', () => {
             assert.isTrue(await lock.tryAcquireLock(context, key, TTL));
             assert.isFalse(await lock.tryAcquireLock(context, key, TTL));
             await lock.releaseLock(context, key);
-            assert.strictEqual(await redis.client.exists(key), 0);
+            assert.strictEqual(await ours.redis.client.exists(key), 0);
         });
     }
 
     test('is off by default', async () => {
-        const standard = await locks.open();
+        const standard = await ours.locks.open();
         assert.isTrue(await standard.tryAcquireLock(chain(), key, TTL));
         assert.isFalse(await standard.tryAcquireLock(chain(), key, TTL));
         await standard.releaseLock(chain(), key);
-        assert.strictEqual(await redis.client.exists(key), 0);
+        assert.strictEqual(await ours.redis.client.exists(key), 0);
     });
 
     test('is over when the lock was lost: the call chain acquires it anew', async () => {
@@ -148,7 +134,7 @@ suite('Re-entrancy', () => {
         await rejection(lock.acquire(chain(), key, { timeout: -1 }), 'BAD_TIMEOUT');
         await rejection(lock.acquire(chain(), key, { signal: AbortSignal.abort() }), 'LOCK_ABORTED');
         await lease.release();
-        assert.strictEqual(await redis.client.exists(key), 0);
+        assert.strictEqual(await ours.redis.client.exists(key), 0);
     });
 
     test('gives the inner one the time it asked for', async () => {
@@ -166,7 +152,7 @@ suite('Re-entrancy', () => {
         assert.strictEqual(inner?.holder, outer.holder);
         await inner?.release();
         await outer.release();
-        assert.strictEqual(await redis.client.exists(one, other), 0);
+        assert.strictEqual(await ours.redis.client.exists(one, other), 0);
     });
 
     suite('gives the inner one at least what it asked for', () => {
@@ -174,12 +160,12 @@ suite('Re-entrancy', () => {
             await lock.acquireLock(chain(), key, 1000, 0);
             await sleep(850);
             await lock.acquireLock(chain(), key, 1000, 0);
-            assert.isAbove(await redis.client.pttl(key), 900);
+            assert.isAbove(await ours.redis.client.pttl(key), 900);
             await sleep(300);
             assert.isFalse(await lock.tryAcquireLock(chain('other'), key, TTL));
             await lock.releaseLock(chain(), key);
             await lock.releaseLock(chain(), key);
-            assert.strictEqual(await redis.client.exists(key), 0);
+            assert.strictEqual(await ours.redis.client.exists(key), 0);
         });
 
         test('its keep-alive, for as long as it lasts', async () => {
@@ -188,17 +174,17 @@ suite('Re-entrancy', () => {
             await sleep(1500);
             assert.isTrue(inner.isHeld());
             assert.isTrue(await inner.release());
-            await until(async () => (await redis.client.exists(key)) === 0, 1500);
+            await until(async () => (await ours.redis.client.exists(key)) === 0, 1500);
             await lock.releaseLock(chain(), key);
         });
 
         test('withLock is renewed within a lock that is not', async () => {
             await lock.acquireLock(chain(), key, 500, 0);
-            const holder = await redis.client.get(key);
+            const holder = await ours.redis.client.get(key);
             await lock.withLock(chain(), key, {}, async (lease) => {
                 await sleep(1200);
                 lease.assertHeld();
-                assert.strictEqual(await redis.client.get(key), holder);
+                assert.strictEqual(await ours.redis.client.get(key), holder);
             });
             await lock.releaseLock(chain(), key);
         });
@@ -246,7 +232,7 @@ suite('Re-entrancy', () => {
                 await leases[0]?.release();
                 assert.isTrue(leases[1]?.isHeld());
                 await leases[1]?.release();
-                assert.strictEqual(await redis.client.exists(key), 0);
+                assert.strictEqual(await ours.redis.client.exists(key), 0);
             });
         }
 
@@ -263,7 +249,7 @@ suite('Re-entrancy', () => {
             assert.strictEqual(new Set(leases.map(({ holder }) => holder)).size, 1);
             await until(async () => (await lock.inspect(null, key)).waiters.length === 0);
             for (const lease of leases) await lease.release();
-            assert.strictEqual(await redis.client.exists(key), 0);
+            assert.strictEqual(await ours.redis.client.exists(key), 0);
         });
 
         test('each for its own timeout, and by its own signal', async () => {
@@ -279,11 +265,11 @@ suite('Re-entrancy', () => {
             await aborted;
             await before.release();
             await (await patient).release();
-            assert.strictEqual(await redis.client.exists(key), 0);
+            assert.strictEqual(await ours.redis.client.exists(key), 0);
         });
 
         test('tells each of them what fails', async () => {
-            await redis.client.lpush(key, 'something else');
+            await ours.redis.client.lpush(key, 'something else');
             await Promise.all([take('acquire'), take('tryAcquire')].map((one) => rejection(one, 'WRONG_TYPE')));
         });
 
@@ -297,7 +283,7 @@ suite('Re-entrancy', () => {
             ]);
             for (const lease of leases) assert.isTrue(lease.isHeld());
             for (const lease of leases) assert.isTrue(await lease.release());
-            await until(async () => (await redis.client.exists(a, b, c)) === 0);
+            await until(async () => (await ours.redis.client.exists(a, b, c)) === 0);
         });
     });
 
@@ -309,20 +295,20 @@ suite('Re-entrancy', () => {
         setup(() => {
             [a, b, c] = [`${key}-a`, `${key}-b`, `${key}-c`];
         });
-        teardown(() => redis.client.del(a, b, c));
+        teardown(() => ours.redis.client.del(a, b, c));
 
         test('may acquire one of those that it holds', async () => {
             const outer = await lock.acquire(chain(), [a, b]);
             const inner = await lock.tryAcquire(chain(), b);
             assert.deepEqual(inner?.keys, [b]);
             assert.strictEqual(inner?.key, b);
-            assert.strictEqual(inner?.holder, await redis.client.get(b));
+            assert.strictEqual(inner?.holder, await ours.redis.client.get(b));
             assert.strictEqual(inner?.fence, outer.fenceOf(b));
             assert.isUndefined(inner?.fenceOf(a));
             await inner?.release();
-            assert.strictEqual(await redis.client.exists(a, b), 2);
+            assert.strictEqual(await ours.redis.client.exists(a, b), 2);
             await outer.release();
-            assert.strictEqual(await redis.client.exists(a, b), 0);
+            assert.strictEqual(await ours.redis.client.exists(a, b), 0);
         });
 
         test('may acquire those that it holds and others', async () => {
@@ -334,10 +320,10 @@ suite('Re-entrancy', () => {
             for (const one of [a, c]) assert.isNumber(inner.fenceOf(one));
             assert.isAbove(inner.remaining(), 10_000);
             await outer.release();
-            assert.strictEqual(await redis.client.exists(a, b, c), 3);
+            assert.strictEqual(await ours.redis.client.exists(a, b, c), 3);
             assert.isTrue(inner.isHeld());
             assert.isTrue(await inner.release());
-            assert.strictEqual(await redis.client.exists(a, b, c), 0);
+            assert.strictEqual(await ours.redis.client.exists(a, b, c), 0);
         });
 
         test('may acquire together what it holds one by one', async () => {
@@ -345,9 +331,9 @@ suite('Re-entrancy', () => {
             const inner = await lock.tryAcquire(chain(), [a, b]);
             assert.isTrue(inner?.isHeld());
             for (const lease of outer) await lease.release();
-            assert.strictEqual(await redis.client.exists(a, b), 2);
+            assert.strictEqual(await ours.redis.client.exists(a, b), 2);
             await inner?.release();
-            assert.strictEqual(await redis.client.exists(a, b), 0);
+            assert.strictEqual(await ours.redis.client.exists(a, b), 0);
         });
 
         test('keeps what it holds when the others are busy, and neither takes nor renews anything', async () => {
@@ -356,7 +342,7 @@ suite('Re-entrancy', () => {
             assert.isNull(await lock.tryAcquire(chain(), [a, b, c]));
             await rejection(lock.acquire(chain(), [a, b, c], { timeout: 100 }), 'LOCK_TIMEOUT');
             assert.isTrue(outer.isHeld());
-            assert.strictEqual(await redis.client.exists(a), 0);
+            assert.strictEqual(await ours.redis.client.exists(a), 0);
             await until(() => !outer.isHeld(), 2000);
             await other.release();
         });
@@ -364,12 +350,12 @@ suite('Re-entrancy', () => {
         test('keeps what it holds for as long as it waits for the others', async () => {
             const other = await lock.acquire(chain('other'), c);
             await lock.acquireLock(chain(), b, 500, 0);
-            const holder = await redis.client.get(b);
+            const holder = await ours.redis.client.get(b);
             const inner = lock.acquire(chain(), [b, c], { ttl: 600, keepAlive: false, timeout: 5000 });
             await sleep(1200);
             await other.release();
             const lease = await inner;
-            assert.strictEqual(await redis.client.get(b), holder);
+            assert.strictEqual(await ours.redis.client.get(b), holder);
             assert.isAbove(lease.remaining(), 400);
             await until(() => !lease.isHeld(), 1500);
         });
@@ -381,7 +367,7 @@ suite('Re-entrancy', () => {
             const released = await lock.acquire(chain(), [a, b], { ttl: 500 });
             const signals = [early.signal, released.signal];
             await released.release();
-            await redis.client.del(a);
+            await ours.redis.client.del(a);
             await until(() => signals[0]?.aborted === true);
             assert.isFalse(signals[1]?.aborted);
             assert.isFalse(early.isHeld() || late.isHeld() || first.isHeld());
@@ -390,7 +376,7 @@ suite('Re-entrancy', () => {
             for (const { reason } of [late.signal, early.signal]) assert.strictEqual(codeOf(reason), 'LOCK_LOST');
             assert.isFalse(await early.release());
             await first.release();
-            assert.strictEqual(await redis.client.exists(b), 0);
+            assert.strictEqual(await ours.redis.client.exists(b), 0);
         });
 
         test('hands over all of them, also those that were acquired before', async () => {
@@ -400,7 +386,7 @@ suite('Re-entrancy', () => {
             assert.strictEqual(inner.handOver(), holders[0]);
             assert.isFalse(inner.isHeld() || outer.isHeld());
             await Promise.all([inner.release(), outer.release()]);
-            assert.deepEqual(await redis.client.mget(a, b), holders);
+            assert.deepEqual(await ours.redis.client.mget(a, b), holders);
             assert.isTrue(await lock.release(null, a, holders[0]));
             assert.isTrue(await lock.release(null, b, holders[1]));
         });
@@ -408,7 +394,7 @@ suite('Re-entrancy', () => {
 
     test('acquires anew what was deleted, when it asks for more time', async () => {
         const outer = await lock.acquire(chain(), key, { ttl: 5000 });
-        await redis.client.del(key);
+        await ours.redis.client.del(key);
         const inner = await lock.acquire(chain(), key, { ttl: TTL });
         assert.isAbove(inner.fence, outer.fence);
         assert.isTrue(inner.isHeld());
@@ -419,7 +405,7 @@ suite('Re-entrancy', () => {
 
     test('tells of a server that does not answer when it asks for more time, and the outer one stays', async () => {
         await using proxy = await TcpProxy.start(await sharedServer());
-        const own = await locks.open({ reentrant: true, command_timeout: 300 }, proxy);
+        const own = await ours.locks.open({ reentrant: true, command_timeout: 300 }, proxy);
         const outer = await own.acquire(chain(), key, { ttl: 5000 });
         proxy.pause();
         await rejection(own.acquire(chain(), key, { ttl: TTL }), 'CONNECTION_FAILED');
@@ -460,26 +446,23 @@ suite('Re-entrancy', () => {
             for (let times = 0; times < 25; times++) await visit(`chain-${at % 3}`);
         });
         await Promise.all(branches);
-        await until(async () => (await redis.client.exists(...keys)) === 0);
+        await until(async () => (await ours.redis.client.exists(...keys)) === 0);
         for (const one of keys) assert.lengthOf((await lock.inspect(null, one)).waiters, 0);
     });
 
     suite('on a server of its own', () => {
-        suiteSetup(skipWithoutRedis);
+        const own = ownServer();
 
         test('takes no round trip', async () => {
-            await using server = await RedisServer.start();
-            await using commands = new ServerCommands(server);
-            await using own = new Locks(server);
-            const component = await own.open({ reentrant: true });
+            const component = await own.locks.open({ reentrant: true });
             const outer = await component.acquire(chain(), key, { keepAlive: false });
-            await commands.reset();
+            await own.commands.reset();
             const leases = [];
             for (let times = 0; times < 100; times++) leases.push(await component.acquire(chain(), key));
             for (const lease of leases) await lease.release();
-            assert.strictEqual(await commands.scripts(), 0);
+            assert.strictEqual(await own.commands.scripts(), 0);
             await outer.release();
-            assert.isAbove(await commands.scripts(), 0);
+            assert.isAbove(await own.commands.scripts(), 0);
         });
     });
 });

@@ -1,10 +1,8 @@
 import { assert } from 'chai';
 import { Context } from 'pip-services4-components-node';
 import type { LockContext, RedisLock } from '../../src';
-import { Locks } from '../fixtures/Locks';
 import { rejection } from '../fixtures/rejection';
-import { ServerCommands } from '../fixtures/ServerCommands';
-import { sharedServer } from '../fixtures/sharedServer';
+import { keysOfSuite } from '../fixtures/suiteServer';
 import { until } from '../fixtures/until';
 
 const SHARED = { mode: 'shared', ttl: 20_000, timeout: 8000 } as const;
@@ -15,28 +13,15 @@ function chain(name = 'chain-1'): LockContext {
 }
 
 suite('Re-entrancy with sharing', () => {
-    let locks: Locks;
-    let redis: ServerCommands;
+    const ours = keysOfSuite('reentrant-sharing');
     let lock: RedisLock;
     let other: RedisLock;
     let key: string;
-    let counter = 0;
 
     suiteSetup(async () => {
-        const server = await sharedServer();
-        locks = new Locks(server);
-        redis = new ServerCommands(server);
-        [lock, other] = [await locks.open({ reentrant: true }), await locks.open()];
+        [lock, other] = [await ours.locks.open({ reentrant: true }), await ours.locks.open()];
     });
-    suiteTeardown(async () => {
-        await locks[Symbol.asyncDispose]();
-        await redis[Symbol.asyncDispose]();
-    });
-    setup(() => {
-        counter += 1;
-        key = `reentrant-sharing-${process.pid}-${counter}`;
-    });
-    teardown(() => redis.client.del(key));
+    setup(() => void (key = ours.key));
 
     test('lets a reader of the call chain read again, also past one who waits to have the key alone', async () => {
         const outer = await lock.acquire(chain(), key, SHARED);
@@ -70,7 +55,7 @@ suite('Re-entrancy with sharing', () => {
         assert.isNull(await other.tryAcquire(null, key, SHARED));
         assert.isTrue(await inner.release());
         assert.isNotNull(await other.tryAcquire(null, key));
-        await redis.client.del(key);
+        await ours.redis.client.del(key);
     });
 
     for (const how of ['acquire', 'tryAcquire'] as const) {
@@ -118,7 +103,7 @@ suite('Re-entrancy with sharing', () => {
         const reader = await other.acquire(null, key, SHARED);
         assert.isTrue(inner.isHeld());
         for (const lease of [outer, inner, reader]) await lease.release();
-        assert.strictEqual(await redis.client.exists(key), 0);
+        assert.strictEqual(await ours.redis.client.exists(key), 0);
     });
 
     test('shares the key when the last call that had it alone has released it', async () => {
@@ -147,6 +132,6 @@ suite('Re-entrancy with sharing', () => {
         const inner = await lock.acquire(chain(), key, { atLeast: 60_000 });
         await inner.release();
         await outer.release();
-        assert.isAbove(await redis.client.pttl(key), 30_000);
+        assert.isAbove(await ours.redis.client.pttl(key), 30_000);
     });
 });

@@ -3,11 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { assert } from 'chai';
 import { DIAGNOSTICS_CHANNEL } from '../../src';
 import type { Lease, LockEvent, RedisLock } from '../../src';
-import { Locks } from '../fixtures/Locks';
-import { RedisServer } from '../fixtures/RedisServer';
 import { rejection } from '../fixtures/rejection';
-import { ServerCommands } from '../fixtures/ServerCommands';
-import { skipWithoutRedis } from '../fixtures/sharedServer';
+import { suiteServer } from '../fixtures/suiteServer';
 import { TcpProxy } from '../fixtures/TcpProxy';
 import { until } from '../fixtures/until';
 import { WorkerProcess } from '../fixtures/WorkerProcess';
@@ -16,28 +13,12 @@ const SHARED = { mode: 'shared', ttl: 20_000 } as const;
 
 suite('A key that is shared', function () {
     this.timeout(30_000);
-    let server: RedisServer;
-    let commands: ServerCommands;
-    let locks: Locks;
+    const ours = suiteServer();
     let lock: RedisLock;
     let other: RedisLock;
 
-    suiteSetup(skipWithoutRedis);
-    suiteSetup(async () => {
-        server = await RedisServer.start();
-        commands = new ServerCommands(server);
-    });
-    suiteTeardown(async () => {
-        await commands?.[Symbol.asyncDispose]();
-        await server?.stop();
-    });
     setup(async () => {
-        locks = new Locks(server);
-        [lock, other] = [await locks.open(), await locks.open()];
-    });
-    teardown(async () => {
-        await locks[Symbol.asyncDispose]();
-        await commands.client.flushall();
+        [lock, other] = [await ours.locks.open(), await ours.locks.open()];
     });
 
     /** What is told while something is done. */
@@ -59,9 +40,9 @@ suite('A key that is shared', function () {
             await other.acquire(null, 'key', { limit: 9, permits: 3 }),
             await other.acquire(null, 'key', SHARED),
         ];
-        assert.isAbove((await commands.left()).length, 0);
+        assert.isAbove((await ours.commands.left()).length, 0);
         for (const lease of leases) assert.isTrue(await lease.release());
-        assert.deepEqual(await commands.left(), []);
+        assert.deepEqual(await ours.commands.left(), []);
     });
 
     test('says of each lease how it is shared', async () => {
@@ -91,7 +72,7 @@ suite('A key that is shared', function () {
     });
 
     test('is lost by a process that dies, for its own ttl, while the others are renewed', async () => {
-        await using worker = await WorkerProcess.start(server);
+        await using worker = await WorkerProcess.start(ours.server);
         await worker.acquire('key', { ...SHARED, ttl: 1000 });
         const lease = await lock.acquire(null, 'key', { ...SHARED, ttl: 1000 });
         await worker.kill();
@@ -136,7 +117,7 @@ suite('A key that is shared', function () {
                 await sleep(500);
                 await lease.release();
                 const lost = await lock.acquire(null, 'key', { ...options, ttl: 300 });
-                await commands.client.del('key');
+                await ours.commands.client.del('key');
                 await until(() => lost.signal.aborted);
             });
             const kinds = events.map(({ kind }) => kind).filter((kind) => kind !== 'renewed');
@@ -145,7 +126,7 @@ suite('A key that is shared', function () {
     });
 
     test('is passed to nobody by local_grants who should wait for others', async () => {
-        const local = await locks.open({ local_grants: 10 });
+        const local = await ours.locks.open({ local_grants: 10 });
         const alone = await local.acquire(null, 'key', { timeout: 5000 });
         const reading = other.acquire(null, 'key', { ...SHARED, timeout: 10_000 });
         await until(async () => (await lock.inspect(null, 'key')).waiters.length === 1);
@@ -171,7 +152,7 @@ suite('A key that is shared', function () {
             assert.isAbove(reader.fence, fence);
             assert.isTrue(await lease.release());
             assert.isTrue(await reader.release());
-            assert.deepEqual(await commands.left(), []);
+            assert.deepEqual(await ours.commands.left(), []);
         });
 
         test('of a shared lease changes nothing', async () => {
@@ -183,10 +164,10 @@ suite('A key that is shared', function () {
 
         test('says LOCK_LOST when the lease is not held any more', async () => {
             const lease = await lock.acquire(null, 'key');
-            await commands.client.set('key', 'somebody');
+            await ours.commands.client.set('key', 'somebody');
             await rejection(lease.downgrade(), 'LOCK_LOST');
             assert.isFalse(lease.isHeld());
-            assert.strictEqual(await commands.client.get('key'), 'somebody');
+            assert.strictEqual(await ours.commands.client.get('key'), 'somebody');
             const released = await lock.acquire(null, 'other');
             await released.release();
             await rejection(released.downgrade(), 'LOCK_LOST');
@@ -194,8 +175,8 @@ suite('A key that is shared', function () {
 
         for (const arrives of [true, false]) {
             test(`without an answer is renewed and released, whether it ${arrives ? 'arrived' : 'did not arrive'}`, async () => {
-                await using proxy = await TcpProxy.start(server);
-                const component = await locks.open({ command_timeout: 300 }, proxy);
+                await using proxy = await TcpProxy.start(ours.server);
+                const component = await ours.locks.open({ command_timeout: 300 }, proxy);
                 const lease = await component.acquire(null, 'key', { ttl: 10_000 });
                 proxy.pause(arrives ? 'toClient' : 'toServer');
                 await rejection(lease.downgrade(), 'CONNECTION_FAILED');
@@ -241,12 +222,12 @@ suite('A key that is shared', function () {
         test('is taken for no longer than that', async () => {
             const lease = await lock.acquire(null, 'key', { atLeast: 800, ttl: 60_000 });
             await lease.release();
-            assert.isAtMost(await commands.client.pttl('key'), 800);
-            assert.isAbove(await commands.client.pttl('key'), 0);
+            assert.isAtMost(await ours.commands.client.pttl('key'), 800);
+            assert.isAbove(await ours.commands.client.pttl('key'), 0);
         });
 
         test('frees the key when the ttl is over where the process dies', async () => {
-            await using worker = await WorkerProcess.start(server);
+            await using worker = await WorkerProcess.start(ours.server);
             await worker.acquire('key', { ttl: 500, keepAlive: true, atLeast: 60_000 });
             await worker.kill();
             const next = await lock.acquire(null, 'key', { timeout: 20_000 });
@@ -257,26 +238,26 @@ suite('A key that is shared', function () {
             const lease = await lock.acquire(null, 'key', { atLeast: 200 });
             await sleep(300);
             await lease.release();
-            assert.strictEqual(await commands.client.exists('key'), 0);
+            assert.strictEqual(await ours.commands.client.exists('key'), 0);
         });
 
         test('holds also for what is released by closing, and for several keys', async () => {
-            const component = await locks.open();
+            const component = await ours.locks.open();
             await component.acquire(null, ['a', 'b'], { atLeast: 60_000 });
             await component.close(null);
-            for (const key of ['a', 'b']) assert.isAbove(await commands.client.pttl(key), 30_000);
+            for (const key of ['a', 'b']) assert.isAbove(await ours.commands.client.pttl(key), 30_000);
         });
 
         test('is kept though the first release has no answer', async () => {
-            await using proxy = await TcpProxy.start(server);
-            const component = await locks.open({ command_timeout: 300 }, proxy);
+            await using proxy = await TcpProxy.start(ours.server);
+            const component = await ours.locks.open({ command_timeout: 300 }, proxy);
             const lease = await component.acquire(null, 'key', { atLeast: 4000, ttl: 60_000 });
             proxy.pause('toServer');
             await rejection(lease.release(), 'CONNECTION_FAILED');
             proxy.cut();
             proxy.resume();
-            await until(async () => (await commands.client.pttl('key')) <= 4000, 5000);
-            assert.isAbove(await commands.client.pttl('key'), 0);
+            await until(async () => (await ours.commands.client.pttl('key')) <= 4000, 5000);
+            assert.isAbove(await ours.commands.client.pttl('key'), 0);
         });
     });
 });
