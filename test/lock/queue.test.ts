@@ -98,8 +98,8 @@ suite('Queue', function () {
             for (let at = 0; at < 100; at++) await (await lock.acquire(null, 'free', { ttl: 30_000 })).release();
             assert.strictEqual(await sent.scripts(), 200);
             const calls = await sent.calls();
-            const ours = ['get', 'set', 'del', 'exists', 'time', 'pexpire', 'hget', 'hset', 'zrangebyscore'];
-            const within = ours.reduce((sum, name) => sum + (calls.get(name) ?? 0), 0);
+            const commands = ['get', 'set', 'del', 'exists', 'time', 'pexpire', 'hget', 'hset', 'zrangebyscore'];
+            const within = commands.reduce((sum, name) => sum + (calls.get(name) ?? 0), 0);
             // Each costs the server nearly as much as a plain command.
             assert.isAtMost(within, 7 * 100 + 5);
         });
