@@ -37,7 +37,7 @@ const HANGS = [
 ];
 
 suite('The keep-alive thread', function () {
-    this.timeout(60_000);
+    this.timeout(120_000);
     let server: RedisServer;
     let locks: Locks;
     let commands: ServerCommands;
