@@ -33,7 +33,7 @@ export class ProcessGroup {
     }
 }
 
-/** The exit code of whoever was ended by a signal, as a shell has it. */
+/** The exit code of a process that was ended by a signal, as a shell has it. */
 export function exitCodeOfSignal(signal: NodeJS.Signals | null): number {
     return ExitCode.Signal + (signal === null ? 0 : constants.signals[signal]);
 }

@@ -43,7 +43,7 @@ export async function release(
     return taken.length === 0 ? ExitCode.No : ExitCode.Done;
 }
 
-/** Undefined: whoever has it. Of a key that is shared that may not be known any more. */
+/** Undefined: from the one that has it. Of a key that is shared that may not be known any more. */
 function holdersOf({ holder, holders }: LockReport): (string | undefined)[] {
     if (holders.length > 0) return holders.map((one) => one.holder);
     return holder === null ? [] : [undefined];

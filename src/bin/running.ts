@@ -33,7 +33,7 @@ function addRun(program: Command, done: (code: number) => void): void {
         .option('--timeout <time>', 'how long to wait for the lock (default: as long as it takes)', duration)
         .option('--try', 'do not wait: the same as --timeout 0')
         .addOption(new Option('--shared', 'share the lock with all who want to share it').conflicts('limit'))
-        .option('--limit <count>', 'share the lock: at most so many permits are out at a time', count)
+        .option('--limit <count>', 'share the lock: how many permits may be out at a time', count)
         .option('--permits <count>', 'how many of them the command takes (default: 1); needs --limit', count)
         .option('--at-least <time>', 'keep the lock for so long, even if the command is faster', duration)
         .option('-v, --verbose', 'say who holds the lock while waiting for it (default: on a terminal)')

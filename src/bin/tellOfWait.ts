@@ -4,9 +4,9 @@ import type { LockInfo } from '../engine/port/LockStore';
 import type { RedisLock } from '../lock/RedisLock';
 import { spoken } from './text';
 
-/** Whoever waits no longer is told nothing, ms. */
+/** A caller that waits no longer than this is told nothing, ms. */
 const FIRST = 500;
-/** Then it looks so often whether something has changed, ms. */
+/** How often it looks then whether something has changed, ms. */
 const NEXT = 5000;
 
 /** Tells who has a key for which this process waits, and how many are before it; again when that has changed. */

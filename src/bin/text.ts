@@ -20,7 +20,7 @@ export function jsonOf(value: unknown): string {
     );
 }
 
-/** Without the credentials of whatever looks like a uri. */
+/** Without the credentials of what looks like a uri. */
 export function redacted(text: string): string {
     return text.replace(/(\w+:\/\/)[^\s/]*@/g, '$1***@');
 }

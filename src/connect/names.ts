@@ -81,7 +81,7 @@ export function checkNames(config: ConfigParams): void {
 }
 
 /**
- * Refuses whatever asks for TLS in a way that is not ours: the connection would be in plain text.
+ * Refuses settings that ask for TLS in a way that is not ours: the connection would be in plain text.
  *
  * @param connection configured or discovered.
  * @throws ConfigException BAD_OPTION

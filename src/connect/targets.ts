@@ -19,7 +19,7 @@ export interface Target {
 const PROTOCOLS = ['redis', 'rediss', 'tcp', 'unix'] as const;
 
 /**
- * Reads a resolved connection. Whatever asks for TLS gets it, or is refused.
+ * Reads a resolved connection. One that asks for TLS gets it, or is refused.
  *
  * @throws ConfigException BAD_OPTION
  */

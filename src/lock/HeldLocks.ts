@@ -29,7 +29,7 @@ interface Held {
  * | a trace id that has locks of the key           | the last of them                                       |
  * | a caller without a trace id that has locks     | the first of them: releases come in the order of locks |
  * | a trace id that has none                       | the first lock that was taken without a trace id       |
- * | a caller without a trace id that has none      | the first lock, whoever took it                        |
+ * | a caller without a trace id that has none      | the first lock, of any caller                          |
  * | a caller whose lock was lost                   | nothing; its next release means its next lock          |
  *
  * Callers without a trace id are told apart by their context object; those without a context are one caller. A lost lock that

@@ -13,10 +13,10 @@ import type { FromThread, ThreadWork, ToThread } from './threadWork';
 /** The name of its program, also beside the bundle of a program that was bundled. */
 const PROGRAM = 'keep-alive-thread.js';
 
-/** The main thread shows so often that it is not blocked, ms. */
+/** How often the main thread shows that it is not blocked, ms. */
 const BEAT = 100;
 
-/** A thread that has shown nothing for so many of our beats does not work. */
+/** A thread that has shown nothing during this number of our beats does not work. */
 const SILENT = 100;
 
 /** How long until one that has ended is started again, ms. */

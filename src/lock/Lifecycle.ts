@@ -55,7 +55,7 @@ export class Lifecycle {
             case 'opening':
             case 'open':
                 if (state.by === 'open') throw new LockError('ALREADY_OPENED', 'The lock is open already.');
-                // Whoever used it was faster than its container.
+                // Its user was faster than its container.
                 this._state = { ...state, by: 'open' };
                 if (state.kind === 'opening') await state.opening.session;
         }

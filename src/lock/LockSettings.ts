@@ -22,7 +22,7 @@ export class LockSettings {
     /** The same call chain may acquire again. */
     readonly reentrant: boolean;
     readonly wait: WaitMode;
-    /** After so many hand-offs in a row a key is left free for one pause; 0: never. */
+    /** After this number of hand-offs in a row a key is left free for one pause; 0: never. */
     readonly yieldAfter: number;
     /**
      * How often in a row a key is passed on among the callers of this process; 0: never, strict order over all processes. As
@@ -73,7 +73,7 @@ export class LockSettings {
     budget(timeout: number | null | undefined): number {
         const retries = this.retries === undefined ? undefined : this.retries * this.retryTimeout;
         if (timeout === null || timeout === undefined) return retries ?? 3 * this.retryTimeout;
-        // What is no number is left as it is, and refused by whoever is handed it.
+        // What is no number is left as it is, and its receiver refuses it.
         return retries === undefined || typeof timeout !== 'number' ? timeout : Math.min(timeout, retries);
     }
 }

@@ -34,7 +34,7 @@ export const DIAGNOSTICS_CHANNEL = 'pip-services4-redis-lock-node';
 
 const diagnostics = channel(DIAGNOSTICS_CHANNEL);
 
-/** Tells the toolkit's logger, counters and tracer what happens, and whoever listens on the diagnostics channel. */
+/** Tells the toolkit's logger, counters and tracer what happens, and the listeners of the diagnostics channel. */
 export class LockTelemetry {
     private _loggers: readonly Logger[] = [];
     private _counters: readonly Counters[] = [];

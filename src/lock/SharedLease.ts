@@ -114,7 +114,7 @@ export class SharedLease implements Lease {
     }
 
     private async _leave(): Promise<boolean> {
-        // What was lost stays lost: whoever asks for the signal later is to be told why. A lease that is not held may not be lost: the answer
+        // What was lost stays lost: a caller that asks for the signal later is to be told why. A lease that is not held may not be lost: the answer
         // to its renewal may not have been read yet.
         if (this._ended() === undefined) this._end();
         const left = await Promise.allSettled(this._shares.map((share) => share.leave(this._member)));

@@ -5,7 +5,7 @@ import type { KeyState } from './SharedLock';
 import { Refusal } from './StoredLock';
 import type { Sharer, WaiterRecord } from './StoredLock';
 
-/** So many waiters are granted a key at a time. */
+/** How many waiters are granted a key at a time. */
 const MOST = 64;
 
 /** A grant that a waiter is to be told. */
@@ -39,7 +39,7 @@ export abstract class LockHandOff extends SharedLock {
         return this._reaches(channel, { kind: 'grant', id, ttl: window, fence, spare });
     }
 
-    /** So many waiters are granted a key at a time. */
+    /** How many waiters are granted a key at a time. */
     protected get _most(): number {
         return MOST;
     }

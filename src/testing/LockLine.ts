@@ -12,7 +12,7 @@ export type Message =
       }
     | { readonly kind: 'first'; readonly id: string; readonly taken: number };
 
-/** So many expired tombstones are swept at a time. */
+/** How many expired tombstones are swept at a time. */
 const SWEEP = 64;
 
 /** Who waits for a lock, in order, and what they are told: `queue.lua` and `messages.lua`. */

@@ -21,7 +21,7 @@ export interface WaiterRecord {
     /** From this instant on it is taken to be dead, ms. */
     readonly lease: number;
     readonly ttl: number;
-    /** So many fences behind that of its grant are reserved with it. */
+    /** How many fences behind that of its grant are reserved with it. */
     readonly spare: number;
     /** Undefined: it waits for all of the key. */
     readonly share?: Share | undefined;

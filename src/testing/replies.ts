@@ -26,9 +26,9 @@ export interface QueuedRelease {
     readonly id: string;
     /** Attempts of that acquisition may still arrive, and its release, too: they are refused. */
     readonly underWay: boolean;
-    /** With waiters the key is left free for so many ms; 0: it is handed on. */
+    /** How long the key is left free if there are waiters, ms; 0: it is handed on. */
     readonly pause: number;
-    /** What is released stays taken for so many ms; 0 or undefined: it does not. */
+    /** How long the key stays taken after its release, ms; 0 or undefined: it does not. */
     readonly keep?: number | undefined;
 }
 
@@ -54,7 +54,7 @@ export interface BusyReply {
     readonly clock: number;
     readonly ticket: number;
     readonly rank: number;
-    /** The key was handed on in this step, for so many ms; 0: it was not. */
+    /** How long the one that the key was handed to in this step may take to claim it, ms; 0: it was not handed on. */
     readonly window: number;
     readonly holder: string;
     /** Another limit that was named last for the permits that are out; 0: none. */
@@ -67,7 +67,7 @@ export type ReleaseReply = 'released' | 'gone' | 'queued';
 
 export interface QueuedReleaseReply {
     readonly released: boolean;
-    /** Waiters have so many ms to claim the key, or it is left free for so long; 0: neither. */
+    /** How long waiters may take to claim the key, or how long it is left free, ms; 0: neither. */
     readonly window: number;
     /** How many wait for a key that is taken all the same, without a window; else 0. */
     readonly waiting: number;
@@ -77,7 +77,7 @@ export type RenewReply = 'renewed' | 'gone';
 
 export interface DowngradeReply {
     readonly done: boolean;
-    /** Waiters have so many ms to claim the key; 0: none was granted it. */
+    /** How long waiters may take to claim the key, ms; 0: none was granted it. */
     readonly window: number;
 }
 

@@ -20,7 +20,7 @@ const LIMIT = 4;
 
 let failed = 0;
 
-/** So many cycles at once: with keys of their own, most of them; some wait for each other, and some are left to run out. */
+/** How many cycles run at once: with keys of their own, most of them; some wait for each other, and some are left to run out. */
 async function together(lock: RedisLock, from: number): Promise<void> {
     await Promise.all(
         Array.from({ length: AT_ONCE }, async (_, at) => {

@@ -136,7 +136,7 @@ function held(holder: string, remaining: number, since?: number): Omit<LockInfo,
     return holding([{ holder, remaining, fence: 1, held: since, permits: 1 }], 'exclusive');
 }
 
-/** So many holders that share a key; the n-th has n permits. */
+/** A number of holders that share a key; the n-th has n permits. */
 function shared(count: number): Omit<LockInfo, 'key' | 'waiters'> {
     const numbers = Array.from({ length: count }, (_, at) => at + 1);
     return holding(

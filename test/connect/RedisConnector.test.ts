@@ -516,7 +516,7 @@ suite('RedisConnector', () => {
     });
 });
 
-/** All that an error tells whoever prints it. */
+/** All that an error tells when it is printed. */
 function saidBy(error: Rejection): string {
     return JSON.stringify([error, error.message, error.stack, error.details]);
 }

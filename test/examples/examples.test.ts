@@ -200,7 +200,7 @@ suite('Examples', () => {
         assert.isAbove(fence, 0);
     });
 
-    test('a semaphore that moved lets so many in', async () => {
+    test('a semaphore that moved lets in as many as its limit says', async () => {
         let [inside, most] = [0, 0];
         const work = async (): Promise<void> => {
             most = Math.max(most, ++inside);

@@ -50,7 +50,7 @@ export class Scheduler implements IReferenceable, IOpenable {
                 }
             });
         } catch (error) {
-            // LOCK_ABORTED. Anything else ends the process: whoever starts it again sees why.
+            // LOCK_ABORTED. Anything else ends the process: what starts it again sees why.
             if (!signal.aborted) throw error;
         }
     }

@@ -21,7 +21,7 @@ export interface MutantCase {
     readonly afterwards?: (lab: Lab) => void;
 }
 
-/** Whoever waits, waits; nobody gives up. */
+/** Nobody gives up. */
 const PATIENT: Partial<Pace> = { tries: 0, impatient: 0, cancel: 0, overstay: 0 };
 
 const TURN = 'engine/local/Turn.js';
@@ -62,7 +62,7 @@ export const MUTANT_CASES: Readonly<Record<string, MutantCase>> = {
         pace: { ...PATIENT, keepAlive: 0, overstay: 1 },
         lasts: 6000,
     },
-    'a renewal takes the key whoever has it': {
+    'a renewal takes the key also if another has it': {
         replacements: [
             [LUA, 'if not current or not holds(current, holder) then', 'if false then'],
             [

@@ -10,7 +10,7 @@ const MISSED = 100;
  * I5: nobody is served before somebody who stood in line when it came, was alive and connected all the time, and waits on.
  *
  * Where workers pass keys on among their own callers this is so for the callers of one process that ask for the same ttl,
- * whatever happens to it: they are a line. Between lines the places are those of the lines, whoever of them waits there:
+ * whatever happens to it: they are a line. Between lines the places are those of the lines, and not of those who wait in them:
  * - A turn, which is what a line has of a key for one place at Redis, has at most 1 + n leases, n as in
  *   `options.local_grants`, of which the last begins within a third of the ttl.
  * - While a caller waits, every other line begins at most one turn before each turn of its own, counted from when its own

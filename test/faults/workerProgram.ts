@@ -39,7 +39,7 @@ export type WorkerOrder =
 
 export type WorkerReport = { readonly kind: 'open' | 'stopped' | 'closed' } | { kind: 'failed'; error: string };
 
-/** A process that was ready to run is looked at so often, and noted when it was not running for so long, ms. */
+/** A process that was ready to run is looked at this often, ms, and noted when it was not running for this long, ms. */
 const TICK = 10;
 const STILL = 25;
 
@@ -132,7 +132,7 @@ class LabWorker {
             clearTimeout(timer);
             const reason = error instanceof Error && 'code' in error ? String(error.code) : String(error);
             this._history.note({ operation: 'refused', key, attempt, reason });
-            // Whoever cannot reach the server does not try at once again.
+            // A worker that cannot reach the server does not try at once again.
             if (!['LOCK_TIMEOUT', 'LOCK_ABORTED'].includes(reason)) await sleep(100);
         }
     }
@@ -156,7 +156,7 @@ class LabWorker {
         if (lease.signal.aborted) lost();
         else lease.signal.addEventListener('abort', lost, { once: true });
         this._note(attempt, lease, 'enter');
-        // Whoever holds a key works on until it is told otherwise.
+        // A worker that holds a key works on until it is told otherwise.
         await sleep(stay / 2, undefined, { signal: lease.signal }).catch(() => undefined);
         await this._write(attempt, lease);
         await sleep(stay / 2, undefined, { signal: lease.signal }).catch(() => undefined);

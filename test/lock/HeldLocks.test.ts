@@ -61,7 +61,7 @@ suite('Locks of several callers of one component', () => {
     }
 
     for (const [what, makes] of PAIRS.slice(0, 2)) {
-        test(`told apart by ${what}: whoever was refused the lock does not free it`, async () => {
+        test(`told apart by ${what}: a caller that was refused the lock does not free it`, async () => {
             const [one, other] = makes();
             assert.isTrue(await lock.tryAcquireLock(one, key, LONG));
             assert.isFalse(await lock.tryAcquireLock(other, key, LONG));

@@ -120,7 +120,7 @@ suite('Leases that a component gives out', () => {
         await Promise.all([one.release(), other.release()]);
     });
 
-    test('that share a lock end one by one: whoever released does not hold it, though others do', async () => {
+    test('that share a lock end one by one: the one that was released is not held, though others are', async () => {
         const [one, other] = await twice();
         assert.isTrue(await other.release());
         assert.isTrue(await other.release());

@@ -8,7 +8,7 @@ import { ownServer } from '../fixtures/ownServer';
 import { TcpProxy } from '../fixtures/TcpProxy';
 import { until } from '../fixtures/until';
 
-/** So long that whoever polls at this pace is not the one who saw it. */
+/** So long that a poller at this pace is not the one who saw it. */
 const NEVER = 60_000;
 
 suite('Foreign holders', function () {
@@ -235,7 +235,7 @@ suite('Foreign holders', function () {
             let taken = 0;
             while (crowd.left < 24) {
                 if (await foreignLock('many')) {
-                    // Whoever comes last leaves the key to the poller, which is no merit.
+                    // The last one leaves the key to the poller, which is no merit.
                     if (crowd.left < 24) taken += 1;
                     await sleep(5);
                     await own.commands.client.del('many');

@@ -79,7 +79,7 @@ suite('The keep-alive thread', function () {
         threads = new KeepAliveThreads(start);
     }
 
-    test('keeps a lease while the event loop is blocked, whoever else wants the key', async () => {
+    test('keeps a lease while the event loop is blocked, although others want the key', async () => {
         const lock = await opened();
         await using thief = await WorkerProcess.start(server);
         const lease = await lock.acquire(null, 'key');

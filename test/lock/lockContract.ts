@@ -10,7 +10,7 @@ import { rejection } from '../fixtures/rejection';
 import { until } from '../fixtures/until';
 import type { Settings } from './lockOf';
 
-/** Nobody polls that often: whoever is served sooner was told. */
+/** Nobody polls that often: a waiter that is served sooner was told. */
 const PAUSE = 60_000;
 
 /**
@@ -183,7 +183,7 @@ export function lockContract(
                 assert.isAbove((await waiting).fence, lease.fence);
             });
 
-            test(`hands a lease over to whoever knows its holder${kind}`, async () => {
+            test(`hands a lease over to one that knows its holder${kind}`, async () => {
                 const [one, other] = await several();
                 const lease = await one.acquire(null, key, { ...options, ttl });
                 const holder = lease.handOver();

@@ -12,7 +12,7 @@ export interface Ended {
 }
 
 /**
- * Runs the body of an async function in a process of its own, which knows RedisLock, ConfigParams and Context. Whoever has
+ * Runs the body of an async function in a process of its own, which knows RedisLock, ConfigParams and Context. A process that has
  * not ended by itself after a while is killed.
  */
 export async function runInProcess(body: string, patience = 25_000): Promise<Ended> {

@@ -250,7 +250,7 @@ export class ClientModel {
         this.inbox = [];
     }
 
-    /** Messages may have been lost: whoever waits looks again. */
+    /** Messages may have been lost: those who wait look again. */
     connect(now: number): void {
         this.connected = true;
         this.listening = true;

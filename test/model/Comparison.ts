@@ -241,7 +241,7 @@ export class Comparison {
         await this._client.set(this._clock, String(value), 'KEEPTTL');
     }
 
-    /** So many acquisitions were given up long ago. */
+    /** How many acquisitions were given up long ago. */
     async bury(many: number): Promise<void> {
         if (this._model.queue.value.length === 0 || this._model.queue.value.length > 10) return;
         await this._bury(Array.from({ length: many }, (_, i) => `old${String(i).padStart(3, '0')}`));

@@ -6,7 +6,7 @@ import { World } from './World';
 export interface ExplorerOptions extends WorldOptions {
     /** Longest sequence of moves; Infinity: all there are. */
     readonly depth: number;
-    /** A live waiter is served within so many ticks once nothing fails any more. */
+    /** How many ticks may pass until a live waiter is served, once nothing fails any more. */
     readonly bound: number;
 }
 

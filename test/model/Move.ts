@@ -31,7 +31,7 @@ export interface WorldOptions {
     readonly acquisitions: number;
     /** What each may ask for; undefined: all of the key. */
     readonly shares: readonly (Share | undefined)[];
-    /** Whoever has the key alone may come to share it. */
+    /** A client that has the key alone may come to share it. */
     readonly downgrades: boolean;
     /** What may go wrong, and how often in one run. */
     readonly kinds: readonly Fault[];
@@ -58,7 +58,7 @@ export interface WorldOptions {
 export type Move =
     | { readonly kind: 'tick' | 'foreign set' | 'foreign del' }
     | { readonly kind: 'wipe'; readonly what: Side }
-    /** The server accepts so many writes of the command. */
+    /** How many writes of the command the server accepts. */
     | { readonly kind: 'execute refused'; readonly at: number; readonly accepts: number }
     /** It asks for one of the shares. */
     | { readonly kind: 'wait' | 'try'; readonly at: number; readonly share: number }

@@ -6,7 +6,7 @@ import type { Durations, Place, Sharer } from '../../src/testing/LockModel';
 
 /** The scripts on a server that may refuse writes, out of memory or by its rights. */
 export class ServerModel extends LockModel {
-    /** So many more writes are accepted in this step. */
+    /** How many more writes are accepted in this step. */
     accepts = Infinity;
     /** How many this step has made. */
     writes = 0;

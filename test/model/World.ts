@@ -36,7 +36,7 @@ const LOCAL: ReadonlySet<Move['kind']> = new Set([
     'resume',
 ]);
 
-/** More than the numbers that a command draws from the clock at a time: it takes longer than so many µs. */
+/** More than the numbers that a command draws from the clock at a time: it takes longer than this, µs. */
 const STEP = 64;
 
 /** For how long a key is left free, in ticks. */

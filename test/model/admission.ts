@@ -47,7 +47,7 @@ function ticketOf({ queue }: ServerModel, id: string): number {
 }
 
 function overtaken(admitted: readonly Admitted[], before: ServerModel, after: ServerModel): string | undefined {
-    // Whoever was taken to be dead may come back in this very step.
+    // A waiter that was taken to be dead may come back in this very step.
     const waited = new Set(before.line.map(({ id }) => id));
     for (const { id, ticket } of admitted) {
         const earlier = after.line.find((place) => place.score < ticket && place.id !== id && waited.has(place.id));
@@ -69,7 +69,7 @@ function excess(admitted: readonly Admitted[], before: ServerModel, after: Serve
     return undefined;
 }
 
-/** Whoever hands on leaves nobody at the head of the line for whom there is room, unless it was told to ask. */
+/** After a hand-off nobody is at the head of the line for whom there is room, unless it was told to ask. */
 function forgotten(after: ServerModel, command: Command, reply: Reply): string | undefined {
     if (!handsOn(command, reply) || after.isTaken || after.queue.value.length === 0) return undefined;
     const { head, published } = after;

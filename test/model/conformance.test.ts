@@ -12,7 +12,7 @@ import { sharedServer } from '../fixtures/sharedServer';
 import { Comparison, KEPT, PAUSE, SPARE, TTLS } from './Comparison';
 import { Ear } from './Ear';
 
-/** So many sequences, or as many as there is time for, ms. */
+/** How many sequences, or as many as there is time for, ms. */
 const RUNS = 400;
 const TIME = 40_000;
 

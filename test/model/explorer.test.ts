@@ -61,13 +61,13 @@ const BREAKS: Readonly<Record<string, RegExp>> = {
     'the key is not lengthened when one joins': /and the key ends sooner$/,
     'the key is not lengthened by a renewal of one who shares it': /and the key ends sooner$/,
     'the key is not shortened when one leaves': /the key is shared, and nobody shares it/,
-    'the last who leaves deletes the key, whoever has it': /both believe .* one has it alone/,
+    'the last who leaves deletes the key, also if another has it': /both believe .* one has it alone/,
     'those who shared the key at an earlier time are kept': /is renewed, and another has had the key alone since/,
     'a key is joined although it is lost who shares it': /and the key ends sooner$/,
     'a shared key is taken because it is lost who shares it': /and the key ends sooner$|both believe/,
     'what one asks for is not counted': /4 permits of 3 are out/,
     'one waiter is let in at a time': /there is room for it, and nobody tells it/,
-    'readers join whoever waits': /which waits for longer/,
+    'readers pass a waiter': /which waits for longer/,
 };
 
 suite('Explorer', function () {

@@ -6,7 +6,7 @@ import type { QueuedAcquire, QueuedAcquireReply, SharedAcquire, WaiterRecord } f
 import type { KeyState } from '../../src/testing/SharedLock';
 import { ServerModel } from './ServerModel';
 
-/** Release and renewal believe whoever asks. */
+/** Release and renewal believe the one that asks. */
 export class Uncompared extends ServerModel {
     protected override _holds(): boolean {
         return this.key !== undefined;
@@ -69,7 +69,7 @@ export class UnseenQueue extends ServerModel {
     }
 }
 
-/** Release looks only at the queue: a key for which nobody waits is deleted whoever has it. */
+/** Release looks only at the queue: a key for which nobody waits is deleted, also if another has it. */
 export class QueueAlone extends ServerModel {
     protected override _holds(holder: string): boolean {
         return this.queue.value.length === 0 ? this.key !== undefined : super._holds(holder);
@@ -98,7 +98,7 @@ export class FreesForOwner extends ServerModel {
     }
 }
 
-/** Whoever joins does not lengthen the key. */
+/** A sharer that joins does not lengthen the key. */
 export class ShortJoin extends ServerModel {
     protected override _lengthen(expires: number, isNew: boolean): void {
         if (!isNew) super._lengthen(expires, isNew);
@@ -133,7 +133,7 @@ export class UncomparedLast extends ServerModel {
     }
 }
 
-/** Whoever begins to share the key leaves there who shared it before. */
+/** The first that shares the key leaves those there who shared it before. */
 export class KeptSharers extends ServerModel {
     override get tellsSharers(): boolean {
         return true;
@@ -149,7 +149,7 @@ export class JoinedUnknown extends ServerModel {
     }
 }
 
-/** Whoever wants the key alone takes one that is shared, and of which nobody is known. */
+/** One that wants the key alone takes one that is shared, and of which no sharer is known. */
 export class TakenUnknown extends ServerModel {
     override acquireQueued(request: QueuedAcquire): QueuedAcquireReply {
         if (request.share === undefined && this.key?.value === SHARED && !this._isKnown()) this.key = undefined;
@@ -175,7 +175,7 @@ export class OneAtATime extends ServerModel {
     }
 }
 
-/** Readers join whoever waits. */
+/** Readers pass a waiter. */
 export class PassingReader extends ServerModel {
     override acquireShared(request: SharedAcquire): ReturnType<ServerModel['acquireShared']> {
         const { queue } = this;

@@ -20,7 +20,7 @@ export interface ClientRules {
     readonly confirmsFirst: boolean;
     /** An acquisition that has lost sight of an attempt is released with a tombstone. */
     readonly buries: boolean;
-    /** Whoever has chosen its holder does not ask again before it knows what became of its last release. */
+    /** A client that has chosen its holder does not ask again before it knows what became of its last release. */
     readonly waitsForOutcome: boolean;
     readonly hasTimer: boolean;
     /** Leases are renewed, not only confirmed. */

@@ -149,7 +149,7 @@ export const MUTANTS: Readonly<Record<string, Changes>> = {
         client: { keepsAlive: true },
     },
     'the key is not shortened when one leaves': { server: mutants.LongRelease, shares: [READER], acquisitions: 2 },
-    'the last who leaves deletes the key, whoever has it': {
+    'the last who leaves deletes the key, also if another has it': {
         server: mutants.UncomparedLast,
         shares: [READER],
         acquisitions: 2,
@@ -183,6 +183,6 @@ export const MUTANTS: Readonly<Record<string, Changes>> = {
         acquisitions: 2,
     },
     'one waiter is let in at a time': { server: mutants.OneAtATime, shares: [undefined, READER], clients: 3 },
-    'readers join whoever waits': { server: mutants.PassingReader, shares: [undefined, READER], clients: 3 },
+    'readers pass a waiter': { server: mutants.PassingReader, shares: [undefined, READER], clients: 3 },
     'no timer': { client: { hasTimer: false }, kinds: ['lose'], faults: 1, acquisitions: 2 },
 };

@@ -15,7 +15,7 @@ import { TAKEN } from '../lease/LeasedKey';
  * | GONE    | deputy | the store has told the deputy that the key is not ours any more         |
  * | RETIRED | main   | the lease has ended                                                     |
  *
- * 1. Whoever renews sets its flag first, by one compare-and-exchange of the whole word. So a thread that has seen another generation,
+ * 1. A thread that renews sets its flag first, by one compare-and-exchange of the whole word. So a thread that has seen another generation,
  *    or no RETIRED, sends nothing once that has changed: no renewal begins after a release.
  * 2. It does not set it while the other's flag is set. One that is set for longer than `patience` is passed over: a thread that is
  *    blocked, or whose connection is dead, cannot clear it. A renewal only lengthens, so two of them do no harm.

@@ -93,14 +93,14 @@ export class ThreadDeputy implements Deputy {
         return busy.length === 0 ? undefined : this._quiet(busy, this._clock.now() + LONGEST_WAIT);
     }
 
-    /** The deputy was told that a key is lost: whoever works under its lease is told at once. */
+    /** The deputy was told that a key is lost: those who work under its lease are told at once. */
     lost({ row, generation }: LostRow): void {
         if (row < this._table.size && this._table.generation(row) === generation) this._leases[row]?.isHeld();
     }
 
     private _keep(lease: LookedAfter, one: TabledKey): void {
         this._leases[one.row] = lease;
-        // Before whoever waits for the lease goes on, perhaps with a computation that blocks the event loop.
+        // Before the caller that waits for the lease goes on, perhaps with a computation that blocks the event loop.
         if (this._untold.length === 0) inMicrotask(() => this._flush());
         this._untold.push(this._kept(one));
     }

@@ -8,7 +8,7 @@ import { shareHolder } from '../port/ReservingRequest';
 export interface ForceReleaseOptions {
     readonly by: string;
     readonly reason: string;
-    /** From whom, so that nobody else loses it. Default: whoever has it. */
+    /** From whom, so that nobody else loses it. Default: from the one that has it. */
     readonly holder?: string | undefined;
     /** Handed to the observer. */
     readonly context?: unknown;

@@ -97,7 +97,7 @@ export class Leader {
         }
     }
 
-    /** After so many failures in a row. */
+    /** After a number of failures in a row. */
     private async _pause(failures: number): Promise<void> {
         const { signal } = this._end;
         if (signal.aborted) return;

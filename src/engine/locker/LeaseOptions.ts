@@ -26,7 +26,7 @@ export interface LeaseOptions {
     /** Whether it is held alone, or beside others that share it. Default: exclusive; shared, where a limit is given. */
     readonly mode?: LockMode | undefined;
     /**
-     * At most so many permits of the key are out at a time, those of this lease included. Each caller speaks for itself: give the same
+     * How many permits of the key may be out at a time, those of this lease included. Each caller speaks for itself: give the same
      * limit everywhere. Not for a quorum.
      */
     readonly limit?: number | undefined;
@@ -41,7 +41,7 @@ export interface LeaseOptions {
     readonly signal?: AbortSignal | undefined;
     /**
      * The id to hold the key under; one that holds the key already gets it again. Default: a new one. While a lease of the same id is
-     * being given back, its next acquisition by the same locker waits for that. Another process, or whoever releases by its holder, must
+     * being given back, its next acquisition by the same locker waits for that. Another process, or a caller that releases by its holder, must
      * do that itself: a release that is still on its way would end the next lease, too.
      */
     readonly holder?: string | undefined;

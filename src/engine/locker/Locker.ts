@@ -115,8 +115,8 @@ export class Locker {
     }
 
     /**
-     * Waits for a key, or for several (all or nothing, in sorted order so that two callers cannot block each other). Whoever
-     * came first is served first.
+     * Waits for a key, or for several (all or nothing, in sorted order so that two callers cannot block each other). Callers are
+     * served in the order in which they came.
      *
      * @throws LockError LOCK_TIMEOUT when it was busy to the end, BAD_TIMEOUT, and all that tryAcquire throws.
      */

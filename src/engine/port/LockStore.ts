@@ -9,7 +9,7 @@ export type LockMode = 'exclusive' | 'shared';
 
 /** What a shared lease takes of a key. An exclusive one takes all of it. */
 export interface Share {
-    /** At most so many permits are out at a time, its own included; Infinity: no limit. */
+    /** How many permits may be out at a time, its own included; Infinity: no limit. */
     readonly limit: number;
     /** How many of them it takes. */
     readonly permits: number;

@@ -2,7 +2,7 @@ import type { AcquireRequest, Granted, LockStore, StoreListener } from './LockSt
 
 /** What the stores of this library say to each other, beyond the port. */
 export interface ReservingRequest extends AcquireRequest {
-    /** Local succession: so many fences behind that of the grant are to be nobody else's. */
+    /** Local succession: this number of fences behind that of the grant are to be nobody else's. */
     readonly spare?: number | undefined;
     /**
      * Local succession: others of the process want the key, so the fences are to be reserved also where the key may be free. Else they are
@@ -25,7 +25,7 @@ export interface ReservedGrant extends Granted {
 export interface NodeListener extends StoreListener {
     /** The connection is lost, perhaps for a moment only. */
     departed?(): void;
-    /** The node was started a moment ago, and votes in so many ms. */
+    /** The node was started a moment ago, and votes after this time, ms. */
     settling?(left: number): void;
 }
 

@@ -5,13 +5,13 @@
 /** How long a waiter that was made the holder has to show that it is there: what a frozen waiter costs those behind it. */
 export const CLAIM_WINDOW = 2000;
 
-/** A waiter shows at least so often that it is there. */
+/** How often a waiter shows that it is there, at least. */
 export const HEARTBEAT = 10_000;
 
 /** A waiter that was not heard of for so long is taken to be dead. */
 export const WAITER_LEASE = 3 * HEARTBEAT;
 
-/** A waiter that polls asks at least so often: twice in the time that it is given to claim its turn. */
+/** How often a waiter that polls asks, at least: twice in the time that it is given to claim its turn. */
 export const LONGEST_POLL = CLAIM_WINDOW / 2;
 
 /** A waiter that polls and was not heard of for so long is taken to be dead. One that lives comes back to its place. */

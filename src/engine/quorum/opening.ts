@@ -5,7 +5,7 @@ import { given } from './awaitVotes';
 import type { QuorumContext } from './QuorumContext';
 import type { QuorumNode } from './QuorumNode';
 
-/** Nodes that are slower by so many ms are not waited for. */
+/** Nodes that are slower by this are not waited for, ms. */
 const MOMENT = 500;
 
 /**

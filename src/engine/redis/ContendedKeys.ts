@@ -1,4 +1,4 @@
-/** So many keys are remembered. A key that is forgotten costs one more command. */
+/** How many keys are remembered. A key that is forgotten costs one more command. */
 const MOST = 1000;
 
 /**

@@ -65,7 +65,7 @@ export interface RedisStoreOptions {
     /** Put before every key. */
     readonly keyPrefix: string;
     /**
-     * About once in so many hand-offs a key is left free for `pause` ms, for those who poll with a plain SET. Undefined: never.
+     * About once in this number of hand-offs a key is left free for `pause` ms, for those who poll with a plain SET. Undefined: never.
      */
     readonly yielding?: { readonly after: number; readonly pause: number } | undefined;
     /** It is a node of a quorum: each attempt has an id of its own, and holders are compared without their fence. */
@@ -79,7 +79,7 @@ const FREE = -2;
 
 const USUAL_DRIFT = 0.01;
 
-/** So many bytes of a value are read to find out whether it is one of our holders: a host name has 255 at most. */
+/** How many bytes of a value are read to find out whether it is one of our holders. A host name has 255 at most. */
 const LONGEST_HOLDER = 511;
 
 /** Locks on one Redis: a server, or a cluster of them. `scripts/` says what each command does. */

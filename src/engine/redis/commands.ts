@@ -256,7 +256,7 @@ function hintOf({ hint = 0 }: ReservingRequest, { hinted }: CommandContext): rea
     return hinted ? [String(Math.floor(hint))] : NONE;
 }
 
-/** The sharers are named only by whoever shares the key, see lock.lua. */
+/** The sharers are named only by those who share the key, see lock.lua. */
 function queuedKeysOf(stored: string, shares: boolean): LockKeys {
     const [key, queue, waiters, sharers] = keysOf(stored);
     return [key, queue, waiters, shares ? sharers : waiters];

@@ -6,10 +6,10 @@ export interface Due {
     place: number;
 }
 
-/** Whoever else uses the event loop gets a turn after so many ms of running what is due. */
+/** Other users of the event loop get a turn after this time of running what is due, ms. */
 const SLICE = 3;
 
-/** The time is looked at after so many items: a reading costs about as much as running one. */
+/** The time is looked at after this number of items: a reading costs about as much as running one. */
 const BETWEEN_LOOKS = 16;
 
 /**

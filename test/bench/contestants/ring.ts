@@ -15,7 +15,7 @@ export class Ring implements AsyncDisposable {
         private readonly _size: number,
     ) {}
 
-    /** @param members those of this process, of so many altogether. */
+    /** @param members those of this process. */
     static async open(server: RedisAddress, members: readonly number[], size: number): Promise<Ring> {
         const [publisher, subscriber] = await Promise.all([connect(server), connect(server)]);
         const ring = new Ring({ publisher, subscriber }, size);

@@ -15,7 +15,7 @@ export interface HandOffs {
 }
 
 /**
- * Calls in two processes are in the order in which the server gets them: who asked so many ms earlier in another process is not
+ * Calls in two processes are in the order in which the server gets them: one that asked this much earlier, ms, in another process is not
  * wronged. In the beginning all ask at once: who asked then may be overtaken, but has overtaken nobody.
  */
 const TOLERANCE = 25;

@@ -45,8 +45,8 @@ const TTL = 900_000;
 export const growth: Row = {
     name: 'growth',
     title: 'How cost grows',
-    about: `This library against itself: cycles of other keys, ten at once, while so many keys are held; and hand-offs of one key, which
-is released at once, while so many wait for it in one process. Memory of the server is divided by the number of keys or waiters.
+    about: `This library against itself: cycles of other keys, ten at once, while a number of keys are held; and hand-offs of one key, which
+is released at once, while a number of callers wait for it in one process. Memory of the server is divided by the number of keys or waiters.
 What grows with the logarithm of n costs log n / log ${FROM} of what it costs with ${FROM}: growth is told as a part of that.`,
     metrics: [byKeys, growthKeys, byWaiters, growthWaiters],
     run,
@@ -104,7 +104,7 @@ async function keys(bench: Bench, lock: RedisLock, probe: ServerProbe): Promise<
 async function waiters(bench: Bench, lock: RedisLock, probe: ServerProbe): Promise<Found> {
     const found: Found = new Map();
     let [served, paused] = [0, true];
-    // Whoever has the key while nothing is measured keeps it until it goes on.
+    // The one that has the key while nothing is measured keeps it until it goes on.
     let goOn: () => void = () => undefined;
     const loop = async (): Promise<void> => {
         for (;;) {

@@ -50,10 +50,10 @@ const LONGEST = 6000;
 export const handOff: Row = {
     name: 'handOff',
     title: 'Contended: from one to the next',
-    about: `So many wait for one key, and one more has it, in four processes; each holds it for ${BRIEF} ms. Times are of rounds in which all
+    about: `A number of callers wait for one key, and one more has it, in four processes; each holds it for ${BRIEF} ms. Times are of rounds in which all
 ask at once and each is served once: from the call of release to the return of acquire for one who was waiting, in whatever
 process. They are compared with that from PUBLISH to its message in another process, among as many. Order and fairness are of
-rounds in which whoever has released the key asks again at once: an inversion is a grant to one while another waited who had
+rounds in which the one that has released the key asks again at once: an inversion is a grant to one while another waited who had
 asked 25 ms earlier. Commands are counted in the same way, also with a hold of ${LONG} ms, after which this library has sent the
 confirmation that it saves for brief holds; peers that poll send the more the longer a key is held.`,
     metrics: [latency50, latency99, sentBrief, sentLong, fairness, starved, disorder],

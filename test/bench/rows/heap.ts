@@ -19,7 +19,7 @@ export const [HELD, WAITING] = [10_000, 2000];
 export const heap: Row = {
     name: 'heap',
     title: 'Memory of the client',
-    about: `Growth of the heap of a process of its own, after garbage collection, by so many leases of different keys or by so many
+    about: `Growth of the heap of a process of its own, after garbage collection, by a number of leases of different keys or of
 waiters for one key; the strings of the keys are not counted. A lease has what the contestant gives: this library and
 redis-semaphore renew it, the others do not.`,
     metrics: [heapHeld, heapWaiting],

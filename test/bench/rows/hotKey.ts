@@ -32,7 +32,7 @@ export const hotKey: Row = {
     name: 'hotKey',
     title: 'One hot key',
     about: `${WAITERS} callers in four processes want one key all the time, and release it as soon as they have it. Strict order over all
-processes, which is this library's default, is the baseline. With locks that poll, whoever has released the key mostly takes it
+processes, which is this library's default, is the baseline. With locks that poll, the one that has released the key mostly takes it
 again before another asks: their grants are many and unfair, as the inversions tell.`,
     metrics: [grants, commands, cpu, fairness, disorder],
     run,

@@ -21,7 +21,7 @@ const LOOPS = 100;
 export const leftBehind: Row = {
     name: 'leftBehind',
     title: 'What is left behind',
-    about: `So many keys are acquired and released once each, on a server that is empty before. Then its keys are counted. That of this library
+    about: `The keys are acquired and released once each, on a server that is empty before. Then its keys are counted. That of this library
 is its clock, which there is one of for a server.`,
     metrics: [keysLeft],
     run,

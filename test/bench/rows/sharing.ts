@@ -42,7 +42,7 @@ export const writerWait: Metric = {
 export const sharing: Row = {
     name: 'sharing',
     title: 'Shared: readers and permits',
-    about: `So many loops share one key: as readers, or each with one of ${PERMITS} permits. Where more than ${PERMITS} want a permit, they wait for
+    about: `Loops share one key: as readers, or each with one of ${PERMITS} permits. Where more than ${PERMITS} want a permit, they wait for
 each other. Then ${READERS} readers come and go, each of which keeps the key for ${HOLD} ms, and a writer asks for it now and then.`,
     metrics: [sharedRate, permitRate, writerWait],
     run,
@@ -87,7 +87,7 @@ function picked(
 
 let used = 0;
 
-/** How many cycles so many loops do in so many ms. */
+/** How many cycles a number of loops do in some ms. */
 async function cycles(contestant: Contestant, locking: Locking, atOnce: number, duration: number): Promise<number> {
     const end = performance.now() + duration;
     let done = 0;

@@ -34,7 +34,7 @@ const AT_ONCE = [1, 10, 100, 1000];
 export const uncontended: Row = {
     name: 'uncontended',
     title: 'Uncontended: acquire and release',
-    about: `A cycle acquires a key that was never used before and releases it. So many loops run at once in one process, over one
+    about: `A cycle acquires a key that was never used before and releases it. The loops run at once in one process, over one
 connection; a round measures every contestant once, in random order, and compares it with the baseline of the same round.`,
     metrics: [throughput, clientCpu, serverCpu, p50, p99, sent, executed],
     run,
@@ -97,7 +97,7 @@ async function measureRound(
 
 let used = 0;
 
-/** So many loops for so many ms; answers the time of each cycle. */
+/** Runs loops for some ms; answers the time of each cycle. */
 export async function cycles(locking: Locking, atOnce: number, duration: number): Promise<Float64Array> {
     const times: number[] = [];
     const end = performance.now() + duration;

@@ -160,7 +160,7 @@ suite('GiveUps', () => {
         assert.strictEqual(giveUps.size, 3);
     });
 
-    test('keep no more than so many', async () => {
+    test('keep no more than their limit', async () => {
         const few = new GiveUps(store, clock, 2);
         store.holding = true;
         for (const key of ['a', 'b', 'c']) few.giveUp({ key, id, underWay: true }, clock.now() + 5000);

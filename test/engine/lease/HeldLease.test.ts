@@ -129,7 +129,7 @@ suite('HeldLease', () => {
         });
     });
 
-    suite('whoever asks late is told the same as whoever asked early, when it', () => {
+    suite('a caller that asks late is told the same as one that asked early, when it', () => {
         const ENDS: Readonly<Record<string, (one: HeldLease) => unknown>> = {
             'was released': (one) => one.release(),
             'was handed over': (one) => one.handOver(),

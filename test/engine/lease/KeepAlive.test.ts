@@ -397,7 +397,7 @@ suite('KeepAlive', () => {
             assert.strictEqual(told('renewed'), 0);
         });
 
-        test('is given to whoever renews by hand, and the lease stays', async () => {
+        test('is given to a caller that renews by hand, and the lease stays', async () => {
             const lease = keep({ keepAlive: false });
             store.holding = true;
             const renewal = lease.renew();
@@ -464,7 +464,7 @@ suite('KeepAlive', () => {
             assert.isUndefined(store.holderOf('b'));
         });
 
-        test('is reported to whoever renews by hand', async () => {
+        test('is reported to a caller that renews by hand', async () => {
             const lease = keep({ keepAlive: false });
             store.delete('key');
             await rejection(lease.renew(), 'LOCK_LOST');

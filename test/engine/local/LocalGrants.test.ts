@@ -98,7 +98,7 @@ suite('LocalGrants', () => {
             assert.strictEqual(third?.holder, first.holder);
         });
 
-        test('so many times in a row, then it goes to the next process', async () => {
+        test('a limited number of times in a row, then it goes to the next process', async () => {
             const other = await opened(store.another());
             const first = await contended();
             const theirs = other.acquire('key');
@@ -647,7 +647,7 @@ suite('LocalGrants', () => {
         assert.deepEqual(served, ['other']);
     });
 
-    test('whoever is sent away when the lock is closed is not asked for any more', async () => {
+    test('a waiter that is sent away when the lock is closed is not asked for any more', async () => {
         store.put('key', 'other', TTL);
         const sent = waiting(3).map((wait) => rejection(wait, 'CLOSED'));
         await settled();

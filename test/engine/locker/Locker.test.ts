@@ -1209,7 +1209,7 @@ suite('Locker', () => {
             assert.isUndefined(store.holderOf('second'));
         });
 
-        test('releases every lease at once: whoever releases its own then gets the same answer', async () => {
+        test('releases every lease at once: a caller that releases its own then gets the same answer', async () => {
             const lease = await locker.acquire('key');
             const closing = locker.close();
             assert.isFalse(lease.isHeld());

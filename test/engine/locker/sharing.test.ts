@@ -197,7 +197,7 @@ suite('A locker whose keys are shared', () => {
             });
         }
 
-        test('ends the lease whose key is gone, and takes nothing from whoever has it', async () => {
+        test('ends the lease whose key is gone, and takes nothing from the one that has it', async () => {
             const lease = await locker.acquire('key');
             store.put('key', 'other', TTL);
             await rejection(lease.downgrade(), 'LOCK_LOST');

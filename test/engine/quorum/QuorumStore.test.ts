@@ -472,7 +472,7 @@ suite('QuorumStore', () => {
         for (const chosen of [undefined, 'job']) {
             const whose = chosen ?? 'an id of our own';
 
-            /** A lease of which the last node has lost its vote, and a renewal that goes on for so many ms. */
+            /** A lease of which the last node has lost its vote, and a renewal that goes on for some ms. */
             async function renewing(
                 passed: number,
             ): Promise<{ holder: string; id: string; renewed: Promise<unknown> }> {
@@ -763,7 +763,7 @@ suite('QuorumStore', () => {
         });
 
         suite('of nodes that were started a moment ago', () => {
-            /** Nodes that vote in so many ms, or never answer. */
+            /** Nodes that vote after some ms, or never answer. */
             function fresh(lefts: readonly (number | undefined)[], openTimeout: number): QuorumProcess {
                 const process = new QuorumProcess(nodes, clock, { openTimeout });
                 process.links.forEach((link, at) => {

@@ -29,7 +29,7 @@ suite('TimerHeap', () => {
         return { name, due: 0, place: -1 };
     }
 
-    /** A new item, due in so many ms. */
+    /** A new item, due after some ms. */
     function queued(name: string, delay: number): Item {
         const one = item(name);
         queue.set(one, start + delay);

@@ -414,7 +414,7 @@ suite('Waiters', () => {
             assert.strictEqual(attempts(), 2);
         });
 
-        test('is looked at by whoever becomes the first in line', async () => {
+        test('is looked at by the waiter that becomes the first in line', async () => {
             want();
             await busy({ rank: 1, foreign: true });
             waiters.first('key', idOf('me'), 30_000);

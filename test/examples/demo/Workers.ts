@@ -47,12 +47,12 @@ export class Workers {
         });
     }
 
-    /** Kills whoever is inside. @returns after how many ms the next one entered. */
+    /** Kills the worker that is inside. @returns after how many ms the next one entered. */
     kill(): Promise<number> {
         return this._end('SIGKILL', 'is KILLED while it works');
     }
 
-    /** Stops whoever is inside, as an orchestrator does. @returns after how many ms the next one entered. */
+    /** Stops the worker that is inside, as an orchestrator does. @returns after how many ms the next one entered. */
     stop(): Promise<number> {
         return this._end('SIGTERM', 'is stopped while it works (SIGTERM)');
     }

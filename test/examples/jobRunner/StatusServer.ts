@@ -12,7 +12,7 @@ import type {
 import type { LockHealth } from './LockHealth';
 import type { PrometheusCounters } from './PrometheusCounters';
 
-/** Serves /health, for whoever restarts services that are not well, and /metrics, for Prometheus. */
+/** Serves /health, for a supervisor that restarts services that are not well, and /metrics, for Prometheus. */
 export class StatusServer implements IConfigurable, IReferenceable, IOpenable {
     private _port = 8080;
     private _health: LockHealth | undefined;

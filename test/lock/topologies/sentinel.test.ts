@@ -104,7 +104,7 @@ suite('A lock behind Sentinels', function () {
         }
     });
 
-    test('tells whoever connects to a replica that nothing can be locked there', async () => {
+    test('tells a caller that connects to a replica that nothing can be locked there', async () => {
         const [replica] = await group.replicas();
         if (replica === undefined) assert.fail();
         const warnings: string[] = [];

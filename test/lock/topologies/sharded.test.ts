@@ -15,7 +15,7 @@ import { lockContract } from '../lockContract';
 import { lockOf } from '../lockOf';
 import type { Settings } from '../lockOf';
 
-/** Waiters poll: so often, ms. */
+/** How often waiters poll, ms. */
 const POLL = { 'options.retry_timeout': 50 };
 
 /** Nor are keys passed on within a process where waiters poll. */

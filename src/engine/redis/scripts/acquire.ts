@@ -32,7 +32,7 @@ export type AcquireQueuedReply =
           readonly ticket: number;
           /** How many are before this one. */
           readonly rank: number;
-          /** Others were granted the key in this step, and have so many ms to claim it; 0: they were not. */
+          /** How long others that were granted the key in this step may take to claim it, ms; 0: none was granted it. */
           readonly window: number;
           /** Empty: the key is left free for others. */
           readonly holder: string;

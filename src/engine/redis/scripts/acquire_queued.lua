@@ -14,7 +14,7 @@
 --             remaining   of the key, ms; -1: it never expires. For permits of a shared key: until the first ends
 --             clock       every later grant has a greater fence
 --             rank        how many are before this one
---             window      the key was given to others in this step, who have so many ms to claim it; 0: it was not
+--             window      how long others that were given the key in this step may take to claim it, ms; 0: none was
 --             holder      '': the key is left free for others
 --             limit       another one than this was named last for the permits that are out; 0: none was
 --   -1        refused: the acquisition was given up; or, on a node, a later attempt of it has the key; or it shares the

@@ -6,7 +6,7 @@
 --
 -- Answers, per item: {done, window}
 --   done     1: it is shared; 0: this holder does not have the key
---   window   waiters were granted the key, and have so many ms to claim it; 0: none was
+--   window   how long the waiters that were granted the key may take to claim it, ms; 0: none was
 
 --@include hand_off
 --@include holds

@@ -4,7 +4,7 @@ import { Script, isList, isNumber } from './Script';
 export interface DowngradeReply {
     /** False: the holder does not have the key. */
     readonly done: boolean;
-    /** Waiters were granted the key, and have so many ms to claim it; 0: none was. */
+    /** How long the waiters that were granted the key may take to claim it, ms; 0: none was granted it. */
     readonly window: number;
 }
 

@@ -6,7 +6,7 @@ export type ReleaseReply = 'released' | 'gone' | 'queued';
 /** Answers of release_queued.lua. */
 export interface ReleaseQueuedReply {
     readonly released: boolean;
-    /** Waiters were granted the key, or it was left free, for so many ms; 0: neither. */
+    /** How long the waiters that were granted the key may take to claim it, or how long it is left free, ms; 0: neither. */
     readonly window: number;
     /** How many wait for a key that is taken all the same, without a window; else 0. */
     readonly waiting: number;

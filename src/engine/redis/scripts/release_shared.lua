@@ -30,7 +30,7 @@ while item <= #ARGV do
             local now = redis.call('TIME')
             time = now[1] * 1000 + math.floor(now[2] / 1000)
         end
-        -- Whoever is there after this is not over.
+        -- A sharer that is there after this is not over.
         local over = redis.call('ZRANGEBYSCORE', sharers, 1, time, 'LIMIT', 0, 1000)
         for _, one in ipairs(over) do
             changed = changed + redis.call('ZREM', sharers, one, one .. '\rf', one .. '\rp', one .. '\ra')

@@ -52,7 +52,7 @@ export function downgrading(scene: Scene): void {
         assert.sameMembers(await holders(), ['w', 'a', 'b']);
     });
 
-    test('does nothing for whoever does not have the key', async () => {
+    test('does nothing for one that does not have the key', async () => {
         const w = await scene.granted('w');
         await scene.release(w);
         assert.deepEqual(await scene.store.downgrade(scene.key, w.holder, TTL), { kind: 'gone' });

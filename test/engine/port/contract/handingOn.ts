@@ -6,7 +6,7 @@ import type { Scene } from './Scene';
 
 /** What becomes known of a hand-off, and how one is made again. */
 export function handingOn(scene: Scene): void {
-    test('is told to whoever made it by a release, with the window', async () => {
+    test('is told to the one that made it by a release, with the window', async () => {
         const a = await scene.granted('a');
         await scene.wait('b');
         await scene.release(a);
@@ -14,7 +14,7 @@ export function handingOn(scene: Scene): void {
         assert.deepEqual(scene.handOffs, [{ key: scene.key, window: CLAIM_WINDOW }]);
     });
 
-    test('is told to whoever made it by finding the key absent, with the window', async () => {
+    test('is told to the one that made it by finding the key absent, with the window', async () => {
         await scene.granted('a');
         await scene.wait('b', { ttl: 1000 });
         await scene.world.delete(scene.key);

@@ -61,7 +61,7 @@ export function limiting(scene: Scene): void {
         await scene.busy('d', of(2));
     });
 
-    test('counts a reader as one, and keeps out whoever wants it alone', async () => {
+    test('counts a reader as one, and keeps out one that wants it alone', async () => {
         const a = await scene.granted('a', read);
         await scene.granted('b', of(2));
         await scene.busy('c', of(2));

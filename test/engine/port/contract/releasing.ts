@@ -43,7 +43,7 @@ export function releasing(scene: Scene): void {
         assert.isUndefined(await scene.world.get(scene.key));
     });
 
-    test('after the lease ran out leaves the key to whoever has it now', async () => {
+    test('after the lease ran out leaves the key to the one that has it now', async () => {
         const a = await scene.granted('a', { ttl: 50 });
         await scene.world.pass(80);
         await scene.granted('b');

@@ -46,7 +46,7 @@ export function sharing(scene: Scene): void {
         await scene.granted('b', { ...read, ticket: 0 });
     });
 
-    test('keeps out whoever wants it alone until the last reader has released it', async () => {
+    test('keeps out a writer until the last reader has released it', async () => {
         const a = await scene.granted('a', read);
         const b = await scene.granted('b', read);
         const busy = await scene.busy('w');

@@ -17,7 +17,7 @@ export function waiting(scene: Scene): void {
         );
     });
 
-    test('keeps the place for whoever asks again', async () => {
+    test('keeps the place of a waiter that asks again', async () => {
         await scene.granted('a');
         const { ticket } = await scene.wait('b');
         await scene.wait('c');
@@ -25,7 +25,7 @@ export function waiting(scene: Scene): void {
         assert.deepInclude(await scene.wait('b'), { ticket, rank: 0 });
     });
 
-    test('gives the old place back to whoever was dropped meanwhile', async () => {
+    test('gives the old place back to a waiter that was dropped meanwhile', async () => {
         await scene.granted('a');
         const { ticket } = await scene.wait('b');
         await scene.wait('c');

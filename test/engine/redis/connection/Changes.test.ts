@@ -2,7 +2,7 @@ import { assert } from 'chai';
 import { Changes } from '../../../../src/engine/redis/connection/Changes';
 import { VirtualClock } from '../../../fixtures/VirtualClock';
 
-suite('Whoever waits for a change', () => {
+suite('One that waits for a change', () => {
     let clock: VirtualClock;
     let changes: Changes;
 

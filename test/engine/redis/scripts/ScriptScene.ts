@@ -161,7 +161,7 @@ export class ScriptScene {
         return this.run(inspectScript, { keys: this.keys, args: [most] });
     }
 
-    /** The messages, when there are so many. */
+    /** The messages, when there are this many. */
     async messages(count: number): Promise<readonly Message[]> {
         await until(() => this.heard.length >= count);
         return this.heard;

@@ -242,7 +242,7 @@ suite('A server with too few replicas', () => {
         await scene.end();
     });
 
-    /** From now on so many replicas are needed. There are none. */
+    /** From now on this many replicas are needed. There are none. */
     async function alone(replicas: number): Promise<void> {
         await scene.client.config('SET', 'min-replicas-to-write', String(replicas));
     }
@@ -400,7 +400,7 @@ suite('A slot that is about to leave its server', function () {
                 }
                 const owners = [id, ...ids].filter((one) => current?.startsWith(one) === true);
                 assert.lengthOf(owners, current === null ? 0 : 1);
-                // Whoever is in line is served in the end.
+                // Those who are in line are served in the end.
                 if (current !== null) await run(releaseQueuedScript, [current, '', '0'], ['']);
                 for (const one of ids) {
                     const answer = await run(acquireQueuedScript, [one, String(TTL), '1'], [scene.channel]);

@@ -10,7 +10,7 @@ import { ScriptScene, TTL } from './ScriptScene';
 
 const permits = (count: number, limit: number): { permits: number; limit: number } => ({ permits: count, limit });
 
-/** So many waiters are granted a key in one step. */
+/** How many waiters are granted a key in one step. */
 const MOST = 64;
 
 suite('The line of a key that is shared', () => {
@@ -130,7 +130,7 @@ suite('The line of a key that is shared', () => {
         assert.isTrue((await scene.client.get(scene.key))?.startsWith(id));
     });
 
-    test('lets whoever gives permits back let in those for whom there is room now, and no more', async () => {
+    test('lets those in for whom there is room when permits are given back, and no more', async () => {
         const all = [await scene.shared(permits(2, 3)), await scene.shared(permits(1, 3))];
         const [two, one] = [newId(), newId()];
         await scene.wait(two, { share: permits(2, 3) });

@@ -38,7 +38,7 @@ suite('acquire_shared.lua', () => {
         );
     });
 
-    test('lets the key end with the longest lease, whoever came last', async () => {
+    test('lets the key end with the longest lease, in whatever order they came', async () => {
         await scene.shared(READER, 5000);
         const longest = await scene.shared(READER, 60_000);
         await scene.endsWith(longest.id);
@@ -131,7 +131,7 @@ suite('acquire_shared.lua', () => {
         assert.deepInclude(await scene.ask(newId(), '', { share: READER }), { kind: 'busy', holder: SHARED });
         assert.deepInclude(await scene.ask(newId()), { kind: 'busy', holder: SHARED });
         assert.deepInclude(await scene.inspect(), { holder: SHARED, holders: [] });
-        // Whoever knows what it does may take it away.
+        // A caller that knows what it does may take it away.
         assert.deepInclude(await scene.giveBack({ holder: SHARED }), { released: true });
         assert.deepEqual(await scene.left(), []);
     });
@@ -173,7 +173,7 @@ suite('release_shared.lua', () => {
         assert.deepEqual(await scene.left(), []);
     });
 
-    test('tells whoever is no sharer, or whose lease is over', async () => {
+    test('tells one that is no sharer, or whose lease is over', async () => {
         assert.strictEqual(await scene.leave(holderOf(newId(), 7)), 'gone');
         const dead = await scene.shared(READER);
         const { id } = await scene.shared(READER);

@@ -27,7 +27,7 @@ suite('Lanes', () => {
         lanes = new Lanes(calls, () => WHOLE);
     });
 
-    /** Asks for so many keys in this turn. */
+    /** Asks for a number of keys in this turn. */
     function add(count: number, script: Script<unknown> = acquireScript): void {
         for (let at = 0; at < count; at++) {
             const key = `key ${at}`;
@@ -40,7 +40,7 @@ suite('Lanes', () => {
         return sent.splice(0).map(({ length }) => length);
     }
 
-    /** So many commands have their answer. */
+    /** A number of commands have their answer. */
     function answer(count: number): void {
         underWay -= count;
         lanes.answered();

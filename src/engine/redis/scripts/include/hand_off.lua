@@ -5,7 +5,7 @@
 --@include sharing
 
 -- Gives the key to those at the head of the line for whom there is room, up to and without `me`. Those who cannot be
--- reached are passed over. Whoever got it has a claim window to show that it is there.
+-- reached are passed over. The one that got it has a claim window to show that it is there.
 --
 -- Returns for how long it was given, 0: nobody got it; the state of the key; whether somebody is before `me`.
 --

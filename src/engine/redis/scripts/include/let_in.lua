@@ -1,4 +1,4 @@
--- So many waiters are granted a key at a time. The next one is told that it may ask.
+-- How many waiters are granted a key at a time. The next one is told that it may ask.
 local MOST = 64
 
 -- Gives a place among those who share the key to an acquisition, until `over`.

@@ -33,7 +33,7 @@ local function reaches(channel, kind, ms, fence, id, key)
     return heard_at ~= nil and string.sub(here(), 1, #heard_at) ~= heard_at
 end
 
--- Tells the first waiter that it is the first, and that the key is taken for so many ms. Waiters that cannot be reached
+-- Tells the first waiter that it is the first, and for how long the key is taken, ms. Waiters that cannot be reached
 -- are dropped.
 -- taken: ms; nil: the key is shared, and for as long as there is no room for the waiter.
 local function tell_first(lock, taken)

@@ -6,7 +6,7 @@
 -- Scores below 0 tell more of a member: `<member>\rf` minus its fence, `<member>\rp` one less its permits, if they are
 -- more than one, `<member>\ra` minus the number of its attempt, on a node. `\rl`: minus the limit that was named last.
 --
--- The key outlives whoever shares it, whatever is refused: it is lengthened first and shortened last.
+-- The key outlives those who share it, whatever is refused: it is lengthened first and shortened last.
 
 local function drop(sharers, member)
     redis.call('ZREM', sharers, member, member .. '\rf', member .. '\rp', member .. '\ra')
