@@ -14,6 +14,17 @@ export interface HolderReport {
     readonly permits: number;
 }
 
+/** What is told of one that waits as JSON. */
+export interface WaiterReport {
+    readonly holder: string;
+    /** How long it has been waiting. */
+    readonly waited: number;
+    readonly mode: LockMode;
+    readonly permits: number;
+    /** Null: it named none. */
+    readonly limit: number | null;
+}
+
 /** What is told of a lock as JSON, by the names of `LockInfo`: of the first holder, and of all. */
 export interface LockReport {
     readonly key: string;
@@ -26,7 +37,7 @@ export interface LockReport {
     readonly remaining: number | null;
     readonly fence: number | null;
     readonly holders: readonly HolderReport[];
-    readonly waiters: readonly { readonly holder: string; readonly waited: number }[];
+    readonly waiters: readonly WaiterReport[];
 }
 
 export function reportOf({ fence, held, holder, holders, key, mode, remaining, waiters }: LockInfo): LockReport {
@@ -46,7 +57,7 @@ export function reportOf({ fence, held, holder, holders, key, mode, remaining, w
         remaining: first.remaining,
         fence: first.fence,
         holders: all,
-        waiters,
+        waiters: waiters.map((one) => ({ ...one, limit: one.limit ?? null })),
     };
 }
 
@@ -87,7 +98,7 @@ function modeOf(mode: LockMode | null, permits: number): string {
 
 /** All there is to say. */
 export function linesOf({ holder, holders, key, mode, remaining, waiters }: LockReport): string[] {
-    const waiting = waiters.map((one) => `             ${one.holder}, for ${spoken(one.waited)}`);
+    const waiting = waiters.map(lineOfWaiter);
     const line = waiters.length === 0 ? [] : ['  waiters    in order', ...waiting];
     if (holder === null) return [`${key} is free`, ...line];
     if (mode !== 'shared') return [`${key} is held`, ...holders.flatMap(linesOfHolder), ...line];
@@ -105,6 +116,11 @@ function linesOfHolder({ fence, held, holder, host, permits, pid, remaining }: H
         lastOf(remaining),
         `  fence      ${fence ?? 'none: the holder is no user of this library'}`,
     ];
+}
+
+function lineOfWaiter({ holder, limit, mode, permits, waited }: WaiterReport): string {
+    const wanted = limit === null ? mode : `${permits} of ${limit} permits`;
+    return `             ${holder}, ${wanted}, for ${spoken(waited)}`;
 }
 
 function lastOf(remaining: number | null): string {

@@ -1,6 +1,6 @@
 import { LockError } from '../engine/port/errors';
 import { holderOf, nameOf, readHolder } from '../engine/port/holder';
-import { byFence, holding } from '../engine/port/LockStore';
+import { byFence, holding, waiterOf } from '../engine/port/LockStore';
 import { SHARED } from '../engine/port/protocol';
 import type {
     AcquireAnswer,
@@ -114,7 +114,7 @@ export class MemoryConnection {
         return {
             key,
             ...holding(described.sort(byFence), isShared ? 'shared' : 'exclusive'),
-            waiters: waiters.map(({ id, waited }) => ({ holder: nameOf(id), waited })),
+            waiters: waiters.map(({ id, share, waited }) => waiterOf(nameOf(id), waited, share)),
         };
     }
 

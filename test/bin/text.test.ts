@@ -1,8 +1,9 @@
 import { assert } from 'chai';
 import { holderOf, newId, readHolder } from '../../src/engine/port/holder';
-import { holding } from '../../src/engine/port/LockStore';
+import { READER, holding, waiterOf } from '../../src/engine/port/LockStore';
 import type { LockInfo } from '../../src/engine/port/LockStore';
 import { linesOf, reportOf } from '../../src/bin/LockReport';
+import type { LockReport } from '../../src/bin/LockReport';
 import { clockTime, jsonOf, printable, redacted, spoken, table } from '../../src/bin/text';
 import { sentenceOf } from '../../src/bin/tellOfWait';
 import { frame } from '../../src/bin/watch';
@@ -94,6 +95,27 @@ suite('The text of the command line', () => {
             ...['  holder     h1', '  held       for 1s', '  runs out   in 9s, unless it is renewed', '  fence      1'],
             ...['  holder     h2', '  permits    2', '  held       for 1s'],
             ...['  runs out   in 9s, unless it is renewed', '  fence      2'],
+        ]);
+    });
+
+    test('says of each waiter how it wants the key', () => {
+        const waiters = [
+            waiterOf('w1', 3000, undefined),
+            waiterOf('w2', 2000, READER),
+            waiterOf('w3', 1000, { limit: 5, permits: 2 }),
+        ];
+        const report = reportOf({ key: 'k', ...shared(1), waiters });
+        assert.deepEqual(linesOf(report).slice(-4), [
+            '  waiters    in order',
+            '             w1, exclusive, for 3s',
+            '             w2, shared, for 2s',
+            '             w3, 2 of 5 permits, for 1s',
+        ]);
+        const { waiters: told } = JSON.parse(jsonOf(report)) as LockReport;
+        assert.deepEqual(told, [
+            { holder: 'w1', waited: 3000, mode: 'exclusive', permits: 1, limit: null },
+            { holder: 'w2', waited: 2000, mode: 'shared', permits: 1, limit: null },
+            { holder: 'w3', waited: 1000, mode: 'shared', permits: 2, limit: 5 },
         ]);
     });
 

@@ -116,6 +116,19 @@ export interface LockHolder {
     readonly permits: number;
 }
 
+/** One that waits for a key. */
+export interface LockWaiter {
+    readonly holder: string;
+    /** How long it has been waiting, ms. */
+    readonly waited: number;
+    /** How it wants the key. */
+    readonly mode: LockMode;
+    /** How many permits it wants; 1 without a limit. */
+    readonly permits: number;
+    /** At most so many permits are to be out then; undefined: it named no limit. */
+    readonly limit: number | undefined;
+}
+
 /** Who holds a key and who waits for it. What is told of one holder is that of the first. */
 export interface LockInfo {
     readonly key: string;
@@ -132,7 +145,7 @@ export interface LockInfo {
     /** All of them, in the order of their grants. Empty when the key is free. */
     readonly holders: readonly LockHolder[];
     /** In the order in which they will be served. */
-    readonly waiters: readonly { readonly holder: string; /** ms */ readonly waited: number }[];
+    readonly waiters: readonly LockWaiter[];
 }
 
 /** What the store tells of its own accord. A wake-up is a hint: only its fence makes it more. */
@@ -232,6 +245,13 @@ export function holding(
         mode: first === undefined ? undefined : mode,
         holders,
     };
+}
+
+/** What there is to tell of one that waits, for all of the key or for a share of it. */
+export function waiterOf(holder: string, waited: number, share: Share | undefined): LockWaiter {
+    const { limit = Infinity, permits = 1 } = share ?? {};
+    const mode = share === undefined ? 'exclusive' : 'shared';
+    return { holder, waited, mode, permits, limit: limit === Infinity ? undefined : limit };
 }
 
 /** In the order of their grants; those whose fence is not known are last. */

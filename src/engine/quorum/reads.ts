@@ -20,7 +20,7 @@ export async function inspect(context: QuorumContext, key: string): Promise<Lock
     return {
         key,
         ...holding(holders.sort(byFence), isShared ? 'shared' : 'exclusive'),
-        waiters: waiters.map(({ holder, waited }) => ({ holder: publicName(holder), waited })),
+        waiters: waiters.map((one) => ({ ...one, holder: publicName(one.holder) })),
     };
 }
 

@@ -1,7 +1,7 @@
 import { LockError, asLockError } from '../port/errors';
 import { globOf } from '../port/glob';
 import { chosenHolder, holderOf, nameOf, readHolder } from '../port/holder';
-import { byFence, holding, promised, renewEach } from '../port/LockStore';
+import { byFence, holding, promised, renewEach, waiterOf } from '../port/LockStore';
 import type {
     AcquireAnswer,
     Busy,
@@ -383,7 +383,7 @@ export class RedisStore implements LockStore {
             ...holding(holders, isShared ? 'shared' : 'exclusive'),
             // It has been lost by whom it is shared: nobody gets it before it runs out.
             ...(isShared && holders.length === 0 ? { holder, remaining, mode: 'shared' } : undefined),
-            waiters: waiters.map(({ id, waited }) => ({ holder: nameOf(id), waited })),
+            waiters: waiters.map(({ id, share, waited }) => waiterOf(nameOf(id), waited, share)),
         };
     }
 

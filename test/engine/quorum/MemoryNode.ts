@@ -11,7 +11,7 @@ import type {
     ReleaseRequest,
     RenewAnswer,
 } from '../../../src/engine/port/LockStore';
-import { holding, promised } from '../../../src/engine/port/LockStore';
+import { READER, holding, promised, waiterOf } from '../../../src/engine/port/LockStore';
 import { CLAIM_WINDOW, SHARED } from '../../../src/engine/port/protocol';
 import type { NodeListener, ReservingRequest } from '../../../src/engine/port/ReservingRequest';
 import { deadlineOf } from '../../../src/engine/port/validity';
@@ -194,7 +194,9 @@ export class MemoryNode {
         return {
             key,
             ...holding(holders, isShared ? 'shared' : 'exclusive'),
-            waiters: line.map(({ id, ticket }) => ({ holder: nameOf(id), waited: (this.time - ticket) / 1000 })),
+            waiters: line.map(({ id, shared, ticket }) =>
+                waiterOf(nameOf(id), (this.time - ticket) / 1000, shared ? READER : undefined),
+            ),
         };
     }
 

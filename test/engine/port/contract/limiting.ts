@@ -86,10 +86,13 @@ export function limiting(scene: Scene): void {
         assert.strictEqual((await scene.wait('c', of(2))).limit, 1);
     });
 
-    test('tells how many permits each has', async () => {
+    test('tells how many permits each has, or waits for', async () => {
         await scene.granted('a', of(5, 2));
         await scene.granted('b', of(5));
-        const { holders } = await scene.store.inspect(scene.key);
+        await scene.wait('c', of(5, 3));
+        const { holders, waiters } = await scene.store.inspect(scene.key);
+        assert.lengthOf(waiters, 1);
+        assert.deepInclude(waiters[0], { mode: 'shared', permits: 3, limit: 5 });
         assert.deepEqual(
             holders.map(({ holder, permits }) => [scene.named(holder), permits]),
             [

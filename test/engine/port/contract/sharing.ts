@@ -208,4 +208,18 @@ export function sharing(scene: Scene): void {
         assert.deepInclude(alone, { mode: 'exclusive', holder: w.holder });
         assert.lengthOf(alone.holders, 1);
     });
+
+    test('tells of each waiter how it wants the key', async () => {
+        await scene.granted('a', read);
+        await scene.wait('w');
+        await scene.wait('b', read);
+        const { waiters } = await scene.store.inspect(scene.key);
+        assert.deepEqual(
+            waiters.map(({ waited: _, holder, ...rest }) => ({ name: scene.named(holder), ...rest })),
+            [
+                { name: 'w', mode: 'exclusive', permits: 1, limit: undefined },
+                { name: 'b', mode: 'shared', permits: 1, limit: undefined },
+            ],
+        );
+    });
 }
