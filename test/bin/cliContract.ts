@@ -9,8 +9,9 @@ import { Cli } from './Cli';
  *
  * @param environment of the process.
  * @param servers     how many servers the doctor has to see.
+ * @param isQuorum    they are the nodes of a quorum, which knows no limits.
  */
-export function cliContract(file: string, environment: () => Settings, servers: number): void {
+export function cliContract(file: string, environment: () => Settings, servers: number, isQuorum = false): void {
     suite(`redis-lock --config ${file}`, () => {
         function start(command: string, ...args: string[]): Cli {
             const values = Object.entries(environment()).map(([name, value]) => [name, String(value)]);
@@ -36,6 +37,30 @@ export function cliContract(file: string, environment: () => Settings, servers: 
             assert.strictEqual(report.key, 'cli:{a}:1');
             assert.strictEqual(report.pid, running.process.pid);
             await running.ended;
+        });
+
+        test('shares a lock, takes permits, keeps the lock for a time, and leads', async () => {
+            const command = ['--', 'sh', '-c', 'echo on; read line'];
+            const permits = ['permits', '--limit', '3', '--permits', '2'];
+            const running = [
+                start('run', 'readers', '--shared', ...command),
+                start('run', 'readers', '--shared', ...command),
+                start('lead', 'leader', ...command),
+                ...(isQuorum ? [] : [start('run', ...permits, ...command)]),
+            ];
+            try {
+                const kept = await done('run', 'kept', '--at-least', '1m', '--', 'true');
+                assert.strictEqual(kept.code, 0, kept.stdout);
+                for (const one of running) await one.said(/^on/m);
+                const tries = [['readers'], ['leader'], ['kept'], permits].map((wanted) =>
+                    done('run', ...wanted, '--try', '--', 'true'),
+                );
+                const codes = (await Promise.all(tries)).map(({ code }) => code);
+                assert.deepEqual(codes, [1, 1, 1, isQuorum ? 64 : 1]);
+            } finally {
+                for (const one of running) one.answer('go\n');
+            }
+            for (const one of running) assert.strictEqual(await one.ended, 0, one.stderr);
         });
 
         test('finds that every server is well', async () => {

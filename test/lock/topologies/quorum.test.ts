@@ -95,7 +95,7 @@ suite('A lock on a quorum', function () {
         ['permits'],
     );
 
-    cliContract('config/quorum.yml', environment, 3);
+    cliContract('config/quorum.yml', environment, 3, true);
 
     function environment(): Settings {
         const uris = three.servers.map(({ host, port }, at) => [`REDIS_NODE_${at + 1}`, `redis://${host}:${port}`]);
