@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { assert } from 'chai';
 import { ConfigParams } from 'pip-services4-components-node';
 import { RedisLock } from '../../src';
+import { Locks } from '../fixtures/Locks';
 import { RedisServer } from '../fixtures/RedisServer';
 import { skipWithoutRedis } from '../fixtures/sharedServer';
 import { callApi, job, nightlyReport, readersAndWriter, writeAndCheck } from './sharing';
@@ -58,18 +59,20 @@ suite('The recipes of sharing', () => {
 
     test('begin at most ten calls a second', async () => {
         const began: number[] = [];
-        const call = (): Promise<void> => Promise.resolve(void began.push(performance.now()));
-        const calls = Promise.all(Array.from({ length: 11 }, () => callApi(lock, call)));
-        await calls;
-        // The eleventh had to wait for a permit of the first ten. (A moment may pass between a grant and its call.)
-        assert.isAtLeast(Math.max(...began) - Math.min(...began), 900);
+        const start = performance.now();
+        const call = (): Promise<void> => Promise.resolve(void began.push(performance.now() - start));
+        await Promise.all(Array.from({ length: 11 }, () => callApi(lock, call)));
+        // The eleventh had to wait for a permit of the first ten. (The server counts in whole ms.)
+        assert.isAtLeast(began[10] ?? 0, 998);
     });
 
     test('make a report once, though two hosts want to make it one after the other', async () => {
         let made = 0;
         const report = (): Promise<void> => Promise.resolve(void (made += 1));
+        await using locks = new Locks(server);
+        const other = await locks.open();
         assert.isTrue(await nightlyReport(lock, report));
-        assert.isFalse(await nightlyReport(lock, report));
+        assert.isFalse(await nightlyReport(other, report));
         assert.strictEqual(made, 1);
     });
 });
