@@ -220,11 +220,16 @@ export class Acquisition implements AttemptOwner {
         else this._lost(attempt);
     }
 
+    /**
+     * One that waits tries again after a failure, until it is granted or given up. So the nodes must not refuse it from now on. It gives
+     * up whatever may have had an effect, and what is in line.
+     */
     private _fail(error: LockError, attempt?: Attempt): void {
+        const isWaiting = this._call?.request.ticket !== undefined;
         if (attempt !== undefined) this._leftovers.takeBack(attempt);
         this._answer(error);
-        // One that waits keeps its place until it is given up.
-        if (this.lines.lead === undefined) this.end();
+        const isGivenUpLater = this.lines.lead !== undefined || (isWaiting && error.unknown);
+        if (!isGivenUpLater) this.end();
     }
 
     private _answer(answer: ReservedGrant | Busy | LockError): void {

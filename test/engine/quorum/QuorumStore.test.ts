@@ -216,6 +216,23 @@ suite('QuorumStore', () => {
             assert.strictEqual(one.known, 0);
         });
 
+        test('of one who waits is not refused by a node whose answer to its last try was lost', async () => {
+            const id = newId();
+            const lost = [links[1], links[2]];
+            for (const link of lost) link.isHeld = true;
+            const acquiring = one.acquire({ id, ticket: 0 });
+            await clock.advance(1);
+            for (const link of lost) link.cut();
+            for (const link of lost) link.reconnect();
+            assert.isTrue((await rejection(acquiring, 'NO_QUORUM')).unknown);
+            await clock.advance(1);
+            const { holder } = await one.granted({ id, ticket: 0 });
+            assert.deepEqual(values(), [holder, holder, holder]);
+            await one.release({ holder });
+            assert.deepEqual(values(), FREE);
+            assert.strictEqual(one.known, 0);
+        });
+
         test('takes back a vote that comes after it failed', async () => {
             links[1].isHeld = links[2].isHeld = true;
             const acquiring = one.acquire();
