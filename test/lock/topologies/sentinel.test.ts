@@ -132,7 +132,8 @@ suite('A lock behind Sentinels', function () {
                 Array.from({ length: 300 }, (_, at) => first.acquire(null, `lease:${at}`, { ttl, timeout: 10_000 })),
             );
             const crowds = await Promise.all(
-                ['a', 'b', 'c', 'd', 'e'].map((key) => Crowd.gather(locks, key, { count: 40, ttl, stay: 2 })),
+                // The key of a crowd must not run out before it starts.
+                ['a', 'b', 'c', 'd', 'e'].map((key) => Crowd.gather(locks, key, { count: 40, ttl: 120_000, stay: 2 })),
             );
             // What is not replicated yet when the master dies is lost, which is what acks are for.
             const client = await group.client(old);
