@@ -60,7 +60,8 @@ suite('Leading', function () {
             // A renewal may still be on its way.
             await sleep(TTL / 15);
             const told = await commands.client.multi().time().pttl(KEY).exec();
-            const [[seconds, micros] = [], remaining] = (told ?? []).map(([, answer]) => answer) as [number[], number];
+            const answers = (told ?? []).map(([, answer]) => answer);
+            const [[seconds, micros], remaining] = answers as [[string, string], number];
             assert.isAbove(remaining, 0);
             return Number(seconds) * 1000 + Number(micros) / 1000 + remaining;
         }

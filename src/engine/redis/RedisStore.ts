@@ -1,14 +1,12 @@
 import { LockError, asLockError } from '../port/errors';
-import { globOf } from '../port/glob';
 import { chosenHolder, holderOf, nameOf, readHolder } from '../port/holder';
-import { byFence, holding, promised, renewEach, waiterOf } from '../port/LockStore';
+import { promised, renewEach } from '../port/LockStore';
 import type {
     AcquireAnswer,
     Busy,
     Callback,
     GiveUpRequest,
     Granted,
-    LockHolder,
     LockInfo,
     LockStore,
     ReleaseAnswer,
@@ -31,32 +29,16 @@ import {
     RenewRequest,
     renewalOf,
 } from './commands';
-import type { CommandContext, Giving } from './commands';
+import type { Giving } from './commands';
+import { contextOf } from './CommandContext';
+import type { CommandContext } from './CommandContext';
 import { ContendedKeys } from './ContendedKeys';
-import {
-    acquireNodeScript,
-    acquireQueuedNodeScript,
-    acquireQueuedScript,
-    acquireScript,
-    acquireSharedNodeScript,
-    acquireSharedScript,
-} from './scripts/acquire';
+import { LockReader } from './LockReader';
+import { FREE } from './scripts/acquire';
 import type { AcquireQueuedReply, AcquireReply } from './scripts/acquire';
-import { downgradeNodeScript, downgradeScript } from './scripts/downgrade';
-import { inspectScript } from './scripts/inspect';
-import type { InspectReply } from './scripts/inspect';
 import { parseMessage } from './scripts/message';
 import { raiseScript } from './scripts/raise';
-import {
-    releaseNodeScript,
-    releaseQueuedNodeScript,
-    releaseQueuedScript,
-    releaseScript,
-    releaseSharedNodeScript,
-    releaseSharedScript,
-} from './scripts/release';
 import type { ReleaseQueuedReply, ReleaseReply } from './scripts/release';
-import { renewNodeScript, renewScript, renewSharedNodeScript, renewSharedScript } from './scripts/renew';
 import { commandDone } from './servers/RedisServers';
 import type { CommandDone, CommandRequest, RedisServers } from './servers/RedisServers';
 import { PREFIX, keysOf } from './slots';
@@ -74,18 +56,13 @@ export interface RedisStoreOptions {
     readonly drift?: number | undefined;
 }
 
-/** Instead of the remaining ttl of a key: there is none. */
-const FREE = -2;
-
 const USUAL_DRIFT = 0.01;
-
-/** How many bytes of a value are read to find out whether it is one of our holders. A host name has 255 at most. */
-const LONGEST_HOLDER = 511;
 
 /** Locks on one Redis: a server, or a cluster of them. `scripts/` says what each command does. */
 export class RedisStore implements LockStore {
     private readonly _context: CommandContext;
     private readonly _contended = new ContendedKeys();
+    private readonly _reader: LockReader;
     private _listener: StoreListener | undefined;
 
     constructor(
@@ -94,21 +71,8 @@ export class RedisStore implements LockStore {
         clock: Clock = systemClock,
     ) {
         const { drift, keyPrefix, node = false } = _options;
-        this._context = {
-            prefix: keyPrefix,
-            acquire: node ? acquireNodeScript : acquireScript,
-            acquireShared: node ? acquireSharedNodeScript : acquireSharedScript,
-            acquireQueued: node ? acquireQueuedNodeScript : acquireQueuedScript,
-            release: node ? releaseNodeScript : releaseScript,
-            releaseShared: node ? releaseSharedNodeScript : releaseSharedScript,
-            releaseQueued: node ? releaseQueuedNodeScript : releaseQueuedScript,
-            renew: node ? renewNodeScript : renewScript,
-            renewShared: node ? renewSharedNodeScript : renewSharedScript,
-            downgrade: node ? downgradeNodeScript : downgradeScript,
-            hinted: node,
-            drift,
-            clock,
-        };
+        this._context = contextOf(node, keyPrefix, drift, clock);
+        this._reader = new LockReader(_servers, keyPrefix, node);
     }
 
     /** Whether a command would be sent at once. */
@@ -209,26 +173,12 @@ export class RedisStore implements LockStore {
         await promised<ReleaseAnswer>((callback) => this._giveBack({ key }, callback));
     }
 
-    async inspect(key: string): Promise<LockInfo> {
-        return this._infoOf(key, await this._inspect(key, ''));
+    inspect(key: string): Promise<LockInfo> {
+        return this._reader.inspect(key);
     }
 
-    /** Locks are found by their holders: a holder that its caller has chosen tells nothing, unless others wait for its key. */
-    async *list(pattern: string): AsyncIterable<LockInfo> {
-        const fits = globOf(pattern);
-        const { prefix } = this._context;
-        const seen = new Set<string>();
-        for await (const names of this._servers.scan(`${escaped(prefix)}*`)) {
-            const keys = new Set<string>();
-            for (const name of names) {
-                const key = name.slice(prefix.length);
-                if (name.startsWith(PREFIX) || key === '' || seen.has(key) || !fits(key)) continue;
-                keys.add(key);
-            }
-            for (const key of keys) seen.add(key);
-            const infos = await Promise.all([...keys].map((key) => this._lockOn(key)));
-            for (const info of infos) if (info !== undefined) yield info;
-        }
+    list(pattern: string): AsyncIterable<LockInfo> {
+        return this._reader.list(pattern);
     }
 
     /** @see QuorumNode */
@@ -345,48 +295,6 @@ export class RedisStore implements LockStore {
         return yielding !== undefined && Math.random() < 1 / (yielding.after + 1) ? String(yielding.pause) : '';
     };
 
-    private async _inspect(key: string, most: string): Promise<InspectReply> {
-        const keys = keysOf(this._context.prefix + key);
-        return (await this._done({ script: inspectScript, key, keys, args: [most] })).answer;
-    }
-
-    /** Undefined: what the key holds is no lock, as far as known. */
-    private async _lockOn(key: string): Promise<LockInfo | undefined> {
-        try {
-            const reply = await this._inspect(key, String(LONGEST_HOLDER));
-            const isOurs = reply.holder === SHARED || readHolder(reply.holder) !== undefined;
-            const isLock = isOurs || reply.waiters.length > 0;
-            return isLock && reply.remaining !== FREE ? this._infoOf(key, reply) : undefined;
-        } catch (error) {
-            if (error instanceof LockError && error.code === 'WRONG_TYPE') return undefined;
-            throw error;
-        }
-    }
-
-    private _infoOf(key: string, reply: InspectReply): LockInfo {
-        const { holder, now, waiters } = reply;
-        const remaining = reply.remaining === -1 ? Infinity : Math.max(reply.remaining, 0);
-        const describe = (one: string, left: number, permits = 1, known = 0): LockHolder => {
-            const fence = readHolder(one)?.fence ?? (known > 0 ? known : undefined);
-            // A node of a quorum may hold a fence that is another node's time.
-            const since = this._options.node === true ? undefined : fence;
-            const held = since === undefined ? undefined : Math.max(Math.floor((now - since) / 1000), 0);
-            return { holder: one, remaining: left, fence, held, permits };
-        };
-        const isShared = holder === SHARED;
-        const holders = isShared
-            ? reply.holders.map((one) => describe(one.holder, one.remaining, one.permits, one.fence)).sort(byFence)
-            : [];
-        if (!isShared && reply.remaining !== FREE) holders.push(describe(holder, remaining));
-        return {
-            key,
-            ...holding(holders, isShared ? 'shared' : 'exclusive'),
-            // It has been lost by whom it is shared: nobody gets it before it runs out.
-            ...(isShared && holders.length === 0 ? { holder, remaining, mode: 'shared' } : undefined),
-            waiters: waiters.map(({ id, share, waited }) => waiterOf(nameOf(id), waited, share)),
-        };
-    }
-
     private _done<Answer>(request: CommandRequest<Answer>): Promise<CommandDone<Answer>> {
         return commandDone((command) => this._servers.run(command), request);
     }
@@ -432,9 +340,4 @@ function busy(reply: Omit<Busy, 'kind' | 'foreign'>): Busy {
 function isOfAcquisition(holder: string, id: string): boolean {
     const name = id.replace(/(?:#\d+)?:$/, '');
     return holder.startsWith(`${name}:`) || holder.startsWith(`${name}#`);
-}
-
-/** A text as a pattern of Redis that fits nothing else. */
-function escaped(text: string): string {
-    return text.replace(/[*?[\]\\^]/g, '\\$&');
 }

@@ -2,10 +2,9 @@ import type { LockError } from '../port/errors';
 import type { AcquireAnswer, Callback, Renewal, RenewAnswer } from '../port/LockStore';
 import type { ReservingRequest } from '../port/ReservingRequest';
 import { deadlineOf } from '../port/validity';
-import type { Clock } from '../time/Clock';
+import type { CommandContext } from './CommandContext';
 import type { AcquireQueuedReply, AcquireReply } from './scripts/acquire';
 import type { ReleaseQueuedReply, ReleaseReply } from './scripts/release';
-import type { DowngradeReply } from './scripts/downgrade';
 import type { RenewReply } from './scripts/renew';
 import { requestOf } from './scripts/request';
 import type { Script } from './scripts/Script';
@@ -17,25 +16,6 @@ import type { LockKeys } from './slots';
  * The commands of which very many are under way at a time. Their cost is memory: so they are classes, and make their keys and
  * arguments when they are sent.
  */
-
-/** What the commands of one store share. */
-export interface CommandContext {
-    /** Put before every key. */
-    readonly prefix: string;
-    readonly acquire: Script<AcquireReply>;
-    readonly acquireShared: Script<AcquireReply>;
-    readonly acquireQueued: Script<AcquireQueuedReply>;
-    readonly release: Script<ReleaseReply>;
-    readonly releaseShared: Script<ReleaseReply>;
-    readonly releaseQueued: Script<ReleaseQueuedReply>;
-    readonly renew: Script<RenewReply>;
-    readonly renewShared: Script<RenewReply>;
-    readonly downgrade: Script<DowngradeReply>;
-    /** On a node of a quorum: the hint is its last argument. */
-    readonly hinted: boolean;
-    readonly drift: number | undefined;
-    readonly clock: Clock;
-}
 
 const NONE: readonly string[] = [];
 

@@ -1,5 +1,8 @@
 import { Script, isList, isNumber } from './Script';
 
+/** Instead of the remaining ttl of a key, as PTTL has it: there is no key. */
+export const FREE = -2;
+
 /** Answers of acquire.lua and acquire_shared.lua. */
 export type AcquireReply =
     | { readonly kind: 'granted'; readonly fence: number }

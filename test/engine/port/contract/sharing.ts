@@ -215,10 +215,10 @@ export function sharing(scene: Scene): void {
         await scene.wait('b', read);
         const { waiters } = await scene.store.inspect(scene.key);
         assert.deepEqual(
-            waiters.map(({ waited: _, holder, ...rest }) => ({ name: scene.named(holder), ...rest })),
+            waiters.map(({ holder, limit, mode, permits }) => [scene.named(holder), mode, permits, limit]),
             [
-                { name: 'w', mode: 'exclusive', permits: 1, limit: undefined },
-                { name: 'b', mode: 'shared', permits: 1, limit: undefined },
+                ['w', 'exclusive', 1, undefined],
+                ['b', 'shared', 1, undefined],
             ],
         );
     });
