@@ -16,7 +16,7 @@
 --
 -- Answers, per item: {released, window, waiting}
 --   released   1: the key was given back; 0: it was not this holder's, or this acquisition's, or was given back before
---   window     how long the waiters that were granted the key may take to claim it, or how long it is left free, ms; 0: neither
+--   window     how long the key is kept for those it was granted, or is left free, ms; 0: neither
 --   waiting    how many wait for a key that was given back and is taken all the same, without a window; else 0
 
 --@include acquisition

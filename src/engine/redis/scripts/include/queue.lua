@@ -5,7 +5,7 @@
 -- refused. The waiters are a hash: acquisition -> `<lease> <request> <channel>`. At the lease (server time, ms) the
 -- waiter is taken to be dead.
 
--- What is asked for: `<ttl>`; `<ttl>+<spare>` when that number of fences behind the one of the grant is to be reserved. Behind
+-- What is asked for: `<ttl>`; `<ttl>+<spare>` to reserve that number of fences behind the one of the grant. Behind
 -- that `*<permits>` where the key is to be shared, `*<permits>/<limit>` where no more than the limit are to be out.
 local function read_request(request)
     local ttl, spare, permits, limit = string.match(request, '^(%d+)%+?(%d*)%*?(%d*)/?(%d*)$')
