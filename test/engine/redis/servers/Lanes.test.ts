@@ -50,6 +50,14 @@ suite('Lanes', () => {
         return new Promise((resolve) => setImmediate(resolve));
     }
 
+    /** A number of commands are sent, and answered in the turn that begins now. */
+    async function cycle(count: number): Promise<void> {
+        add(count);
+        await endOfTurn();
+        answer(count);
+        sent = [];
+    }
+
     test('make one list of a turn', async () => {
         add(10);
         assert.deepEqual(lengths(), []);
@@ -64,10 +72,7 @@ suite('Lanes', () => {
     });
 
     test('send half of what is usually under way before a turn is over in which callers are answered', async () => {
-        add(10);
-        await endOfTurn();
-        answer(10);
-        lengths();
+        await cycle(10);
         add(4);
         assert.deepEqual(lengths(), []);
         add(1);
@@ -83,19 +88,13 @@ suite('Lanes', () => {
     });
 
     test('send the first command of a caller that is alone at once when it is answered', async () => {
-        add(1);
-        await endOfTurn();
-        answer(1);
-        lengths();
+        await cycle(1);
         add(1);
         assert.deepEqual(lengths(), [1]);
     });
 
     test('make no list of more than 32 while callers are answered', async () => {
-        add(1000);
-        await endOfTurn();
-        answer(1000);
-        lengths();
+        await cycle(1000);
         add(40);
         assert.deepEqual(lengths(), [32]);
         await endOfTurn();
@@ -103,15 +102,8 @@ suite('Lanes', () => {
     });
 
     test('forget after a while how much was under way', async () => {
-        add(100);
-        await endOfTurn();
-        answer(100);
-        for (let at = 0; at < 100; at++) {
-            add(1);
-            await endOfTurn();
-            answer(1);
-        }
-        lengths();
+        await cycle(100);
+        for (let at = 0; at < 100; at++) await cycle(1);
         add(1);
         assert.deepEqual(lengths(), [1]);
     });
